@@ -1,0 +1,5 @@
+#pragma once
+#include <stdlib.h>
+#include <sys/time.h>
+#include <hiredis/hiredis.h>
+#include <hiredis/read.h>

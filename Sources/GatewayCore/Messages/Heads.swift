@@ -1,0 +1,147 @@
+package import NIOCore
+
+/// One header field of a head, as offsets into the head's own bytes.
+package struct FieldSlice: Sendable, Equatable {
+    package var nameStart: UInt32
+    package var nameLength: UInt16
+    package var kind: FieldKind
+    package var valueStart: UInt32
+    package var valueLength: UInt32
+
+    package init(nameStart: UInt32, nameLength: UInt16, kind: FieldKind, valueStart: UInt32, valueLength: UInt32) {
+        self.nameStart = nameStart
+        self.nameLength = nameLength
+        self.kind = kind
+        self.valueStart = valueStart
+        self.valueLength = valueLength
+    }
+
+    package var name: Range<Int> { Int(nameStart)..<Int(nameStart) + Int(nameLength) }
+    package var value: Range<Int> { Int(valueStart)..<Int(valueStart) + Int(valueLength) }
+}
+
+/// The header fields that HTTP itself or every provider call gives a meaning to; the parser classifies once.
+package enum FieldKind: UInt8, Sendable {
+    case other
+    // Framing and hop-by-hop (RFC 9110 §7.6.1)
+    case contentLength, transferEncoding, connection, keepAlive, te, trailer, upgrade, proxyPrefixed, expect, host
+    // Contents
+    case contentType, contentEncoding, acceptEncoding, userAgent, setCookie, date, server
+    // Credentials
+    case authorization
+}
+
+/// How the end of a message body is found (RFC 9112 §6).
+package enum BodyFraming: Sendable, Equatable {
+    case none
+    case length(Int)
+    case chunked
+    /// Responses only: the connection's end is the body's end.
+    case untilClose
+}
+
+package enum HTTPVersion: Sendable, Equatable { case http10, http11 }
+
+/// A parsed head: its bytes, from the start line through the empty line, and where things are in them.
+///
+/// All offsets count from the start of `buffer`'s readable bytes.
+package protocol MessageHead: Sendable {
+    var buffer: ByteBuffer { get }
+    var fields: [FieldSlice] { get }
+    var framing: BodyFraming { get }
+    var version: HTTPVersion { get }
+    /// Whether the connection can carry another message after this one.
+    var keepsAlive: Bool { get }
+}
+
+extension MessageHead {
+    @inlinable
+    package func withBytes<T>(_ body: (UnsafeRawBufferPointer) throws -> T) rethrows -> T {
+        try buffer.withUnsafeReadableBytes(body)
+    }
+
+    package func text(_ range: Range<Int>) -> String {
+        withBytes { String(decoding: UnsafeRawBufferPointer(rebasing: $0[range]), as: UTF8.self) }
+    }
+
+    /// The value of the first field of a classified kind.
+    package func value(_ kind: FieldKind) -> String? {
+        fields.first { $0.kind == kind }.map { text($0.value) }
+    }
+
+    /// The value of the first field called `name` (given in lower case).
+    package func value(named name: StaticString) -> String? {
+        withBytes { bytes in
+            fields.first { name.matches(bytes, $0.name) }.map { field in
+                String(decoding: UnsafeRawBufferPointer(rebasing: bytes[field.value]), as: UTF8.self)
+            }
+        }
+    }
+}
+
+extension StaticString {
+    /// Whether `bytes[range]` equals this lower-case ASCII text, letters compared without case.
+    @inlinable
+    package func matches(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+        guard range.count == utf8CodeUnitCount else { return false }
+        let own = utf8Start
+        for offset in 0..<range.count {
+            let byte = bytes[range.lowerBound + offset]
+            let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
+            if lower != own[offset] { return false }
+        }
+        return true
+    }
+}
+
+/// A client's request head.
+package struct RequestHead: MessageHead {
+    package var buffer: ByteBuffer
+    package var fields: [FieldSlice]
+    package var framing: BodyFraming
+    package var version: HTTPVersion
+    package var keepsAlive: Bool
+    package var method: Range<Int>
+    /// Origin form: path and query as sent, not decoded.
+    package var target: Range<Int>
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    package var expectsContinue: Bool
+
+    package init(
+        buffer: ByteBuffer, fields: [FieldSlice], framing: BodyFraming, version: HTTPVersion, keepsAlive: Bool,
+        method: Range<Int>, target: Range<Int>, expectsContinue: Bool
+    ) {
+        self.buffer = buffer
+        self.fields = fields
+        self.framing = framing
+        self.version = version
+        self.keepsAlive = keepsAlive
+        self.method = method
+        self.target = target
+        self.expectsContinue = expectsContinue
+    }
+}
+
+/// A provider's response head.
+package struct ResponseHead: MessageHead {
+    package var buffer: ByteBuffer
+    package var fields: [FieldSlice]
+    package var framing: BodyFraming
+    package var version: HTTPVersion
+    package var keepsAlive: Bool
+    package var status: Int
+    package var reason: Range<Int>
+
+    package init(
+        buffer: ByteBuffer, fields: [FieldSlice], framing: BodyFraming, version: HTTPVersion, keepsAlive: Bool,
+        status: Int, reason: Range<Int>
+    ) {
+        self.buffer = buffer
+        self.fields = fields
+        self.framing = framing
+        self.version = version
+        self.keepsAlive = keepsAlive
+        self.status = status
+        self.reason = reason
+    }
+}

@@ -1,0 +1,13 @@
+/// A value that must not be printed, encoded or compared by accident.
+///
+/// There is one way to the content, `reveal()`, which a search finds.
+package struct Secret<Value: Sendable>: Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    private let value: Value
+    package init(_ value: Value) { self.value = value }
+    package func reveal() -> Value { value }
+    package var description: String { "<redacted>" }
+    package var debugDescription: String { "<redacted>" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}
