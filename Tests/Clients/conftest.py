@@ -1,0 +1,71 @@
+"""One daemon for all tests that leave its processes alone, one scripted provider, a fresh gateway per test."""
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.provider import Provider
+
+
+@pytest.fixture(scope="session")
+def the_provider():
+    provider = Provider()
+    yield provider
+    provider.close()
+
+
+@pytest.fixture
+def provider(the_provider):
+    """The scripted provider, with nothing left of the test before."""
+    the_provider.reset()
+    yield the_provider
+    failures = list(the_provider.failures)
+    the_provider.reset()
+    assert not failures, f"the provider's script failed: {failures}"
+
+
+@pytest.fixture(scope="session")
+def daemon(the_provider):
+    """The daemon most tests share. A dirty end of it fails the session."""
+    daemon = Daemon(provider=the_provider)
+    try:
+        daemon.start()
+        yield daemon
+        daemon.stop()
+    finally:
+        daemon.destroy()
+
+
+@pytest.fixture
+def gateway(daemon, provider):
+    """The name of a gateway of this test's own: no authentication, logs on."""
+    return daemon.api.create_gateway()
+
+
+@pytest.fixture
+def locked_gateway(daemon, provider):
+    """The same with authentication on."""
+    return daemon.api.create_gateway(authentication=True)
+
+
+@pytest.fixture
+def new_daemon(provider):
+    """Makes daemons that a test may maltreat; whatever is left of them goes with the test."""
+    made = []
+
+    def make(**options):
+        made.append(Daemon(**{"provider": provider, **options}))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        daemon.destroy()
+
+
+@pytest.fixture
+def log_of(daemon):
+    """Finds the stored entry of an answer by its `cf-aig-log-id`."""
+    def find(gateway, answer):
+        headers = dict((name.lower(), value) for name, value in
+                       (answer.headers.items() if hasattr(answer.headers, "items") else answer.headers))
+        return daemon.api.log(gateway, headers["cf-aig-log-id"])
+    return find

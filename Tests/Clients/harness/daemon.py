@@ -1,0 +1,371 @@
+"""The real daemon in a directory of its own, on random ports, with embedded PostgreSQL and Redis."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from .raw import RawConnection
+from .waiting import until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("AIGATEWAYD_BIN", REPOSITORY / ".build/debug/aigatewayd"))
+# A debug build on a busy machine: initdb, two servers, four processes.
+START_WITHIN = 120.0
+STOP_WITHIN = 60.0
+
+# Slugs whose base URL has to lead to the scripted provider: every provider of the product.
+PROVIDERS = [
+    "openai", "anthropic", "google-ai-studio", "google-vertex-ai", "azure-openai", "aws-bedrock", "workers-ai",
+    "mistral", "groq", "grok", "deepseek", "cerebras", "cohere", "perplexity-ai", "openrouter", "baseten",
+    "parallel", "fireworks", "huggingface", "replicate", "elevenlabs", "cartesia", "deepgram", "fal", "ideogram",
+]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Daemon:
+    """`aigatewayd serve`, from its first start to its exit."""
+
+    def __init__(self, settings=None, provider=None, environment=None, generated_credentials=False, workers=2):
+        # Short, because of the length limit of Unix socket paths; readable, because embedded PostgreSQL
+        # runs as another user when the tests run as root.
+        self.directory = Path(tempfile.mkdtemp(prefix="aigw-", dir="/tmp"))
+        self.directory.chmod(0o755)
+        self.state = self.directory / "var"
+        self.config = self.directory / "aigatewayd.yaml"
+        self.log_path = self.directory / "output.log"
+        self.data_port = free_port()
+        self.control_port = free_port()
+        self.canaries = set()
+        self.environment = environment or {}
+        self.process = None
+        self.settings = {
+            "data": {"listen": f"127.0.0.1:{self.data_port}"},
+            "control": {"listen": f"127.0.0.1:{self.control_port}"},
+            "state_directory": str(self.state),
+            "workers": {"count": workers},
+            "log": {"format": "json"},
+            "egress": {"allow_private_addresses": True},
+        }
+        if provider:
+            self.settings["providers"] = {slug: {"base_url": provider.base(slug)} for slug in PROVIDERS}
+        if not generated_credentials:
+            self.settings["bootstrap"] = {
+                "account_id": secrets.token_hex(16),
+                "api_token": self.canary("token"),
+            }
+        for key, value in (settings or {}).items():
+            self.settings[key] = {**self.settings.get(key, {}), **value} if isinstance(value, dict) else value
+
+    def canary(self, kind):
+        """A secret that must never show up in the output of any process."""
+        value = f"canary-{kind}-{secrets.token_hex(12)}"
+        self.canaries.add(value)
+        return value
+
+    # Life cycle
+
+    def write_config(self):
+        # JSON is YAML.
+        self.config.write_text(json.dumps(self.settings, indent=2))
+
+    def command(self, *arguments, stdin=None, within=60.0, environment=None):
+        """Runs another command of the same binary against the same configuration."""
+        self.write_config()
+        return subprocess.run(
+            [BINARY, *arguments, "--config", self.config], input=stdin, capture_output=True, text=True,
+            timeout=within, env={**os.environ, **self.environment, **(environment or {})}, cwd=self.directory,
+        )
+
+    def spawn(self):
+        self.write_config()
+        output = open(self.log_path, "ab")
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT, env={**os.environ, **self.environment}, cwd=self.directory,
+        )
+        output.close()
+        return self
+
+    def start(self):
+        self.spawn()
+        self.await_ready()
+        credentials = json.loads((self.state / "credentials.json").read_text())
+        self.credentials = credentials
+        self.account = credentials["account_id"]
+        self.token = credentials["api_token"]
+        self.canaries.add(self.token)
+        self.api = Management(self)
+        return self
+
+    def await_ready(self, within=START_WITHIN):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"aigatewayd ended with {self.process.returncode}:\n{self.tail()}")
+            try:
+                data = httpx.get(f"{self.data_url}/readyz", timeout=5).status_code
+                control = httpx.get(f"{self.control_url}/readyz", timeout=5).status_code
+                return data == 200 and control == 200
+            except httpx.TransportError:
+                return False
+
+        until(ready, within, lambda: f"readiness of the daemon; its output ends with\n{self.tail()}", every=0.05)
+
+    def stop(self):
+        """SIGTERM, exit code 0, nothing left behind, nothing secret printed."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            family = self.family()
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                code = self.process.wait(STOP_WITHIN)
+            except subprocess.TimeoutExpired as error:
+                raise AssertionError(f"SIGTERM did not end the daemon within {STOP_WITHIN} s:\n{self.tail()}") from error
+            assert code == 0, f"exit code {code}:\n{self.tail()}"
+            left = [pid for pid in family if alive(pid)]
+            until(lambda: not any(alive(pid) for pid in left), 10, lambda: f"the end of processes {left}")
+        self.check_output()
+
+    def destroy(self):
+        """Ends whatever is left and removes the directory; for the end of a test, whatever happened in it."""
+        if self.process is not None and self.process.poll() is None:
+            for pid in self.family():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self.process.wait(20)
+        if os.environ.get("AIGATEWAYD_KEEP"):
+            print(f"kept {self.directory}")
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def output(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def tail(self, lines=40):
+        return "\n".join(self.output().splitlines()[-lines:])
+
+    def check_output(self):
+        output = self.output()
+        for name in self.state.glob("**/*.log"):
+            output += name.read_text(errors="replace")
+        found = [secret for secret in self.canaries if secret in output]
+        assert not found, f"secrets in the processes' output: {found}"
+        assert "Fatal error" not in output and "SIGSEGV" not in output, self.tail()
+
+    # Processes
+
+    def family(self):
+        """The supervisor and all its descendants."""
+        children = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    stat = (entry / "stat").read_text()
+                except OSError:
+                    continue
+                parent = int(stat.rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+        found, queue = [], [self.process.pid]
+        while queue:
+            pid = queue.pop()
+            found.append(pid)
+            queue += children.get(pid, [])
+        return found
+
+    def processes(self):
+        """Title of every process of the daemon by pid, as `ps` shows it."""
+        return {pid: title for pid in self.family() if (title := process_title(pid))}
+
+    def find(self, pattern):
+        """Pids whose title matches, lowest first."""
+        return sorted(pid for pid, title in self.processes().items() if re.search(pattern, title))
+
+    def one(self, pattern, within=20.0):
+        pids = until(lambda: self.find(pattern), within, lambda: f"{pattern} among {self.processes()}")
+        assert len(pids) == 1, f"{pattern}: {self.processes()}"
+        return pids[0]
+
+    def workers(self):
+        return self.find(r"^aigatewayd: worker \d+")
+
+    def postmaster(self):
+        """The PostgreSQL server's first process: the others are its children."""
+        return int((self.postgres_data() / "postmaster.pid").read_text().splitlines()[0])
+
+    def postgres_data(self):
+        found = list(self.state.glob("**/postmaster.pid"))
+        assert len(found) == 1, f"postmaster.pid in {found}"
+        return found[0].parent
+
+    # Addresses
+
+    @property
+    def data_url(self):
+        return f"http://127.0.0.1:{self.data_port}"
+
+    @property
+    def control_url(self):
+        return f"http://127.0.0.1:{self.control_port}"
+
+    def base(self, gateway, account=None):
+        return f"{self.data_url}/v1/{account or self.account}/{gateway}"
+
+    def path(self, gateway, rest=""):
+        return f"/v1/{self.account}/{gateway}{rest}"
+
+    def connect(self, **options):
+        return RawConnection(self.data_port, **options)
+
+    def database(self):
+        return psycopg.connect(self.credentials["postgres_url"], autocommit=True)
+
+    def snapshot_versions(self):
+        """The snapshot version of each worker, as the data port tells it."""
+        answer = httpx.get(f"{self.data_url}/readyz", timeout=5)
+        return [int(value) for value in _find(answer.json(), {"snapshot", "snapshot_version"})]
+
+    def await_snapshot(self, version, within=5.0):
+        """Waits until no worker serves an older configuration."""
+        def current():
+            try:
+                versions = self.snapshot_versions()
+            except (httpx.TransportError, ValueError):
+                return False
+            return versions and min(versions) >= version
+
+        until(current, within, lambda: f"snapshot {version} at every worker; now {self.snapshot_versions()}")
+
+
+def _find(value, names):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in names and isinstance(inner, (int, str)) and str(inner).isdigit():
+                yield inner
+            else:
+                yield from _find(inner, names)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _find(inner, names)
+
+
+def process_title(pid):
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip() or None
+
+
+def alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def resident_bytes(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no VmRSS of {pid}")
+
+
+def peak_resident_bytes(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no VmHWM of {pid}")
+
+
+GATEWAY = {
+    "cache_invalidate_on_update": False, "cache_ttl": 0, "collect_logs": True,
+    "rate_limiting_interval": 0, "rate_limiting_limit": 0, "rate_limiting_technique": "fixed",
+    "authentication": False,
+}
+
+
+class Management:
+    """The management API, spoken plainly; the official SDK has tests of its own."""
+
+    def __init__(self, daemon, token=None):
+        self.daemon = daemon
+        self.http = httpx.Client(
+            base_url=f"{daemon.control_url}/client/v4",
+            headers={"Authorization": f"Bearer {token or daemon.token}"}, timeout=30,
+        )
+
+    def path(self, rest=""):
+        return f"/accounts/{self.daemon.account}/ai-gateway/gateways{rest}"
+
+    def call(self, method, path, expect=200, **options):
+        answer = self.http.request(method, path, **options)
+        assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer
+
+    def write(self, method, path, body=None):
+        """A change, and the wait until every worker serves it."""
+        options = {} if body is None else {"json": body}
+        answer = self.call(method, path, **options)
+        version = answer.headers.get("cf-aig-snapshot")
+        assert version and version.isdigit(), f"no snapshot version in {dict(answer.headers)}"
+        self.daemon.await_snapshot(int(version))
+        return answer.json()["result"]
+
+    def create_gateway(self, name=None, **settings):
+        name = name or f"gw-{secrets.token_hex(4)}"
+        self.write("POST", self.path(), {"id": name, **GATEWAY, **settings})
+        return name
+
+    def store_key(self, gateway, provider, value, alias="default"):
+        self.daemon.canaries.add(value)
+        return self.write("POST", self.path(f"/{gateway}/provider_configs"), {
+            "provider_slug": provider, "alias": alias, "default_config": alias == "default", "secret": value})
+
+    def gateway(self, name):
+        return self.http.get(self.path(f"/{name}"))
+
+    def logs(self, gateway, **query):
+        answer = self.call("GET", self.path(f"/{gateway}/logs"), params=query).json()
+        return answer["result"], answer["result_info"]
+
+    def log(self, gateway, log_id, within=15.0):
+        """The detail of one log entry, as soon as it exists."""
+        def entry():
+            answer = self.http.get(self.path(f"/{gateway}/logs/{log_id}"))
+            assert answer.status_code in (200, 404), f"{answer.status_code} {answer.text}"
+            return answer.json()["result"] if answer.status_code == 200 else None
+
+        return until(entry, within, f"log {log_id} of {gateway}", every=0.05)
+
+    def newest_log(self, gateway, within=15.0):
+        """The only entry of a gateway; for calls whose answer never arrived, so that their id is unknown."""
+        def entries():
+            return self.logs(gateway)[0]
+
+        found = until(entries, within, f"a log entry of {gateway}", every=0.05)
+        assert len(found) == 1, found
+        return self.log(gateway, found[0]["id"])
+
+    def log_request(self, gateway, log_id):
+        return self.http.get(self.path(f"/{gateway}/logs/{log_id}/request"))
+
+    def log_response(self, gateway, log_id):
+        return self.http.get(self.path(f"/{gateway}/logs/{log_id}/response"))
