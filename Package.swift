@@ -49,6 +49,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CProcessShim"),
         .target(name: "CByteKernels"),
+        .target(name: "CEpoll"),
         .target(name: "CPriceCatalog", exclude: ["prices.json"]),
 
         // Core: names, units, errors, records, snapshot, ports
@@ -76,7 +77,7 @@ let package = Package(
             dependencies: ["GatewayCore", "CHiredis", nioCore, nioPosix, nioSSL],
             swiftSettings: pointers
         ),
-        .target(name: "PostgresStore", dependencies: ["GatewayCore", "CLibPQ"], swiftSettings: pointers),
+        .target(name: "PostgresStore", dependencies: ["GatewayCore", "CLibPQ", nioCore], swiftSettings: pointers),
         .target(
             name: "Upstream",
             dependencies: ["GatewayCore", "WireFormats", nioCore, nioPosix, nioSSL],
@@ -85,7 +86,7 @@ let package = Package(
         .target(name: "RecordSpool", dependencies: ["GatewayCore", "CByteKernels", nioCore], swiftSettings: strict),
         .target(name: "SecretVault", dependencies: ["GatewayCore", "COpenSSL"], swiftSettings: pointers),
         .target(name: "Telemetry", dependencies: ["GatewayCore", logging], swiftSettings: strict),
-        .target(name: "Settings", dependencies: ["GatewayCore", configuration, yams], swiftSettings: strict),
+        .target(name: "Settings", dependencies: ["GatewayCore", configuration, yams, nioCore], swiftSettings: strict),
         .target(name: "ProcessRuntime", dependencies: ["GatewayCore", "CProcessShim"], swiftSettings: pointers),
 
         // Roles
@@ -112,14 +113,14 @@ let package = Package(
         // Executables
         .executableTarget(
             name: "FakeProvider",
-            dependencies: ["GatewayCore", "WireFormats", nioCore, nioPosix],
+            dependencies: ["CEpoll"],
             swiftSettings: strict
         ),
         .executableTarget(
             name: "aigatewayd",
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
-                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", argumentParser, logging, serviceLifecycle,
+                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", argumentParser, logging, serviceLifecycle,
                 nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
             ],
             swiftSettings: strict
