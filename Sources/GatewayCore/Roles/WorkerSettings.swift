@@ -39,6 +39,8 @@ package struct WorkerSettings: Sendable, Equatable {
     package var logLevel: String
     /// `text` or `json`.
     package var logFormat: String
+    /// Whether each request leaves an access line in the process log (`log.requests`).
+    package var accessLog: AccessLogPolicy
 
     package init(stateDirectory: String) {
         self.stateDirectory = stateDirectory
@@ -50,6 +52,7 @@ package struct WorkerSettings: Sendable, Equatable {
         trustedProxies = []
         logLevel = "info"
         logFormat = "json"
+        accessLog = .off
     }
 
     /// Segments of settled records, one folder per worker process.
@@ -62,6 +65,9 @@ package struct WorkerSettings: Sendable, Equatable {
 
 /// What happens to a request whose limit cannot be checked (`redis.when_unavailable`).
 package enum RedisUnavailablePolicy: String, Sendable, CaseIterable { case allow, refuse }
+
+/// Whether requests are written to the process log, one line each (`log.requests`).
+package enum AccessLogPolicy: String, Sendable, CaseIterable { case off, on }
 
 /// Where a Redis server is reached.
 package struct RedisEndpoint: Sendable, Equatable {
@@ -121,6 +127,7 @@ extension WorkerSettings {
         out.write(13, pricesFile)
         out.write(14, logLevel)
         out.write(15, logFormat)
+        out.write(16, accessLog.rawValue)
         return out.buffer
     }
 
@@ -145,6 +152,7 @@ extension WorkerSettings {
             case 13: pricesFile = field.string
             case 14: logLevel = field.string
             case 15: logFormat = field.string
+            case 16: accessLog = AccessLogPolicy(rawValue: field.string) ?? .off
             default: break
             }
         }

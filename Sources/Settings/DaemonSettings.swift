@@ -1,0 +1,78 @@
+package import GatewayCore
+
+/// All settings of a node, typed and checked; each role is given its own part (`Roles/`).
+package struct DaemonSettings: Sendable {
+    /// Certificate and key of a port that speaks TLS.
+    package struct TLSFiles: Sendable, Equatable {
+        package var certificate: String
+        package var privateKey: String
+    }
+
+    /// The service that judges prompts and answers.
+    package struct Guardrails: Sendable, Equatable {
+        package var endpoint: EndpointURL?
+        package var model: String?
+        package var promptInjectionModel: String?
+        package var apiKeyFile: String?
+        package var timeout: Duration
+    }
+
+    /// Limits of the product itself (decision 19).
+    package struct Limits: Sendable, Equatable {
+        package var gatewaysPerAccount: Int
+        /// Zero: no limit.
+        package var apiRequestsPerFiveMinutes: Int
+    }
+
+    /// The process's own log.
+    package struct Log: Sendable, Equatable {
+        /// swift-log level name.
+        package var level: String
+        /// `text` or `json`.
+        package var format: String
+        package var requests: AccessLogPolicy
+    }
+
+    package var dataListen: [ListenAddress]
+    package var dataTLS: TLSFiles?
+    package var trustedProxies: [NetworkRange]
+    /// Bytes.
+    package var maxRequestBody: Int
+    package var controlListen: [ListenAddress]
+    package var controlTLS: TLSFiles?
+    package var workerCount: Int
+    /// Nil: streams of an outgoing worker are waited for without end.
+    package var drainTimeout: Duration?
+    /// Absolute.
+    package var stateDirectory: String
+    /// Nil: an embedded server.
+    package var postgresURL: Secret<String>?
+    /// Nil: an embedded server.
+    package var redisURL: Secret<String>?
+    package var redisUnavailable: RedisUnavailablePolicy
+    package var masterKeyFile: String?
+    package var providers: [WorkerSettings.ProviderOverride]
+    package var processUser: String?
+    package var egressAllowsPrivateAddresses: Bool
+    package var egressCAFile: String?
+    package var guardrails: Guardrails
+    package var limits: Limits
+    /// Bytes.
+    package var logQueue: Int
+    /// Bytes.
+    package var spoolLimit: Int
+    package var bootstrapAccount: AccountID?
+    package var bootstrapToken: Secret<String>?
+    package var workersAIAccount: String?
+    package var pricesFile: String?
+    package var log: Log
+
+    /// Where the data port is reached from this machine; empty when it listens on Unix sockets only.
+    package var dataURL: String { Self.localURL(dataListen, tls: dataTLS) }
+    /// Where the control port is reached from this machine; empty when it listens on Unix sockets only.
+    package var controlURL: String { Self.localURL(controlListen, tls: controlTLS) }
+
+    private static func localURL(_ addresses: [ListenAddress], tls: TLSFiles?) -> String {
+        addresses.lazy.compactMap { $0.localURL(scheme: tls == nil ? "http" : "https") }.first ?? ""
+    }
+}

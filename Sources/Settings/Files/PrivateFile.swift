@@ -1,0 +1,77 @@
+import Foundation
+import Glibc
+
+/// Files that only their owner may read: keys and credentials.
+enum PrivateFile {
+    /// The content; nil when there is no such file.
+    ///
+    /// - Errors: a mode that lets group or others in is refused.
+    static func read(_ path: String) throws(SettingsError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        if descriptor < 0 {
+            if errno == ENOENT { return nil }
+            throw SettingsError("\(path) cannot be read: \(reason(errno))")
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw SettingsError("\(path) cannot be read: \(reason(errno))") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw SettingsError("\(path) is not a file") }
+        if status.st_mode & 0o077 != 0 {
+            let mode = String(status.st_mode & 0o777, radix: 8)
+            throw SettingsError("\(path) can be read by others (mode 0\(mode)); make it 0600")
+        }
+        guard status.st_size <= 1 << 20 else { throw SettingsError("\(path) is too large") }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var filled = 0
+        while filled < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { space in
+                Glibc.read(descriptor, space.baseAddress?.advanced(by: filled), space.count - filled)
+            }
+            if count < 0, errno == EINTR { continue }
+            if count < 0 { throw SettingsError("\(path) cannot be read: \(reason(errno))") }
+            if count == 0 { break }
+            filled += count
+        }
+        bytes.removeLast(bytes.count - filled)
+        return bytes
+    }
+
+    /// Replaces the file as a whole (mode 0600); after a crash either the old or the new content is there.
+    static func write(_ bytes: [UInt8], to path: String) throws(SettingsError) {
+        let temporary = path + ".new"
+        unlink(temporary)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SettingsError("\(path) cannot be written: \(reason(errno))") }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { space in
+                Glibc.write(descriptor, space.baseAddress?.advanced(by: written), space.count - written)
+            }
+            if count < 0, errno == EINTR { continue }
+            if count < 0 {
+                let problem = reason(errno)
+                close(descriptor)
+                unlink(temporary)
+                throw SettingsError("\(path) cannot be written: \(problem)")
+            }
+            written += count
+        }
+        let synced = fsync(descriptor) == 0
+        let problem = reason(errno)
+        close(descriptor)
+        guard synced, rename(temporary, path) == 0 else {
+            unlink(temporary)
+            throw SettingsError("\(path) cannot be written: \(synced ? reason(errno) : problem)")
+        }
+    }
+
+    static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
+
+    /// A short reason without the paths that Foundation repeats.
+    static func reason(_ error: any Error) -> String {
+        if let cocoa = error as? CocoaError, let posix = cocoa.underlying as? POSIXError {
+            return reason(posix.code.rawValue)
+        }
+        return (error as NSError).localizedDescription
+    }
+}

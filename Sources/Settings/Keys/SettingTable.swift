@@ -1,0 +1,115 @@
+package import GatewayCore
+
+/// Every setting there is: the single list behind parsing, errors, help and documentation.
+package enum SettingTable {
+    package static let environmentPrefix = "AIGATEWAYD_"
+    /// Names the configuration file; not a setting itself.
+    package static let environmentConfigFile = "AIGATEWAYD_CONFIG"
+    /// Read when no other file is named and this one exists.
+    package static let standardConfigFile = "/etc/aigatewayd/aigatewayd.yaml"
+
+    /// Settings with a fixed key, in the order of the manual.
+    package static let keys: [SettingKey] = [
+        SettingKey("data.listen", .listenAddresses, "127.0.0.1:8787", "Addresses of the data port."),
+        SettingKey("data.tls.certificate", .path, nil, "PEM file with the data port's certificate chain; none: no TLS."),
+        SettingKey("data.tls.private_key", .path, nil, "PEM file with the private key of data.tls.certificate."),
+        SettingKey("data.trusted_proxies", .networks, "", "Networks whose X-Forwarded-For is believed."),
+        SettingKey("data.max_request_body", .size, "100MiB", "Larger request bodies are refused with 413."),
+        SettingKey("control.listen", .listenAddresses, "127.0.0.1:8788", "Addresses of the control port."),
+        SettingKey("control.tls.certificate", .path, nil, "PEM file with the control port's certificate chain."),
+        SettingKey("control.tls.private_key", .path, nil, "PEM file with the private key of control.tls.certificate."),
+        SettingKey("workers.count", .workerCount, "auto", "Number of proxy workers; auto: one per CPU core."),
+        SettingKey("workers.drain_timeout", .durationOrNone, "none", "Longest wait for streams of an outgoing worker."),
+        SettingKey(
+            "state_directory", .path, "./var", "Spool, last good snapshot, generated keys and embedded stores (mode 0700)."
+        ),
+        SettingKey("postgres.url", .postgresURL, nil, "PostgreSQL database; absent: an embedded server is started."),
+        SettingKey("redis.url", .redisURL, nil, "Redis server; absent: an embedded server is started."),
+        SettingKey(
+            "redis.when_unavailable", .choice(RedisUnavailablePolicy.allCases.map(\.rawValue)), "allow",
+            "Whether requests whose limit cannot be checked are let through."
+        ),
+        SettingKey(
+            "secrets.master_key_file", .path, nil,
+            "File with 32 bytes in base64, readable by its owner only; absent: generated in state_directory."
+        ),
+        SettingKey("process.user", .word, nil, "User that front, workers and control run as when started as root."),
+        SettingKey(
+            "egress.allow_private_addresses", .flag, "false",
+            "Whether custom providers may resolve to private or loopback addresses."
+        ),
+        SettingKey("egress.ca_file", .path, nil, "PEM file with additional roots for upstream TLS."),
+        SettingKey(
+            "guardrails.endpoint", .url(["http", "https"]), nil,
+            "Base URL (…/v1) of an OpenAI-shaped API that serves a Llama-Guard model."
+        ),
+        SettingKey("guardrails.model", .word, nil, "Model that judges prompts and answers."),
+        SettingKey("guardrails.prompt_injection_model", .word, nil, "Model that judges prompts for injection (P1)."),
+        SettingKey("guardrails.api_key_file", .path, nil, "File with the key of guardrails.endpoint."),
+        SettingKey("guardrails.timeout", .duration, "5s", "Longest wait for a verdict."),
+        SettingKey("limits.gateways_per_account", .number(1...1_000_000), "1000", "Gateways an account may have."),
+        SettingKey(
+            "limits.api_requests_per_5_minutes", .number(0...1_000_000_000), "0",
+            "Management calls a token may make in five minutes; 0: no limit."
+        ),
+        SettingKey("logs.queue", .size, "8MiB", "Records in memory on their way from the spool into PostgreSQL."),
+        SettingKey("logs.spool_max", .size, "4GiB", "Records on disk that wait for PostgreSQL; beyond it they are dropped."),
+        SettingKey("bootstrap.account_id", .accountID, nil, "First account; absent: generated, see credentials.json."),
+        SettingKey("bootstrap.api_token", .apiToken, nil, "First API token; absent: generated, see credentials.json."),
+        SettingKey("workers_ai.account_id", .word, nil, "Account in Workers AI's upstream URL; absent: that of the gateway."),
+        SettingKey("prices.file", .path, nil, "Price list that replaces the built-in one."),
+        SettingKey(
+            "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info",
+            "Least severe messages of the process log on stderr."
+        ),
+        SettingKey("log.format", .choice(["text", "json"]), nil, "Absent: text on a terminal, else json."),
+        SettingKey("log.requests", .choice(AccessLogPolicy.allCases.map(\.rawValue)), "off", "One line per request."),
+    ]
+
+    /// What can be set for each provider, below `providers.<slug>.`.
+    package static let providerKeys: [SettingKey] = [
+        SettingKey(
+            "base_url", .url(["http", "https"]), nil,
+            "Replaces scheme, host, port and an optional prefix before the canonical upstream path."
+        ),
+        SettingKey("websocket_url", .url(["ws", "wss"]), nil, "The same for its realtime socket."),
+        SettingKey("compat_upstream", .choice(["native", "openai"]), "native", "Which of its surfaces /compat uses."),
+        SettingKey("enabled", .flag, "true", "false: requests for it are refused as for an unknown provider."),
+    ]
+
+    private static let byName = Dictionary(keys.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    private static let byEnvironmentName = Dictionary(
+        keys.map { ($0.environmentName, $0) }, uniquingKeysWith: { first, _ in first }
+    )
+
+    /// The setting called `name`, provider settings of the given slugs included.
+    package static func key(named name: String, providers: [ProviderID]) -> SettingKey? {
+        if let key = byName[name] { return key }
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == "providers", providers.contains(ProviderID(String(parts[1]))),
+            var key = providerKeys.first(where: { $0.name == parts[2] })
+        else { return nil }
+        key.name = name
+        return key
+    }
+
+    /// The setting of an environment variable.
+    package static func key(environment variable: String, providers: [ProviderID]) -> SettingKey? {
+        if let key = byEnvironmentName[variable] { return key }
+        return providerSettings(providers).first { $0.environmentName == variable }
+    }
+
+    /// Whether some setting lies below `name`, so that a map is expected there.
+    package static func isGroup(_ name: String, providers: [ProviderID]) -> Bool {
+        if name.isEmpty || name == "providers" { return true }
+        if keys.contains(where: { $0.name.hasPrefix(name + ".") }) { return true }
+        return providers.contains { name == "providers." + $0.rawValue }
+    }
+
+    /// All provider settings of the given slugs.
+    package static func providerSettings(_ providers: [ProviderID]) -> [SettingKey] {
+        providers.flatMap { provider in
+            providerKeys.map { SettingKey("providers.\(provider).\($0.name)", $0.kind, $0.standard, $0.summary) }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import GatewayCore
+package import NIOCore
+
+extension ControlSettings {
+    package func encoded() -> ByteBuffer {
+        var out = TaggedWriter()
+        out.write(1, stateDirectory)
+        out.write(2, postgresURL.reveal())
+        out.write(3, redisURL.reveal())
+        out.write(4, account.rawValue)
+        out.write(5, token.reveal())
+        out.write(6, dataURL)
+        out.write(7, controlURL)
+        out.write(8, tlsCertificateFile)
+        out.write(9, tlsPrivateKeyFile)
+        out.write(10, gatewaysPerAccount)
+        out.write(11, apiRequestsPerFiveMinutes)
+        out.write(12, logQueue)
+        out.write(13, spoolLimit)
+        out.write(14, pricesFile)
+        out.write(15, egressCAFile)
+        out.write(16, egressAllowsPrivateAddresses)
+        out.write(17, guardrailsEndpoint)
+        out.write(18, guardrailsModel)
+        out.write(19, guardrailsPromptInjectionModel)
+        out.write(20, guardrailsAPIKeyFile)
+        out.write(21, guardrailsTimeoutMilliseconds)
+        out.write(22, logLevel)
+        out.write(23, logFormat)
+        return out.buffer
+    }
+
+    /// Reads settings; nil when the bytes are damaged or what cannot be absent is absent.
+    package init?(decoding buffer: ByteBuffer) {
+        var reader = TaggedReader(buffer)
+        self.init(stateDirectory: "", postgresURL: Secret(""), redisURL: Secret(""), account: "")
+        while let field = reader.next() {
+            switch field.number {
+            case 1: stateDirectory = field.string
+            case 2: postgresURL = Secret(field.string)
+            case 3: redisURL = Secret(field.string)
+            case 4: account = AccountID(field.string)
+            case 5: token = Secret(field.string)
+            case 6: dataURL = field.string
+            case 7: controlURL = field.string
+            case 8: tlsCertificateFile = field.string
+            case 9: tlsPrivateKeyFile = field.string
+            case 10: gatewaysPerAccount = field.int
+            case 11: apiRequestsPerFiveMinutes = field.int
+            case 12: logQueue = field.int
+            case 13: spoolLimit = field.int
+            case 14: pricesFile = field.string
+            case 15: egressCAFile = field.string
+            case 16: egressAllowsPrivateAddresses = field.bool
+            case 17: guardrailsEndpoint = field.string
+            case 18: guardrailsModel = field.string
+            case 19: guardrailsPromptInjectionModel = field.string
+            case 20: guardrailsAPIKeyFile = field.string
+            case 21: guardrailsTimeoutMilliseconds = field.int
+            case 22: logLevel = field.string
+            case 23: logFormat = field.string
+            default: break
+            }
+        }
+        if reader.isDamaged || stateDirectory.isEmpty || postgresURL.reveal().isEmpty || account.rawValue.isEmpty {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,65 @@
+package import GatewayCore
+
+/// What a control process is told at its start; read from an inherited descriptor.
+package struct ControlSettings: Sendable {
+    package var stateDirectory: String
+    package var postgresURL: Secret<String>
+    package var redisURL: Secret<String>
+    /// The node's first account, made when it is missing.
+    package var account: AccountID
+    /// The node's first token, made when it is missing.
+    package var token: Secret<String>
+    package var dataURL: String
+    package var controlURL: String
+    package var tlsCertificateFile: String?
+    package var tlsPrivateKeyFile: String?
+    package var gatewaysPerAccount: Int
+    /// Zero: no limit.
+    package var apiRequestsPerFiveMinutes: Int
+    /// Bytes of records in memory between spool and PostgreSQL.
+    package var logQueue: Int
+    /// Bytes of settled records that may wait on this node's disk.
+    package var spoolLimit: Int
+    package var pricesFile: String?
+    package var egressCAFile: String?
+    package var egressAllowsPrivateAddresses: Bool
+    package var guardrailsEndpoint: String?
+    package var guardrailsModel: String?
+    package var guardrailsPromptInjectionModel: String?
+    package var guardrailsAPIKeyFile: String?
+    package var guardrailsTimeoutMilliseconds: Int
+    /// swift-log level name.
+    package var logLevel: String
+    /// `text` or `json`.
+    package var logFormat: String
+
+    package init(stateDirectory: String, postgresURL: Secret<String>, redisURL: Secret<String>, account: AccountID) {
+        self.stateDirectory = stateDirectory
+        self.postgresURL = postgresURL
+        self.redisURL = redisURL
+        self.account = account
+        token = Secret("")
+        dataURL = ""
+        controlURL = ""
+        gatewaysPerAccount = 1000
+        apiRequestsPerFiveMinutes = 0
+        logQueue = 8 << 20
+        spoolLimit = 4 << 30
+        egressAllowsPrivateAddresses = false
+        guardrailsTimeoutMilliseconds = 5000
+        logLevel = "info"
+        logFormat = "json"
+    }
+
+    /// The parsed `redisURL`; nil when it is malformed, which the loader excludes.
+    package var redis: RedisEndpoint? { RedisURL.endpoint(redisURL.reveal()) }
+
+    /// Segments of settled records, one folder per worker process.
+    package var spoolDirectory: String { worker.spoolDirectory }
+    /// The last good snapshot.
+    package var snapshotPath: String { worker.snapshotPath }
+    /// The socket on which workers reach this process.
+    package var workerSocketPath: String { worker.controlSocketPath }
+
+    private var worker: WorkerSettings { WorkerSettings(stateDirectory: stateDirectory) }
+}

@@ -1,0 +1,66 @@
+package import GatewayCore
+
+extension DaemonSettings {
+    /// The supervisor's part.
+    package var supervisor: SupervisorSettings {
+        SupervisorSettings(
+            dataListen: dataListen, controlListen: controlListen, workerCount: workerCount,
+            drainTimeout: drainTimeout, stateDirectory: stateDirectory, processUser: processUser,
+            postgres: postgresURL == nil ? .embedded : .external, redis: redisURL == nil ? .embedded : .external
+        )
+    }
+
+    /// A worker's part.
+    /// - Parameter redisURL: of the embedded server, or the configured one.
+    package func worker(redisURL: Secret<String>) -> WorkerSettings {
+        var worker = WorkerSettings(stateDirectory: stateDirectory)
+        worker.maxRequestBody = maxRequestBody
+        worker.spoolLimit = spoolLimit
+        worker.redis = RedisURL.endpoint(redisURL.reveal())
+        worker.redisUnavailable = redisUnavailable
+        worker.providers = providers
+        worker.egressCAFile = egressCAFile
+        worker.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses
+        worker.tlsCertificateFile = dataTLS?.certificate
+        worker.tlsPrivateKeyFile = dataTLS?.privateKey
+        worker.trustedProxies = trustedProxies.map(\.description)
+        worker.workersAIAccount = workersAIAccount
+        worker.pricesFile = pricesFile
+        worker.logLevel = log.level
+        worker.logFormat = log.format
+        worker.accessLog = log.requests
+        return worker
+    }
+
+    /// Control's part.
+    /// - Parameters:
+    ///   - postgresURL: of the embedded server, or the configured one.
+    ///   - redisURL: likewise.
+    package func control(
+        postgresURL: Secret<String>, redisURL: Secret<String>, credentials: NodeCredentials
+    ) -> ControlSettings {
+        var control = ControlSettings(
+            stateDirectory: stateDirectory, postgresURL: postgresURL, redisURL: redisURL, account: credentials.account
+        )
+        control.token = credentials.token
+        control.dataURL = credentials.dataURL
+        control.controlURL = credentials.controlURL
+        control.tlsCertificateFile = controlTLS?.certificate
+        control.tlsPrivateKeyFile = controlTLS?.privateKey
+        control.gatewaysPerAccount = limits.gatewaysPerAccount
+        control.apiRequestsPerFiveMinutes = limits.apiRequestsPerFiveMinutes
+        control.logQueue = logQueue
+        control.spoolLimit = spoolLimit
+        control.pricesFile = pricesFile
+        control.egressCAFile = egressCAFile
+        control.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses
+        control.guardrailsEndpoint = guardrails.endpoint?.description
+        control.guardrailsModel = guardrails.model
+        control.guardrailsPromptInjectionModel = guardrails.promptInjectionModel
+        control.guardrailsAPIKeyFile = guardrails.apiKeyFile
+        control.guardrailsTimeoutMilliseconds = Int(guardrails.timeout / .milliseconds(1))
+        control.logLevel = log.level
+        control.logFormat = log.format
+        return control
+    }
+}
