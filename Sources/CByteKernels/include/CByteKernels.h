@@ -15,3 +15,41 @@ static inline ptrdiff_t aig_find(const void *haystack, size_t length, const void
     const void *hit = memmem(haystack, length, needle, needle_length);
     return hit ? (const char *)hit - (const char *)haystack : -1;
 }
+
+/// How many of the first bytes are token characters (RFC 9110 §5.6.2).
+size_t aig_token_prefix(const void *bytes, size_t length);
+
+/// How many of the first bytes may stand in a field value: HTAB, SP, visible ASCII and 0x80 to 0xFF.
+size_t aig_text_prefix(const void *bytes, size_t length);
+
+/// How many of the first bytes are visible ASCII (0x21 to 0x7E).
+size_t aig_graphic_prefix(const void *bytes, size_t length);
+
+/// How many of the first bytes stand for themselves in a JSON string: ASCII from 0x20, neither quote nor backslash.
+size_t aig_json_plain_prefix(const void *bytes, size_t length);
+
+/// How many of the first bytes are neither a quote nor a bracket of any kind.
+size_t aig_json_dull_prefix(const void *bytes, size_t length);
+
+/// How many of the first bytes are neither a quote nor a backslash.
+size_t aig_json_string_run(const void *bytes, size_t length);
+
+/// How many of the first bytes form whole, valid UTF-8 sequences of more than one byte (RFC 3629); stops at ASCII.
+size_t aig_utf8_prefix(const void *bytes, size_t length);
+
+/// Whether `length` token characters equal `lower` (letters and "-", in lower case) when case is ignored.
+static inline int aig_same_letters(const void *bytes, const void *lower, size_t length) {
+    const unsigned char *a = (const unsigned char *)bytes, *b = (const unsigned char *)lower;
+    size_t at = 0;
+    // Among token characters only letters change into letters, and only "-" into "-", when bit 5 is set.
+    for (; at + 8 <= length; at += 8) {
+        uint64_t x, y;
+        memcpy(&x, a + at, 8);
+        memcpy(&y, b + at, 8);
+        if ((x | UINT64_C(0x2020202020202020)) != y) return 0;
+    }
+    for (; at < length; at++) {
+        if ((a[at] | 0x20) != b[at]) return 0;
+    }
+    return 1;
+}
