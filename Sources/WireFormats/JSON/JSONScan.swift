@@ -1,0 +1,68 @@
+/// One strict pass over a whole JSON document.
+///
+/// - Source: RFC 8259 (grammar), RFC 3629 (UTF-8 inside strings; anything else outside them is no JSON) · documented
+/// - Limit: 512 levels of nesting; a deeper document is malformed. No byte order mark.
+package struct JSONScan {
+    /// Whether `bytes` are one valid JSON value with nothing but whitespace around it.
+    package static func validate(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var cursor = JSONCursor(bytes)
+        cursor.skipWhitespace()
+        guard cursor.skipValue(depth: 0) else { return false }
+        cursor.skipWhitespace()
+        return cursor.at == bytes.count
+    }
+
+    /// Where the wanted members of a document's outermost object are; nil when `bytes` are not one valid object.
+    package static func topLevel(_ bytes: UnsafeRawBufferPointer, wanted: [StaticString]) -> JSONTopLevel? {
+        var cursor = JSONCursor(bytes)
+        cursor.skipWhitespace()
+        var result = JSONTopLevel(objectStart: cursor.at, count: wanted.count)
+        guard cursor.take(0x7B) else { return nil }
+        cursor.skipWhitespace()
+        if cursor.byte != 0x7D {
+            repeat {
+                cursor.skipWhitespace()
+                let keyStart = cursor.at + 1
+                guard let form = cursor.skipString() else { return nil }
+                let key = UnsafeRawBufferPointer(rebasing: bytes[keyStart..<cursor.at - 1])
+                cursor.skipWhitespace()
+                guard cursor.take(0x3A) else { return nil }
+                cursor.skipWhitespace()
+                let valueStart = cursor.at
+                guard cursor.skipValue(depth: 1) else { return nil }
+                if let index = wanted.firstIndex(where: { key.isKey($0, form) }) {
+                    result.found(index, valueStart..<cursor.at)
+                }
+                cursor.skipWhitespace()
+            } while cursor.take(0x2C)
+        }
+        result.objectEnd = cursor.at
+        guard cursor.take(0x7D) else { return nil }
+        cursor.skipWhitespace()
+        return cursor.at == bytes.count ? result : nil
+    }
+}
+
+/// Where the wanted members of an object are, in offsets into the scanned bytes.
+package struct JSONTopLevel: Sendable, Equatable {
+    private var ranges: [Range<Int>?]
+    /// The offset of the opening brace.
+    package private(set) var objectStart: Int
+    /// The offset of the closing brace.
+    package fileprivate(set) var objectEnd: Int
+    /// Whether a wanted member occurs more than once; readers disagree about which one counts.
+    package private(set) var hasDuplicate = false
+
+    fileprivate init(objectStart: Int, count: Int) {
+        self.objectStart = objectStart
+        objectEnd = objectStart
+        ranges = Array(repeating: nil, count: count)
+    }
+
+    /// Where the value of `wanted[index]` stands, the first one if there are several.
+    package subscript(index: Int) -> Range<Int>? { ranges[index] }
+
+    fileprivate mutating func found(_ index: Int, _ range: Range<Int>) {
+        if ranges[index] == nil { ranges[index] = range } else { hasDuplicate = true }
+    }
+}
