@@ -17,6 +17,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -80,7 +81,7 @@ let package = Package(
         .target(name: "PostgresStore", dependencies: ["GatewayCore", "CLibPQ", nioCore], swiftSettings: pointers),
         .target(
             name: "Upstream",
-            dependencies: ["GatewayCore", "WireFormats", nioCore, nioPosix, nioSSL],
+            dependencies: ["GatewayCore", "WireFormats", nioCore, nioPosix, nioSSL, nioTLS],
             swiftSettings: strict
         ),
         .target(name: "RecordSpool", dependencies: ["GatewayCore", "CByteKernels", nioCore], swiftSettings: strict),
