@@ -1,0 +1,86 @@
+package import GatewayCore
+
+/// Everything that makes up a snapshot, read as one state of the database.
+package struct ConfigurationRepository: Sendable {
+    private let pool: PostgresPool
+
+    package init(_ pool: PostgresPool) { self.pool = pool }
+
+    /// The version of the configuration as it is now.
+    package func version() async throws(PostgresError) -> UInt64 {
+        guard let row = try await pool.query("SELECT version FROM config_version").first else {
+            throw PostgresError(.unexpectedResult, "config_version is empty")
+        }
+        return UInt64(clamping: try row.int("version"))
+    }
+
+    /// Reads accounts, gateways, tokens in use, provider keys and their secrets in one transaction.
+    package func snapshot() async throws -> ConfigSnapshot {
+        try await pool.transaction(.snapshot) { transaction in
+            var snapshot = ConfigSnapshot(version: try await transaction.configurationVersion())
+            snapshot.accounts = try await transaction.query("SELECT id FROM accounts ORDER BY id")
+                .map { AccountID(try $0.text("id")) }
+            snapshot.gateways = try await transaction.query("SELECT * FROM gateways ORDER BY account_id, id")
+                .map { try Gateway($0).plan }
+            snapshot.tokens = try await transaction.query(
+                "SELECT id, token_hash, account_id, permissions, expires_at FROM api_tokens WHERE revoked_at IS NULL ORDER BY id"
+            ).map { row in
+                TokenGrant(
+                    id: TokenID(try row.text("id")), hash: try row.bytes("token_hash"),
+                    account: AccountID(try row.text("account_id")),
+                    permissions: Permissions(words: try row.texts("permissions")) ?? [],
+                    expiresAt: try row.instantOrNil("expires_at")
+                )
+            }
+            snapshot.providerKeys = try await transaction.query(
+                "SELECT * FROM provider_configs ORDER BY account_id, gateway_id, provider_slug, created_at, id"
+            ).map { try ProviderConfig($0).key }
+            snapshot.secrets = try await transaction.query(
+                """
+                SELECT s.id, o.account_id, s.name, s.envelope FROM secrets s
+                JOIN secret_stores o ON o.id = s.store_id WHERE s.status = 'active' ORDER BY s.id
+                """
+            ).map { row in
+                SealedSecret(
+                    id: SecretID(try row.text("id")), account: AccountID(try row.text("account_id")),
+                    name: try row.text("name"), envelope: try row.bytes("envelope")
+                )
+            }
+            return snapshot
+        }
+    }
+}
+
+extension Gateway {
+    /// What the data plane acts on.
+    var plan: GatewayPlan {
+        var plan = GatewayPlan(account: account, id: id)
+        plan.authentication = settings.authentication
+        plan.collectLogs = settings.collectLogs
+        plan.cacheTTLSeconds = settings.cacheTTL ?? 0
+        plan.cacheEpoch = UInt64(clamping: cacheEpoch)
+        let interval = settings.rateLimitingInterval ?? 0
+        let limit = settings.rateLimitingLimit ?? 0
+        // Half of a limit is none.
+        plan.rateLimit = interval > 0 ? limit : 0
+        plan.rateLimitIntervalSeconds = limit > 0 ? interval : 0
+        plan.rateLimitTechnique = settings.rateLimitingTechnique ?? .fixed
+        plan.retryMaxAttempts = settings.retryMaxAttempts
+        plan.retryDelayMilliseconds = settings.retryDelay
+        plan.retryBackoff = settings.retryBackoff
+        plan.byokOnly = settings.byokOnly
+        plan.zeroDataRetention = settings.zdr
+        return plan
+    }
+}
+
+extension ProviderConfig {
+    fileprivate var key: ProviderKey {
+        var key = ProviderKey(
+            account: account, gateway: gateway, provider: provider, alias: alias, isDefault: isDefault, secret: secret
+        )
+        key.rateLimit = rateLimit
+        key.rateLimitPeriodSeconds = rateLimitPeriodSeconds
+        return key
+    }
+}
