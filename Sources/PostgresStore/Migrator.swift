@@ -8,6 +8,12 @@ package struct Migration: Sendable, Equatable {
     package var name: String
     package var sql: String
 
+    package init(number: Int, name: String, sql: String) {
+        self.number = number
+        self.name = name
+        self.sql = sql
+    }
+
     /// First 64 bits of FNV-1a over the text, in hexadecimal; tells an edited file from the applied one.
     package var checksum: String {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -100,9 +106,10 @@ package struct Migrator: Sendable {
     private let options: PostgresOptions
 
     package init(_ options: PostgresOptions) {
-        self.options = options
+        var patient = options
         // A migration may rewrite tables, and another node's migration may be waited for.
-        self.options.statementTimeout = .seconds(3600)
+        patient.statementTimeout = .seconds(3600)
+        self.options = patient
     }
 
     /// Applies what is missing and returns it. Each migration is one transaction together with its record.
