@@ -33,12 +33,12 @@ package struct DaemonSettings: Sendable {
         package var requests: AccessLogPolicy
     }
 
-    package var dataListen: [ListenAddress]
+    package var dataListen: [PortAddress]
     package var dataTLS: TLSFiles?
     package var trustedProxies: [NetworkRange]
     /// Bytes.
     package var maxRequestBody: Int
-    package var controlListen: [ListenAddress]
+    package var controlListen: [PortAddress]
     package var controlTLS: TLSFiles?
     package var workerCount: Int
     /// Nil: streams of an outgoing worker are waited for without end.
@@ -72,7 +72,7 @@ package struct DaemonSettings: Sendable {
     /// Where the control port is reached from this machine; empty when it listens on Unix sockets only.
     package var controlURL: String { Self.localURL(controlListen, tls: controlTLS) }
 
-    private static func localURL(_ addresses: [ListenAddress], tls: TLSFiles?) -> String {
+    private static func localURL(_ addresses: [PortAddress], tls: TLSFiles?) -> String {
         addresses.lazy.compactMap { $0.localURL(scheme: tls == nil ? "http" : "https") }.first ?? ""
     }
 }

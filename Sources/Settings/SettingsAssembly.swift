@@ -95,11 +95,11 @@ struct SettingsAssembly {
 
     // MARK: More than one key
 
-    private func listen(_ name: String) throws(SettingsError) -> [ListenAddress] {
-        let addresses = list(name).compactMap { ListenAddress($0) }
+    private func listen(_ name: String) throws(SettingsError) -> [PortAddress] {
+        let addresses = list(name).compactMap { PortAddress($0) }
         if addresses.isEmpty { throw SettingsError("\(name): at least one address is needed") }
         if let other = ["data.listen", "control.listen"].first(where: { $0 != name }),
-            let shared = addresses.first(where: { list(other).compactMap { ListenAddress($0) }.contains($0) })
+            let shared = addresses.first(where: { list(other).compactMap { PortAddress($0) }.contains($0) })
         {
             throw SettingsError("\(name): \(shared) is also an address of \(other)")
         }

@@ -68,7 +68,7 @@ package enum SettingKind: Sendable {
     /// Whether one text (an element, for lists) is acceptable.
     package func accepts(_ text: String) -> Bool {
         switch self {
-        case .listenAddresses: ListenAddress(text) != nil
+        case .listenAddresses: PortAddress(text) != nil
         case .networks: NetworkRange(text) != nil
         case .size: SizeText.bytes(text) != nil
         case .durationOrNone: text == "none" || DurationText.duration(text) != nil

@@ -3,8 +3,8 @@ package struct SupervisorSettings: Sendable, Equatable {
     /// Whether a store is somebody else's or runs as a child of the supervisor.
     package enum Store: Sendable, Equatable { case external, embedded }
 
-    package var dataListen: [ListenAddress]
-    package var controlListen: [ListenAddress]
+    package var dataListen: [PortAddress]
+    package var controlListen: [PortAddress]
     package var workerCount: Int
     /// Nil: without end.
     package var drainTimeout: Duration?

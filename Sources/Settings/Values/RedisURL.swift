@@ -53,7 +53,7 @@ package enum RedisURL {
         let parts = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         var path = parts[0]
         if path.hasPrefix("//") { path = path.dropFirst(2) }
-        guard path.hasPrefix("/"), path.utf8.count <= ListenAddress.maxPath else { return nil }
+        guard path.hasPrefix("/"), path.utf8.count <= PortAddress.maxPath else { return nil }
         var endpoint = RedisEndpoint(address: .unix(path: String(path)))
         guard parts.count == 2 else { return endpoint }
         for pair in parts[1].split(separator: "&") {

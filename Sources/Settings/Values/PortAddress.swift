@@ -3,7 +3,7 @@ import Glibc
 /// Where a port of ours listens.
 ///
 /// - Shape: `127.0.0.1:8787`, `localhost:8787`, `*:8787`, `[::1]:8787`, `unix:/run/aigatewayd.sock`.
-package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
+package enum PortAddress: Hashable, Sendable, CustomStringConvertible {
     /// `host` is without brackets; `*` became `0.0.0.0`.
     case tcp(host: String, port: Int)
     case unix(path: String)
@@ -47,7 +47,7 @@ package enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
         switch host {
         case "0.0.0.0": return "\(scheme)://127.0.0.1:\(port)"
         case "::": return "\(scheme)://[::1]:\(port)"
-        default: return "\(scheme)://\(ListenAddress.tcp(host: host, port: port))"
+        default: return "\(scheme)://\(PortAddress.tcp(host: host, port: port))"
         }
     }
 }
