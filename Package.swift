@@ -101,13 +101,16 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "GatewayCore", "Policy", "Providers", "PostgresStore", "RecordSpool", "SecretVault", serviceLifecycle,
+                "GatewayCore", "PostgresStore", "RecordSpool", "SecretVault", serviceLifecycle, nioCore, nioPosix,
             ],
             swiftSettings: strict
         ),
         .target(
             name: "AdminAPI",
-            dependencies: ["GatewayCore", "CloudflareWire", "ControlPlane", hummingbird],
+            dependencies: [
+                "GatewayCore", "CloudflareWire", "ControlPlane", "PostgresStore", "SecretVault", hummingbird, logging, nioCore,
+                nioPosix,
+            ],
             swiftSettings: strict
         ),
 
@@ -138,7 +141,7 @@ let package = Package(
 
         // Tests
         .target(
-            name: "TestKit", dependencies: ["GatewayCore", nioCore], path: "Tests/Support/TestKit", swiftSettings: strict
+            name: "TestKit", dependencies: ["GatewayCore", "WorkerRuntime", nioCore, nioPosix], path: "Tests/Support/TestKit", swiftSettings: strict
         ),
         .testTarget(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", nioCore],
@@ -209,7 +212,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "AdminAPITests", dependencies: ["AdminAPI", "ControlPlane", "CloudflareWire", "GatewayCore"],
+            name: "AdminAPITests", dependencies: ["AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "GatewayCore", "TestKit", nioCore],
             swiftSettings: strict
         ),
     ]
