@@ -1,0 +1,267 @@
+package import GatewayCore
+package import NIOCore
+
+/// The worker's one connection to Redis.
+///
+/// All commands of one loop tick leave in one write; replies are matched in order. An answer that is late means that
+/// the connection is stuck: everything waiting is told so, and later operations are refused at once until a new
+/// connection has answered a probe. Scripts need nothing more than this: `EVALSHA` is a command like others.
+@WorkerLoop
+package final class RedisConnection {
+    /// Who lets collected commands out.
+    package enum FlushPolicy: Sendable {
+        /// The connection, once per loop tick.
+        case eachTick
+        /// Whoever owns it, by calling `flush()` at the end of a turn.
+        case byOwner
+    }
+
+    /// Waiting times and bounds.
+    package struct Options: Sendable {
+        /// An operation is given up after this time.
+        package var deadline = Duration.milliseconds(20)
+        /// The part of `deadline` that is left for answers which arrived while the loop itself was busy.
+        package var grace = Duration.milliseconds(2)
+        /// A new connection that has not answered its first commands after this time is given up.
+        package var connectDeadline = Duration.seconds(1)
+        /// More operations at once are refused.
+        package var maxWaiting = 16_384
+        /// More bytes in one tick are refused.
+        package var maxOutgoing = 16 << 20
+        package init() {}
+    }
+
+    private struct Waiting {
+        var number: UInt64
+        var deadline: NIODeadline
+        var completion: @WorkerLoop (RedisReply?) -> Void
+    }
+
+    package private(set) var health: RedisHealth
+    private let dialer: RedisDialer
+    private let loop: any EventLoop
+    private let observer: any Observer
+    private let clock: any WallClock
+    private let flushPolicy: FlushPolicy
+    private let options: Options
+
+    private var breaker = Breaker()
+    private var channel: (any Channel)?
+    private var reader: ReplyReader?
+    /// Tells callbacks of a connection that was given up from those of the present one.
+    private var attempt: UInt64 = 0
+    private var isClosed = false
+    private var handshake: [String] = []
+    private var waiting = CircularBuffer<Waiting>(initialCapacity: 64)
+    private var outgoing = ByteBuffer()
+    private var isFlushScheduled = false
+    private var nextNumber: UInt64 = 0
+    private var isTimerRunning = false
+    /// The operation whose deadline has passed once already.
+    private var suspect: UInt64?
+
+    /// - Parameters:
+    ///   - caFile: PEM file with additional roots for TLS.
+    ///   - loop: the worker's loop, on which everything here runs.
+    package init(
+        _ endpoint: RedisEndpoint, caFile: String? = nil, loop: any EventLoop, observer: any Observer,
+        clock: any WallClock, flush: FlushPolicy = .eachTick, options: Options = Options()
+    ) throws(RedisStoreError) {
+        dialer = try RedisDialer(endpoint, caFile: caFile)
+        self.loop = loop
+        self.observer = observer
+        self.clock = clock
+        self.flushPolicy = flush
+        self.options = options
+        health = RedisHealth(.unknown, since: clock.now)
+    }
+
+    /// Connects now and, from then on, whenever the connection is lost.
+    package func start() {
+        guard !isClosed, breaker.state == .open else { return }
+        probe()
+    }
+
+    /// Closes for good; what waits is told that Redis is unavailable.
+    package func close() {
+        isClosed = true
+        attempt += 1
+        drop()
+    }
+
+    // MARK: Operations
+
+    /// Redis' answer, or nil when it is unavailable.
+    package func send(_ command: RedisCommand) async -> RedisReply? {
+        await withCheckedContinuation { continuation in
+            send(command) { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// The same with a callback, which is called exactly once: at once when Redis is unavailable.
+    package func send(_ command: RedisCommand, _ completion: @escaping @WorkerLoop (RedisReply?) -> Void) {
+        guard breaker.admitsOperations, waiting.count < options.maxWaiting,
+            outgoing.readableBytes + command.size < options.maxOutgoing, command.write(into: &outgoing)
+        else { return completion(nil) }
+        let deadline = NIODeadline.now() + .nanoseconds((options.deadline - options.grace).wholeNanoseconds)
+        waiting.append(Waiting(number: nextNumber, deadline: deadline, completion: completion))
+        nextNumber += 1
+        if !isTimerRunning { startTimer(at: deadline) }
+        if flushPolicy == .eachTick, !isFlushScheduled {
+            isFlushScheduled = true
+            loop.execute {
+                WorkerLoop.onLoop {
+                    self.isFlushScheduled = false
+                    self.flush()
+                }
+            }
+        }
+    }
+
+    /// Writes everything collected since the last flush.
+    package func flush() {
+        guard outgoing.readableBytes > 0, let channel else { return }
+        let buffer = outgoing
+        outgoing = channel.allocator.buffer(capacity: min(buffer.readableBytes, 4096))
+        channel.writeAndFlush(buffer, promise: nil)
+    }
+
+    // MARK: Deadlines
+
+    private func startTimer(at deadline: NIODeadline) {
+        isTimerRunning = true
+        loop.scheduleTask(deadline: deadline) { WorkerLoop.onLoop { self.timerFired() } }
+    }
+
+    private func timerFired() {
+        isTimerRunning = false
+        guard let first = waiting.first else { return }
+        let now = NIODeadline.now()
+        if first.deadline > now { return startTimer(at: first.deadline) }
+        if suspect == first.number {
+            trip("no answer within \(options.deadline)")
+        } else {
+            // If it was the loop that was late, answers lie in the socket and are read before the timer fires again.
+            suspect = first.number
+            startTimer(at: now + .nanoseconds(options.grace.wholeNanoseconds))
+        }
+    }
+
+    // MARK: Connecting
+
+    private func probe() {
+        guard let reader = ReplyReader() else { return scheduleProbe() }
+        breaker.startProbe()
+        attempt += 1
+        self.reader = reader
+        let attempt = attempt
+        let future = dialer.connect(on: loop, within: .nanoseconds(options.connectDeadline.wholeNanoseconds)) { channel in
+            try channel.pipeline.syncOperations.addHandler(RedisInbound(self, attempt: attempt))
+        }
+        future.whenComplete { result in
+            WorkerLoop.onLoop {
+                switch result {
+                case .success(let channel): self.connected(channel, attempt: attempt)
+                case .failure(let error): self.lost("cannot connect: \(error)", attempt: attempt)
+                }
+            }
+        }
+        loop.scheduleTask(in: .nanoseconds(options.connectDeadline.wholeNanoseconds)) {
+            WorkerLoop.onLoop {
+                if self.breaker.state == .halfOpen {
+                    self.lost("no answer within \(self.options.connectDeadline)", attempt: attempt)
+                }
+            }
+        }
+    }
+
+    private func connected(_ channel: any Channel, attempt: UInt64) {
+        guard attempt == self.attempt, breaker.state == .halfOpen else { return channel.close(promise: nil) }
+        self.channel = channel
+        outgoing.clear()
+        handshake = []
+        for (name, command) in dialer.handshake where command.write(into: &outgoing) { handshake.append(name) }
+        handshake.reverse()
+        flush()
+    }
+
+    private func scheduleProbe() {
+        guard !isClosed else { return }
+        loop.scheduleTask(in: .nanoseconds(breaker.delay.wholeNanoseconds)) {
+            WorkerLoop.onLoop {
+                if !self.isClosed, self.breaker.state == .open { self.probe() }
+            }
+        }
+    }
+
+    // MARK: What the connection reports
+
+    func received(_ buffer: ByteBuffer, attempt: UInt64) {
+        guard attempt == self.attempt, let reader else { return }
+        do {
+            try reader.feed(buffer)
+            while attempt == self.attempt, let reply = try reader.next() { take(reply) }
+        } catch {
+            lost(error.reason, attempt: attempt)
+        }
+    }
+
+    private func take(_ reply: RedisReply) {
+        if breaker.state == .halfOpen {
+            guard let name = handshake.popLast() else { return trip("an answer without a question") }
+            if case .error(let message) = reply { return trip("\(name) was refused: \(message)") }
+            if handshake.isEmpty {
+                breaker.probeSucceeded()
+                note(.available)
+            }
+        } else if let first = waiting.popFirst() {
+            first.completion(reply)
+        } else {
+            trip("an answer without a question")
+        }
+    }
+
+    /// The connection cannot be used any more.
+    func lost(_ reason: String, attempt: UInt64) {
+        guard attempt == self.attempt, !isClosed else { return }
+        trip(reason)
+    }
+
+    private func trip(_ reason: String) {
+        attempt += 1
+        breaker.trip()
+        note(.unavailable(reason: reason))
+        drop()
+        scheduleProbe()
+    }
+
+    private func drop() {
+        channel?.close(promise: nil)
+        channel = nil
+        reader = nil
+        outgoing.clear()
+        let abandoned = waiting
+        waiting.removeAll(keepingCapacity: true)
+        for operation in abandoned { operation.completion(nil) }
+    }
+
+    private func note(_ state: RedisHealth.State) {
+        switch (health.state, state) {
+        case (.available, .available), (.unavailable, .unavailable):
+            // The time stands for the state, not for the reason.
+            health.state = state
+            return
+        default: health = RedisHealth(state, since: clock.now)
+        }
+        switch state {
+        case .unknown: break
+        case .available: observer.record(.storeAvailable(.redis))
+        case .unavailable(let reason): observer.record(.storeUnavailable(.redis, reason: reason))
+        }
+    }
+}
+
+extension Duration {
+    /// Rounded down.
+    fileprivate var wholeNanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+}
