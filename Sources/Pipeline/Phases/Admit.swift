@@ -1,0 +1,175 @@
+package import CloudflareWire
+package import GatewayCore
+import Providers
+
+/// A request whose gateway exists and whose sender may use it.
+package struct Admitted: Sendable {
+    package let inbound: Inbound
+    /// The configuration that this request runs on, to its end.
+    package let index: SnapshotIndex
+    package let gateway: GatewayPlan
+    /// The rights of the gateway credential that came along, if a valid one did.
+    package let grant: TokenGrant?
+    /// Credential fields of the head that hold a gateway token or nothing; no provider sees them.
+    package let withheldFields: [Int]
+    /// The provider key that the request itself carries, without its scheme word.
+    package let providerKey: Secret<String>?
+    /// Fields in which `providerKey` came.
+    package let providerKeyFields: [Int]
+    /// Whether the query's `key` parameter holds a gateway token, which no provider sees.
+    package let withholdsQueryKey: Bool
+    /// Whether the query's `key` parameter holds a provider key.
+    package let hasQueryKey: Bool
+}
+
+/// Second phase: who is asking for which gateway, and may they?
+@WorkerLoop
+struct Admit {
+    let environment: WorkerEnvironment
+    let memo: ConnectionMemo
+
+    /// Header fields in which any provider's clients put a credential.
+    static let credentialFields: [StaticString] = [
+        "authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key",
+    ]
+
+    func admit(_ inbound: Inbound) async throws(GatewayError) -> Admitted {
+        guard let index = environment.snapshots.current else {
+            throw GatewayError(.notReady, origin: .gateway, detail: "no snapshot has been loaded")
+        }
+        let credentials = credentials(of: inbound, in: index)
+        if let gateway = find(inbound, in: index) {
+            return try admit(inbound, to: gateway, index: index, credentials: credentials)
+        }
+        return try await admitToMissing(inbound, index: index, credentials: credentials)
+    }
+
+    private func find(_ inbound: Inbound, in index: SnapshotIndex) -> GatewayPlan? {
+        let address = inbound.address
+        return inbound.head.withBytes { bytes in
+            let prefix = UnsafeRawBufferPointer(rebasing: bytes[address.account.lowerBound..<address.gateway.upperBound])
+            if let known = memo.gateway(prefix, in: index) { return known }
+            let account = AccountID(String(decoding: bytes[address.account], as: UTF8.self))
+            let id = GatewayID(String(decoding: bytes[address.gateway], as: UTF8.self))
+            guard let plan = index.gateway(id, of: account) else { return nil }
+            memo.remember(prefix, plan)
+            return plan
+        }
+    }
+
+    private func admit(
+        _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, credentials: Credentials
+    ) throws(GatewayError) -> Admitted {
+        let grant = credentials.grants.first { isValid($0, for: gateway.account, at: inbound.receivedAt) }
+        if gateway.authentication, grant == nil {
+            throw GatewayError(.unauthorized, origin: .client, detail: "no valid gateway credential")
+        }
+        return Admitted(
+            inbound: inbound, index: index, gateway: gateway, grant: grant, withheldFields: credentials.withheld,
+            providerKey: credentials.providerKey, providerKeyFields: credentials.providerKeyFields,
+            withholdsQueryKey: credentials.withholdsQueryKey, hasQueryKey: credentials.hasQueryKey
+        )
+    }
+
+    /// The rules for a gateway that does not exist (data-plane §1.5, §10.2).
+    private func admitToMissing(
+        _ inbound: Inbound, index: SnapshotIndex, credentials: Credentials
+    ) async throws(GatewayError) -> Admitted {
+        let (account, id, isWellFormed) = inbound.head.withBytes { bytes in
+            let account = bytes[inbound.address.account]
+            return (
+                AccountID(String(decoding: account, as: UTF8.self)),
+                GatewayID(String(decoding: bytes[inbound.address.gateway], as: UTF8.self)),
+                AccountID.isWellFormed(account)
+            )
+        }
+        guard isWellFormed, index.knows(account) else {
+            throw GatewayError(.unauthorized, origin: .client, detail: "unknown account")
+        }
+        guard id == .default else { throw GatewayError(.gatewayNotFound, origin: .client) }
+        guard credentials.grants.contains(where: { isValid($0, for: account, at: inbound.receivedAt) }) else {
+            throw GatewayError(.unauthorized, origin: .client, detail: "the default gateway is created for tokens only")
+        }
+        try await environment.provisioner.provisionDefaultGateway(of: account)
+        guard let renewed = environment.snapshots.current, let gateway = find(inbound, in: renewed) else {
+            throw GatewayError(.gatewayNotFound, origin: .gateway, detail: "the default gateway did not appear")
+        }
+        return try admit(inbound, to: gateway, index: renewed, credentials: self.credentials(of: inbound, in: renewed))
+    }
+
+    private func isValid(_ grant: TokenGrant, for account: AccountID, at now: Instant) -> Bool {
+        guard grant.account == account, grant.permissions.allowsDataPlane else { return false }
+        guard let expiry = grant.expiresAt else { return true }
+        return now < expiry
+    }
+
+    private struct Credentials {
+        var grants: [TokenGrant] = []
+        var withheld: [Int] = []
+        var providerKey: Secret<String>?
+        var providerKeyFields: [Int] = []
+        var withholdsQueryKey = false
+        var hasQueryKey = false
+    }
+
+    /// The value of the query's `key` parameter, as Google's clients send it.
+    private func queryKey(_ bytes: UnsafeRawBufferPointer, _ query: Range<Int>) -> Range<Int>? {
+        var start = query.lowerBound
+        while start < query.upperBound {
+            var end = start
+            while end < query.upperBound, bytes[end] != 0x26 { end += 1 }
+            if end - start > 4, ("key=" as StaticString).equals(bytes, start..<start + 4) { return start + 4..<end }
+            start = end + 1
+        }
+        return nil
+    }
+
+    /// Sorts credential fields into gateway tokens (any account's: they never leave) and provider keys.
+    private func credentials(of inbound: Inbound, in index: SnapshotIndex) -> Credentials {
+        var found = Credentials()
+        let head = inbound.head
+        head.withBytes { bytes in
+            if let range = inbound.directives.authorization, let grant = grant(bytes, range, in: index) {
+                found.grants.append(grant)
+            }
+            if let query = inbound.address.query, let key = queryKey(bytes, query) {
+                if let grant = grant(bytes, key, in: index) {
+                    found.grants.append(grant)
+                    found.withholdsQueryKey = true
+                } else {
+                    found.hasQueryKey = true
+                }
+            }
+            for (position, field) in head.fields.enumerated() where isCredential(bytes, field) {
+                guard let range = Credential.withoutScheme(bytes, field.value) else {
+                    found.withheld.append(position)
+                    continue
+                }
+                if let grant = grant(bytes, range, in: index) {
+                    found.grants.append(grant)
+                    found.withheld.append(position)
+                } else {
+                    found.providerKeyFields.append(position)
+                    if found.providerKey == nil {
+                        found.providerKey = Secret(String(decoding: bytes[range], as: UTF8.self))
+                    }
+                }
+            }
+        }
+        return found
+    }
+
+    private func isCredential(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) -> Bool {
+        if field.kind == .authorization { return true }
+        guard field.kind == .other else { return false }
+        let first = bytes[Int(field.nameStart)] | 0x20
+        guard first == 0x78 || first == 0x61 else { return false }  // x…, a…
+        return Self.credentialFields.contains { $0.matches(bytes, field.name) }
+    }
+
+    private func grant(
+        _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, in index: SnapshotIndex
+    ) -> TokenGrant? {
+        memo.grant(UnsafeRawBufferPointer(rebasing: bytes[range]), in: index, hasher: environment.hasher)
+    }
+}

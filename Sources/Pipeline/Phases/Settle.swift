@@ -1,0 +1,186 @@
+import CloudflareWire
+import GatewayCore
+import NIOCore
+import Policy
+import Providers
+
+/// Everything that is known of a request when it has ended.
+struct Outcome: Sendable {
+    let inbound: Inbound
+    let id: LogID
+    var admitted: Admitted?
+    /// The provider call that was made; nil when the request was refused before.
+    var attempt: Attempt?
+    var reply: ResponseHead?
+    var status = 0
+    var ending: ReplyRelay.Ending = .complete
+    var error: GatewayError?
+    var errorCode: Int?
+    var firstByte: Duration?
+    var usage = Usage()
+    var answeredModel: String?
+    var sawTerminal = false
+    var responseBytes = 0
+    var responseBody: ByteBuffer?
+    var isResponseWhole = true
+
+    init(inbound: Inbound, id: LogID) {
+        self.inbound = inbound
+        self.id = id
+    }
+
+    var eventID: String { inbound.directives.eventID ?? id.description }
+
+    /// Whether an entry is made (data-plane §7.1): the request's word, else the gateway's.
+    var logs: Bool { inbound.directives.collectLog ?? admitted?.gateway.collectLogs ?? false }
+    var logsPayload: Bool { logs && inbound.directives.collectLogPayload ?? true }
+
+    func marks(step: Int?) -> AnswerHead.Marks {
+        AnswerHead.Marks(eventID: eventID, requestID: id, logID: logs && attempt != nil ? id : nil, step: step)
+    }
+
+    @WorkerLoop
+    mutating func take(_ relay: ReplyRelay) {
+        responseBytes = relay.payloadBytes
+        if let reader = relay.usage {
+            usage = reader.usage
+            answeredModel = reader.model
+            sawTerminal = reader.sawTerminal
+        }
+        let capture = relay.takeCapture()
+        responseBody = capture.bytes
+        isResponseWhole = capture.isComplete
+    }
+}
+
+/// Last phase: the outcome becomes a record, a count and an observation, whatever happened before.
+@WorkerLoop
+struct Settle {
+    let environment: WorkerEnvironment
+
+    /// What a log shows for a client that left before the end (decisions 24).
+    static let clientClosedRequest = 499
+    /// What a log shows for an answer that its provider broke off (providers.md §3).
+    static let badGateway = 502
+
+    func settle(
+        _ outcome: Outcome, requestedModel: String?, requestBytes: Int, requestBody: ByteBuffer?, isRequestWhole: Bool
+    ) {
+        let ticket = RecordTicket(outcome.id)
+        let duration = environment.clock.monotonic - outcome.inbound.started
+        let (status, success) = verdict(outcome)
+        let provider = outcome.attempt?.provider.id ?? ""
+        let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel ?? ""
+        var summary = RequestSummary(
+            requestType: outcome.inbound.requestType, provider: provider, status: status, duration: duration
+        )
+        summary.logID = outcome.logs ? outcome.id : nil
+        summary.errorCode = outcome.errorCode
+        summary.firstByte = outcome.firstByte
+        summary.bytesIn = requestBytes
+        summary.bytesOut = outcome.responseBytes
+        summary.tokensIn = outcome.usage.input
+        summary.tokensOut = outcome.usage.output
+        summary.detail = outcome.error?.detail
+        summary.streamed = outcome.isStream
+        environment.observer.record(.requestFinished(summary))
+
+        guard let admitted = outcome.admitted, let attempt = outcome.attempt, outcome.logs else {
+            return ticket.waive()
+        }
+        let inbound = outcome.inbound
+        var record = RequestRecord(
+            id: outcome.id, eventID: outcome.eventID, account: admitted.gateway.account, gateway: admitted.gateway.id,
+            createdAt: inbound.receivedAt
+        )
+        record.provider = provider
+        record.model = model
+        record.path = inbound.head.text(inbound.address.rest)
+        record.modelType = ModelType.of(path: record.path)
+        record.method = inbound.head.text(inbound.head.method)
+        record.requestType = inbound.requestType
+        record.requestContentType = inbound.head.value(.contentType)
+        record.responseContentType = outcome.reply?.value(.contentType)
+        record.userAgent = inbound.head.value(.userAgent)
+        record.status = status
+        record.success = success
+        record.duration = duration
+        record.firstByte = outcome.firstByte
+        record.usage = outcome.usage
+        (record.cost, record.customCost) = cost(outcome, provider: attempt.provider.id, model: model, success: success)
+        record.metadata = inbound.directives.metadata
+        record.requestSize = requestBytes
+        record.responseSize = outcome.responseBytes
+        if outcome.logsPayload {
+            record.requestBody = requestBody
+            record.requestBodyComplete = isRequestWhole
+            record.responseBody = outcome.responseBody
+            record.responseBodyComplete = outcome.isResponseWhole && success
+        }
+        record.streamed = outcome.isStream
+        record.authenticated = admitted.grant != nil
+        record.token = admitted.grant?.id
+        record.keyAlias = attempt.keyAlias
+        record.errorCode = outcome.errorCode
+        ticket.settle(record, into: environment.records)
+    }
+
+    private func verdict(_ outcome: Outcome) -> (status: Int, success: Bool) {
+        switch outcome.ending {
+        case .complete: (outcome.status, outcome.error == nil && (200..<400).contains(outcome.status))
+        case .truncated: (Self.badGateway, false)
+        case .clientGone:
+            outcome.sawTerminal ? (outcome.status, outcome.status < 400) : (Self.clientClosedRequest, false)
+        }
+    }
+
+    /// Cost in the order of providers.md §5.3: the request's own prices, the provider's figure, the price list.
+    private func cost(
+        _ outcome: Outcome, provider: ProviderID, model: String, success: Bool
+    ) -> (PicoUSD?, custom: Bool) {
+        if let custom = outcome.inbound.directives.customCost {
+            let amount = Cost.custom(
+                outcome.usage, perTokenIn: custom.perTokenIn, perTokenOut: custom.perTokenOut, total: custom.total
+            )
+            return (amount, true)
+        }
+        if let reported = outcome.usage.upstreamCost { return (reported, false) }
+        if outcome.usage.isEmpty {
+            // A failed call that reports no usage costs nothing; a successful one costs we do not know what.
+            let hasFailed = !(200..<400).contains(outcome.status)
+            return (hasFailed ? .zero : nil, false)
+        }
+        guard let row = environment.prices.row(provider: provider, model: model) else { return (nil, false) }
+        return (Cost.price(outcome.usage, row: row, at: outcome.inbound.receivedAt), false)
+    }
+}
+
+extension Outcome {
+    var isStream: Bool { reply.map { StreamKind(of: $0) == .sse } ?? false }
+}
+
+extension Inbound {
+    /// How logs name the surface.
+    var requestType: String {
+        switch address.surface {
+        case .compat: "compat"
+        case .universal: "universal"
+        case .native, .health, .readiness, .elsewhere: "native"
+        }
+    }
+}
+
+/// What kind of model a path calls, as logs name it.
+enum ModelType {
+    private static let endings: [(String, String)] = [
+        ("chat/completions", "chat"), ("/messages", "chat"), (":generateContent", "chat"),
+        (":streamGenerateContent", "chat"), ("/converse", "chat"), ("/converse-stream", "chat"), ("responses", "chat"),
+        ("completions", "completion"), ("embeddings", "embeddings"), (":embedContent", "embeddings"),
+        ("images/generations", "image"), ("images/edits", "image"), ("audio/speech", "speech"),
+        ("audio/transcriptions", "transcription"), ("moderations", "moderation"),
+    ]
+
+    static func of(path: String) -> String? {
+        endings.first { path.hasSuffix($0.0) }?.1
+    }
+}

@@ -1,0 +1,86 @@
+package import CloudflareWire
+package import GatewayCore
+package import Providers
+
+/// What every exchange of a worker shares: ports to the outside and the settings that bound a request.
+@WorkerLoop
+package final class WorkerEnvironment {
+    package struct Limits: Sendable {
+        /// Bytes of one request body.
+        package var requestBody = 100 << 20
+        /// Bytes of both bodies that one log entry keeps (data-plane §12).
+        package var loggedPayload = 10 << 20
+        /// Bytes of all bodies that are being held for logs at one time.
+        package var loggedPayloadTotal = 128 << 20
+        /// Bytes of all request bodies that are being read as a whole at one time.
+        package var wholeBodiesTotal = 512 << 20
+        package init() {}
+    }
+
+    package let snapshots: any SnapshotSource
+    package let provisioner: any GatewayProvisioner
+    package let secrets: any SecretOpener
+    package let hasher: any TokenHasher
+    package let upstream: any UpstreamClient
+    package let sandbox: any UpstreamClient
+    package let records: any RecordSink
+    package let counter: any RequestCounter
+    package let observer: any Observer
+    package let clock: any WallClock
+    package let providers: ProviderRegistry
+    package let prices: PriceCatalog
+    package let limits: Limits
+    /// Account id in Workers AI's upstream URL; nil: the account of the request.
+    package let workersAIAccount: String?
+    package var random: LogIDEntropy
+
+    /// Bytes now held for logs.
+    package var loggedPayloadHeld = 0
+    /// Bytes now held of bodies that are read as a whole.
+    package var wholeBodiesHeld = 0
+
+    package init(
+        snapshots: any SnapshotSource, provisioner: any GatewayProvisioner, secrets: any SecretOpener,
+        hasher: any TokenHasher, upstream: any UpstreamClient, sandbox: any UpstreamClient,
+        records: any RecordSink, counter: any RequestCounter, observer: any Observer, clock: any WallClock,
+        providers: ProviderRegistry, prices: PriceCatalog, limits: Limits, workersAIAccount: String?
+    ) {
+        self.snapshots = snapshots
+        self.provisioner = provisioner
+        self.secrets = secrets
+        self.hasher = hasher
+        self.upstream = upstream
+        self.sandbox = sandbox
+        self.records = records
+        self.counter = counter
+        self.observer = observer
+        self.clock = clock
+        self.providers = providers
+        self.prices = prices
+        self.limits = limits
+        self.workersAIAccount = workersAIAccount
+        random = LogIDEntropy()
+    }
+}
+
+/// The random part of log ids: seeded by the system once, then without system calls (SplitMix64 over 64 bits).
+///
+/// Ids are names, not secrets: reading a log always needs a token of its account.
+package struct LogIDEntropy: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+    private let stream: UInt64
+
+    package init() {
+        var system = SystemRandomNumberGenerator()
+        state = system.next()
+        stream = system.next() | 1
+    }
+
+    package mutating func next() -> UInt64 {
+        state &+= stream
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,415 @@
+import CloudflareWire
+package import GatewayCore
+package import NIOCore
+package import Pipeline
+import WireFormats
+
+/// One client connection: reads requests one after the other and writes their answers.
+///
+/// Input is parsed as far as the present exchange allows; bytes of a pipelined next request wait, bounded. An answer's
+/// last bytes leave at the end of the turn, so that the record is on disk before the client knows the end.
+@WorkerLoop
+package final class ClientConnection: Downstream {
+    /// Where the next input bytes belong.
+    private enum Input {
+        /// Before or inside a head.
+        case head
+        /// Inside the body of the present exchange.
+        case length(remaining: Int)
+        case chunked(BodyFollower)
+        /// The body is complete; the answer is not.
+        case done
+        /// The connection is ending: the rest is thrown away.
+        case discarding
+    }
+
+    /// How far the present answer is.
+    private enum Output: Equatable {
+        case none
+        case pending
+        case sent
+    }
+
+    /// Input that may wait while an exchange is busy; beyond it reading stops.
+    private static let pipelineLimit = 64 << 10
+    /// Answers up to this size are joined with their head into one write.
+    private static let joinLimit = 16 << 10
+
+    private let registry: ConnectionRegistry
+    private let memo = ConnectionMemo()
+    /// The socket, for handing the connection over; nil when it carries TLS.
+    private let descriptor: Int32?
+    private var context: ChannelHandlerContext?
+    private var parser = RequestParser()
+    private var buffered = ByteBuffer()
+    private var input = Input.head
+    private var output = Output.none
+    private var exchange: Exchange?
+    private var headInProgress: RequestHead?
+    private var answerHead: ByteBuffer?
+    private var writable: (@WorkerLoop () -> Void)?
+    private var closesAfter = false
+    private var isClosing = false
+    private var waitsForContinue = false
+    private var isBodyPaused = false
+    private var isReadHeld = false
+    private var isDirty = false
+    private var lastActivity: Int
+    private var isProcessing = false
+
+    package private(set) var version = HTTPVersion.http11
+
+    /// - Parameter descriptor: the connection's socket if it may be handed to another worker while idle.
+    package init(registry: ConnectionRegistry, descriptor: Int32?) {
+        self.registry = registry
+        self.descriptor = descriptor
+        lastActivity = registry.second
+    }
+
+    // MARK: The channel's side
+
+    func attach(_ context: ChannelHandlerContext) {
+        self.context = context
+        registry.add(self)
+    }
+
+    func detach() {
+        context = nil
+        registry.remove(self)
+    }
+
+    func receive(_ bytes: ByteBuffer) {
+        lastActivity = registry.second
+        if case .discarding = input { return }
+        if buffered.readableBytes == 0 {
+            buffered = bytes
+        } else {
+            buffered.writeImmutableBuffer(bytes)
+        }
+        process()
+    }
+
+    func peerClosed() {
+        isClosing = true
+        input = .discarding
+        writable = nil
+        let gone = exchange
+        exchange = nil
+        if output != .sent { gone?.clientGone() }
+    }
+
+    func writabilityChanged() {
+        if isWritable { writable?() }
+    }
+
+    /// Asked by the channel before each read; a refusal is made up for by `resumeReading`.
+    func allowsReading() -> Bool {
+        let isFull = buffered.readableBytes > Self.pipelineLimit
+        isReadHeld = isBodyPaused || isFull
+        return !isReadHeld
+    }
+
+    private func resumeReading() {
+        guard isReadHeld, !isBodyPaused, buffered.readableBytes <= Self.pipelineLimit else { return }
+        isReadHeld = false
+        context?.read()
+    }
+
+    // MARK: Input
+
+    private func process() {
+        guard !isProcessing else { return }
+        isProcessing = true
+        defer { isProcessing = false }
+        while true {
+            switch input {
+            case .discarding:
+                buffered = ByteBuffer()
+                return
+            case .done:
+                return
+            case .head:
+                guard exchange == nil, takeHead() else { return }
+            case .length(let remaining):
+                guard takeBody(remaining: remaining) else { return }
+            case .chunked(let follower):
+                guard takeChunks(follower) else { return }
+            }
+        }
+    }
+
+    /// Parses one head and starts its exchange; false when more bytes are needed or the connection ends.
+    private func takeHead() -> Bool {
+        let head: RequestHead?
+        do {
+            head = try parser.parse(&buffered)
+        } catch {
+            refuse(error)
+            return false
+        }
+        guard let head else { return false }
+        parser = RequestParser()
+        version = head.version
+        closesAfter = !head.keepsAlive
+        waitsForContinue = head.expectsContinue && head.framing != .none
+        output = .pending
+        switch head.framing {
+        case .none, .untilClose, .length(0): input = .done
+        case .length(let count): input = .length(remaining: count)
+        case .chunked: input = .chunked(BodyFollower(.chunked))
+        }
+        if answerLocally(head) { return true }
+        let exchange = Exchange(environment: registry.environment, memo: memo, head: head, downstream: self)
+        self.exchange = exchange
+        exchange.onDemandChange { [weak self] wanted in self?.bodyDemandChanged(wanted) }
+        exchange.start()
+        return true
+    }
+
+    private func takeBody(remaining: Int) -> Bool {
+        let count = min(remaining, buffered.readableBytes)
+        guard count > 0, let part = buffered.readSlice(length: count) else { return false }
+        waitsForContinue = false
+        input = remaining > count ? .length(remaining: remaining - count) : .done
+        exchange?.receive(part)
+        if remaining == count { finishBody() }
+        return true
+    }
+
+    private func takeChunks(_ follower: BodyFollower) -> Bool {
+        guard buffered.readableBytes > 0 else { return false }
+        waitsForContinue = false
+        var follower = follower
+        var payload = ByteBuffer()
+        let progress: BodyFollower.Progress
+        do {
+            progress = try buffered.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
+                try follower.follow(bytes) { payload.writeBytes($0) }
+            }
+        } catch {
+            exchange?.failBody()
+            if exchange == nil { refuse(error) }
+            closesAfter = true
+            input = .discarding
+            return false
+        }
+        buffered.moveReaderIndex(forwardBy: progress.consumed)
+        input = progress.isComplete ? .done : .chunked(follower)
+        if payload.readableBytes > 0 { exchange?.receive(payload) }
+        if progress.isComplete { finishBody() }
+        return progress.isComplete || progress.consumed > 0
+    }
+
+    private func finishBody() {
+        exchange?.finishBody()
+        if output == .sent, !isDirty { finishExchange() }
+    }
+
+    private func bodyDemandChanged(_ wanted: Bool) {
+        isBodyPaused = !wanted
+        if wanted { resumeReading() }
+    }
+
+    private func answerLocally(_ head: RequestHead) -> Bool {
+        let surface = head.withBytes { bytes -> Address.Surface in
+            guard head.target.count < 64 else { return .native }
+            return Address(bytes, target: head.target).surface
+        }
+        guard let (status, json) = registry.local.answer(surface) else { return false }
+        let isHead = head.withBytes { ("HEAD" as StaticString).equals($0, head.method) }
+        begin(
+            OwnAnswer.head(
+                status: status, contentType: ErrorBody.contentType, length: json.readableBytes,
+                closes: closesAfterAnswer
+            )
+        )
+        send(isHead ? ByteBuffer() : json, isLast: true)
+        return true
+    }
+
+    /// Answers bytes that are no acceptable request and ends the connection.
+    private func refuse(_ error: HTTP1Error) {
+        registry.environment.observer.record(.requestMalformed(reason: error.reason))
+        input = .discarding
+        closesAfter = true
+        let kind: GatewayError.Kind = error.isTooLarge ? .headTooLarge : .malformedRequest
+        let rendered = ErrorBody(GatewayError(kind, origin: .client, detail: error.reason))
+        let json = rendered.json
+        output = .pending
+        begin(
+            OwnAnswer.head(
+                status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes, closes: true
+            )
+        )
+        send(json, isLast: true)
+    }
+
+    // MARK: Output
+
+    package var closesAfterAnswer: Bool {
+        if closesAfter || isClosing { return true }
+        // A TLS connection cannot be handed over, so a draining worker ends it in the regular way.
+        if registry.isDraining, descriptor == nil { return true }
+        return !isBodyComplete
+    }
+
+    private var isBodyComplete: Bool {
+        switch input {
+        case .head, .done: true
+        case .length, .chunked, .discarding: false
+        }
+    }
+
+    package var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    package func onWritable(_ action: (@WorkerLoop () -> Void)?) { writable = action }
+
+    package func askForBody() {
+        guard waitsForContinue, answerHead == nil, output == .pending else { return }
+        waitsForContinue = false
+        write(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), flush: .now)
+    }
+
+    package func begin(_ head: ByteBuffer) {
+        if !isBodyComplete { closesAfter = true }
+        answerHead = head
+        markDirty()
+    }
+
+    package func send(_ bytes: ByteBuffer, isLast: Bool) {
+        guard context != nil else { return }
+        lastActivity = registry.second
+        var out = bytes
+        if var head = answerHead {
+            answerHead = nil
+            if bytes.readableBytes <= Self.joinLimit {
+                head.writeImmutableBuffer(bytes)
+                out = head
+            } else {
+                write(head, flush: .later)
+            }
+        }
+        if isLast {
+            output = .sent
+            if out.readableBytes > 0 { write(out, flush: .later) }
+            markDirty()
+        } else if out.readableBytes > 0 {
+            write(out, flush: .now)
+        }
+    }
+
+    package func abort() {
+        isClosing = true
+        input = .discarding
+        writable = nil
+        exchange = nil
+        if let head = answerHead {
+            answerHead = nil
+            write(head, flush: .later)
+        }
+        closeAfterWrites()
+    }
+
+    private enum Flush { case now, later }
+
+    private func write(_ bytes: ByteBuffer, flush: Flush) {
+        guard let context else { return }
+        context.write(NIOAny(bytes), promise: nil)
+        if flush == .now { context.flush() }
+    }
+
+    private func markDirty() {
+        guard !isDirty else { return }
+        isDirty = true
+        registry.flushAtTurnEnd(self)
+    }
+
+    /// Sends what waits and, when the answer is complete, goes on to the next request or ends the connection.
+    func endTurn() {
+        isDirty = false
+        guard let context else { return }
+        if let head = answerHead {
+            answerHead = nil
+            context.write(NIOAny(head), promise: nil)
+        }
+        context.flush()
+        if output == .sent { finishExchange() }
+    }
+
+    private func finishExchange() {
+        guard output == .sent else { return }
+        exchange = nil
+        writable = nil
+        if closesAfter || isClosing {
+            if !isBodyComplete { return linger() }
+            return closeAfterWrites()
+        }
+        guard isBodyComplete else { return }
+        output = .none
+        input = .head
+        isBodyPaused = false
+        process()
+        resumeReading()
+        if registry.isDraining { leaveIfIdle() }
+    }
+
+    /// Ends the sending side and lets the client finish what it was sending, so that it gets to read the answer.
+    private func linger() {
+        input = .discarding
+        isBodyPaused = false
+        buffered = ByteBuffer()
+        lastActivity = registry.second
+        resumeReading()
+        guard !isClosing else { return }
+        isClosing = true
+        context?.close(mode: .output, promise: nil)
+    }
+
+    private func closeAfterWrites() {
+        isClosing = true
+        input = .discarding
+        guard let context else { return }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let channel = context.channel
+        written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        context.writeAndFlush(NIOAny(ByteBuffer()), promise: written)
+    }
+
+    // MARK: Deadlines and drain
+
+    func checkDeadlines(now: Int) {
+        guard let context else { return }
+        let quiet = now - lastActivity
+        let deadlines = registry.deadlines
+        let isOverdue: Bool =
+            switch input {
+            case .head where exchange == nil && output == .none:
+                quiet > (buffered.readableBytes > 0 ? deadlines.head : deadlines.idle)
+            case .head, .done: !isWritable && quiet > deadlines.stalledReader
+            case .length, .chunked: quiet > deadlines.body && !isBodyPaused
+            case .discarding: quiet > deadlines.linger
+            }
+        if isOverdue { context.close(promise: nil) }
+    }
+
+    /// Gives the connection to another worker if it is between requests.
+    func leaveIfIdle() {
+        guard let context, let descriptor, !isClosing, case .head = input, exchange == nil, output == .none,
+            buffered.readableBytes == 0, !isDirty
+        else { return }
+        guard registry.handBack(descriptor: descriptor) else { return }
+        isClosing = true
+        input = .discarding
+        context.close(promise: nil)
+    }
+}
+
+extension HTTP1Error {
+    /// Whether the request was refused for its size alone.
+    var isTooLarge: Bool {
+        switch self {
+        case .headTooLarge, .tooManyFields: true
+        default: false
+        }
+    }
+}
