@@ -61,7 +61,7 @@ let package = Package(
         .target(name: "CloudflareWire", dependencies: ["GatewayCore", "WireFormats", nioCore], swiftSettings: strict),
         .target(
             name: "Providers",
-            dependencies: ["GatewayCore", "WireFormats", "CPriceCatalog", nioCore],
+            dependencies: ["GatewayCore", "WireFormats", "CByteKernels", "CPriceCatalog", nioCore],
             swiftSettings: strict
         ),
         .target(name: "Policy", dependencies: ["GatewayCore"], swiftSettings: strict),

@@ -1,7 +1,9 @@
 #pragma clang diagnostic ignored "-Wc23-extensions"
 #include "CPriceCatalog.h"
 
-const unsigned char aig_price_catalog[] = {
+static const unsigned char catalog[] = {
 #embed "prices.json"
 };
-const size_t aig_price_catalog_size = sizeof(aig_price_catalog);
+
+const unsigned char *aig_price_catalog(void) { return catalog; }
+size_t aig_price_catalog_size(void) { return sizeof(catalog); }

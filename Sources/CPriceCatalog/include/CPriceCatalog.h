@@ -3,5 +3,7 @@
 #pragma once
 #include <stddef.h>
 
-extern const unsigned char aig_price_catalog[];
-extern const size_t aig_price_catalog_size;
+// The first byte of the list; it stays where it is for the life of the process.
+const unsigned char *aig_price_catalog(void);
+// The list's length in bytes.
+size_t aig_price_catalog_size(void);

@@ -1,0 +1,125 @@
+import GatewayCore
+
+/// The running sum of a request's charges, exact until `total`.
+///
+/// - Units: pico-dollars × 10⁶, because most rates are per million.
+struct Bill {
+    let rates: PriceRates
+    private var sum = Int128(0)
+    private var hasCharge = false
+    private var lacksRate = false
+
+    init(rates: PriceRates) { self.rates = rates }
+
+    private var pricesTokens: Bool { rates[.input] != nil || rates[.output] != nil }
+
+    /// Adds `count` at the first known rate of `units`; a count without any rate makes the whole bill unknown.
+    private mutating func charge(_ count: Int, _ units: PriceUnit..., scale: Int128 = 1) {
+        guard count > 0 else { return }
+        for unit in units {
+            if let rate = rates[unit] {
+                sum += Int128(count) * Int128(rate.units) * scale
+                return
+            }
+        }
+        lacksRate = true
+    }
+
+    /// Adds prompt and generated tokens by kind (providers.md §5.3).
+    mutating func addTokens(_ usage: Usage) {
+        guard pricesTokens else { return }
+        func known(_ value: Int?) -> Int { max(0, value ?? 0) }
+        if let input = usage.billedInput ?? usage.input {
+            hasCharge = true
+            let cachedAudio = min(known(usage.cachedAudio), known(usage.cached))
+            let cachedImage = min(known(usage.cachedImage), known(usage.cached) - cachedAudio)
+            let audio = max(0, known(usage.inputAudio) - cachedAudio)
+            let image = max(0, known(usage.inputImage) - cachedImage)
+            // Parts never add up to more than the whole: what a provider over-reports is charged once.
+            var left = max(0, input)
+            func part(_ count: Int) -> Int {
+                let taken = min(count, left)
+                left -= taken
+                return taken
+            }
+            charge(part(cachedAudio), .cachedAudio, .cached, .inputAudio, .input)
+            charge(part(cachedImage), .cachedImage, .cached, .inputImage, .input)
+            charge(part(known(usage.cached) - cachedAudio - cachedImage), .cached, .input)
+            charge(part(known(usage.cacheWrite5m)), .write, .input)
+            charge(part(known(usage.cacheWrite1h)), .write1h, .write, .input)
+            charge(part(known(usage.cacheWrite12h)), .write12h, .write, .input)
+            charge(part(audio), .inputAudio, .input)
+            charge(part(image), .inputImage, .input)
+            charge(part(known(usage.inputVideo)), .inputVideo, .input)
+            charge(left, .input)
+        }
+        if let output = usage.billedOutput ?? usage.output {
+            hasCharge = true
+            var left = max(0, output)
+            func part(_ count: Int) -> Int {
+                let taken = min(count, left)
+                left -= taken
+                return taken
+            }
+            charge(part(known(usage.outputAudio)), .outputAudio, .output)
+            charge(part(known(usage.outputImage)), .outputImage, .output)
+            charge(part(known(usage.outputVideo)), .outputVideo, .output)
+            charge(part(known(usage.reasoning)), .reasoning, .output)
+            charge(left, .output)
+        }
+        charge(known(usage.citation), .citation)
+    }
+
+    /// Adds what is not counted in tokens.
+    mutating func addUnits(_ usage: Usage, row: PriceRow) {
+        if let characters = usage.characters, rates[.characters] != nil {
+            hasCharge = true
+            charge(characters, .characters)
+        }
+        if let milliseconds = usage.milliseconds, rates[.second] != nil || rates[.secondOut] != nil {
+            hasCharge = true
+            charge(milliseconds, .second, .secondOut, scale: 1000)
+        }
+        // Generated images that were also reported in tokens are charged as tokens.
+        if let images = usage.images, rates[.image] != nil, usage.outputImage == nil || rates[.outputImage] == nil {
+            hasCharge = true
+            charge(images, .image, scale: 1_000_000)
+        }
+        if let pages = usage.pages, rates[.page] != nil {
+            hasCharge = true
+            charge(pages, .page, scale: 1_000_000)
+        }
+        addRequests(usage, row: row)
+    }
+
+    /// Adds fees per request and per search; a fee by context size replaces the flat one.
+    private mutating func addRequests(_ usage: Usage, row: PriceRow) {
+        let requests = max(0, usage.searchUnits ?? usage.requests ?? 1)
+        if let size = usage.searchContext, let fee = row.searchBySize[size] {
+            sum += Int128(requests) * Int128(fee.units) * 1000
+            hasCharge = true
+            return
+        }
+        if rates[.request] != nil, !usage.isEmpty || !pricesTokens {
+            charge(requests, .request, scale: 1_000_000)
+            hasCharge = true
+        }
+        if row.searchBySize.isEmpty { charge(usage.webSearches ?? 0, .search, scale: 1000) }
+    }
+
+    /// The sum times all factors in pico-dollars, rounded half up; nil when it is not known.
+    func total(times multipliers: [PriceMultiplier]) -> PicoUSD? {
+        guard hasCharge, !lacksRate else { return nil }
+        var numerator = sum
+        var denominator: Int128 = 1_000_000
+        for factor in multipliers {
+            let above = numerator.multipliedReportingOverflow(by: Int128(factor.numerator))
+            let below = denominator.multipliedReportingOverflow(by: Int128(factor.denominator))
+            if above.overflow || below.overflow { return nil }
+            numerator = above.partialValue
+            denominator = below.partialValue
+        }
+        let (rounded, overflow) = numerator.addingReportingOverflow(denominator / 2)
+        return overflow ? nil : PicoUSD(picoDollars: Int64(clamping: rounded / denominator))
+    }
+}

@@ -1,0 +1,53 @@
+import GatewayCore
+
+/// Whether and how a provider is reached through the OpenAI-compatible endpoint (providers.md §1.3).
+package enum CompatRule: Sendable {
+    case unsupported
+    /// Speaks OpenAI's format; only the model name is replaced.
+    case openAI(CompatSurface)
+    /// Has its own format; `surface` is its hosted OpenAI-shaped endpoint, where it has one.
+    case translated(surface: CompatSurface?)
+
+    /// The provider's OpenAI-shaped endpoint.
+    package var surface: CompatSurface? {
+        switch self {
+        case .unsupported: nil
+        case .openAI(let surface): surface
+        case .translated(let surface): surface
+        }
+    }
+
+    static let openAI = CompatRule.openAI(CompatSurface())
+}
+
+/// An OpenAI-shaped endpoint of a provider.
+package struct CompatSurface: Sendable {
+    /// Whether a stream's usage may be asked for with `stream_options.include_usage` (providers.md §4.3).
+    package enum UsageOption: Sendable { case ask, leave }
+
+    /// Native path of the base, as a client would write it; ends with a slash unless empty.
+    package var base = ""
+    package var usageOption: UsageOption = .ask
+    package var query: String?
+    /// How a stored key is written, where it differs from native calls.
+    package var credentialForms: [CredentialRule.Form]?
+    /// Moves parts of the model name into the path; returns the base and the name to send.
+    var bespoke: (@Sendable (String) throws(GatewayError) -> (base: String, model: String))?
+
+    init(
+        base: String = "", usageOption: UsageOption = .ask, query: String? = nil,
+        credentialForms: [CredentialRule.Form]? = nil,
+        bespoke: (@Sendable (String) throws(GatewayError) -> (base: String, model: String))? = nil
+    ) {
+        self.base = base
+        self.usageOption = usageOption
+        self.query = query
+        self.credentialForms = credentialForms
+        self.bespoke = bespoke
+    }
+
+    func place(_ model: String) throws(GatewayError) -> (base: String, model: String) {
+        if let bespoke { return try bespoke(model) }
+        return (base, model)
+    }
+}

@@ -1,0 +1,104 @@
+package import GatewayCore
+
+/// How the rest of a native gateway path becomes an upstream path (providers.md §1.2).
+package enum PathRule: Sendable {
+    case plain(PlainPath)
+    /// A provider whose host or path depends on parts of the path (providers.md §1.4).
+    case bespoke(@Sendable (PathInput) throws(GatewayError) -> UpstreamPath)
+}
+
+/// What a bespoke path rule decides on.
+package struct PathInput: Sendable {
+    /// The raw rest after the provider segment, without leading slashes; checked, never decoded.
+    package var path: String
+    package var root: UpstreamRoot
+    package var account: AccountID
+    package var workersAIAccount: String?
+
+    /// The first `count` segments and what follows them, nil when there are fewer.
+    func leading(_ count: Int) -> (segments: [Substring], rest: Substring)? {
+        var rest = path[...]
+        var segments: [Substring] = []
+        while segments.count < count {
+            guard !rest.isEmpty else { return nil }
+            let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+            segments.append(rest[..<slash])
+            rest = slash == rest.endIndex ? "" : rest[rest.index(after: slash)...]
+        }
+        return (segments, rest)
+    }
+}
+
+/// An upstream path before overrides.
+package struct UpstreamPath: Sendable {
+    package var origin: Origin
+    /// With leading slash, percent-encoding as it came.
+    package var path: String
+    /// Leading segments that are the provider's own; an override that ends with them does not double them.
+    package var fixed: Int
+    /// How a stored key is written where it differs from the provider's usual form.
+    package var credentialForms: [CredentialRule.Form]?
+    /// Where a response is computed, as far as its price depends on it.
+    package var place: ProcessingPlace
+
+    init(
+        origin: Origin, path: String, fixed: Int = 0, credentialForms: [CredentialRule.Form]? = nil,
+        place: ProcessingPlace = .anywhere
+    ) {
+        self.origin = origin
+        self.path = path
+        self.fixed = fixed
+        self.credentialForms = credentialForms
+        self.place = place
+    }
+}
+
+/// The rule that most providers share: a version prefix is added when the path has none.
+package struct PlainPath: Sendable {
+    /// Inserted unless the path begins with one of `segments`: `v1/`.
+    package var prefix = ""
+    package var segments: [String] = []
+    /// Removed from the front, the first that matches, before anything else.
+    package var stripped: [String] = []
+    /// Form of a stored key for paths that begin so.
+    package var credentialForms: [(path: String, forms: [CredentialRule.Form])] = []
+
+    init(
+        prefix: String = "", segments: [String] = [], stripped: [String] = [],
+        credentialForms: [(path: String, forms: [CredentialRule.Form])] = []
+    ) {
+        self.prefix = prefix
+        self.segments = segments
+        self.stripped = stripped
+        self.credentialForms = credentialForms
+    }
+
+    /// `v1/` in front of everything that does not begin with it.
+    static let version1 = PlainPath(prefix: "v1/", segments: ["v1"])
+
+    /// Whether a segment is an API version: `v` and a digit, then letters and digits.
+    static func isVersion(_ segment: some StringProtocol) -> Bool {
+        var bytes = segment.utf8.makeIterator()
+        guard bytes.next() == 0x76, let digit = bytes.next(), (0x30...0x39).contains(digit) else { return false }
+        while let byte = bytes.next() {
+            guard (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte) else { return false }
+        }
+        return true
+    }
+
+    func apply(_ path: String, root: UpstreamRoot) -> UpstreamPath {
+        var rest = path[...]
+        // The most frequent client mistake: a base URL with a version, below which the SDK adds its own.
+        if rest.hasPrefix("v1/v1/") { rest = rest.dropFirst(3) }
+        if let strip = stripped.first(where: { rest.hasPrefix($0) }) { rest = rest.dropFirst(strip.utf8.count) }
+        let first = rest.prefix { $0 != "/" }
+        let hasSegment = segments.contains { $0 == first }
+        let added = hasSegment || prefix.isEmpty ? "" : prefix
+        let ownSegments = root.prefix.utf8.reduce(0) { $0 + ($1 == 0x2f ? 1 : 0) }
+        let versioned = !added.isEmpty || (hasSegment && Self.isVersion(first))
+        return UpstreamPath(
+            origin: root.origin, path: "\(root.prefix)/\(added)\(rest)", fixed: ownSegments + (versioned ? 1 : 0),
+            credentialForms: credentialForms.first { rest.hasPrefix($0.path) }?.forms
+        )
+    }
+}

@@ -1,0 +1,72 @@
+import GatewayCore
+
+/// Checks on path parts that came from a client.
+///
+/// The host never comes from a path as it is: it is fixed, or built from one segment that matched a narrow pattern.
+enum UntrustedPath {
+    static func refusal(_ message: String) -> GatewayError {
+        GatewayError(.invalidProvider, origin: .client, message: message)
+    }
+
+    /// Takes leading slashes off and refuses bytes that cannot stand in a request target's path.
+    static func check(_ path: String) throws(GatewayError) -> String {
+        for byte in path.utf8 where byte <= 0x20 || byte == 0x7f || byte == 0x5c || byte == 0x3f || byte == 0x23 {
+            throw refusal("Invalid path")
+        }
+        guard path.utf8.first == 0x2f else { return path }
+        return String(path.drop { $0 == "/" })
+    }
+
+    /// Refuses `.` and `..` segments, percent-encoded ones too: below a fixed prefix they would leave it.
+    static func requireNoDotSegments(_ path: String) throws(GatewayError) {
+        guard path.contains(".") || path.contains("%2") else { return }
+        for segment in path.split(separator: "/") {
+            let plain = percentDecoded(String(segment))
+            if plain.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "/" || $0 == "\\" }).contains(
+                where: { $0 == "." || $0 == ".." })
+            {
+                throw refusal("Invalid path")
+            }
+        }
+    }
+
+    /// `^[A-Za-z0-9][A-Za-z0-9._-]*$`, at most 63 bytes.
+    static func isResourceName(_ text: Substring) -> Bool {
+        guard (1...63).contains(text.utf8.count), let first = text.utf8.first, isAlphanumeric(first) else { return false }
+        return text.utf8.allSatisfy { isAlphanumeric($0) || $0 == 0x2e || $0 == 0x5f || $0 == 0x2d }
+    }
+
+    static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        default: false
+        }
+    }
+
+    /// The text with `%XX` replaced by bytes; what is not valid UTF-8 afterwards is repaired.
+    static func percentDecoded(_ text: String) -> String {
+        guard text.utf8.contains(0x25) else { return text }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        var rest = Array(text.utf8)[...]
+        func nibble(_ byte: UInt8) -> UInt8? {
+            switch byte {
+            case 0x30...0x39: byte - 0x30
+            case 0x41...0x46: byte - 0x37
+            case 0x61...0x66: byte - 0x57
+            default: nil
+            }
+        }
+        while let byte = rest.popFirst() {
+            if byte == 0x25, rest.count >= 2, let high = nibble(rest[rest.startIndex]),
+                let low = nibble(rest[rest.startIndex + 1])
+            {
+                bytes.append(high << 4 | low)
+                rest = rest.dropFirst(2)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

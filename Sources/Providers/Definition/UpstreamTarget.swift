@@ -1,0 +1,84 @@
+package import GatewayCore
+
+/// Where one provider call goes.
+package struct UpstreamTarget: Sendable {
+    package var origin: Origin
+    /// With leading slash, percent-encoding as the client sent it.
+    package var path: String
+    /// Without the question mark; nil when nothing is left of it.
+    package var query: String?
+    package var egress: EgressRule
+    /// The provider's own authority, whatever `base_url` says: what a client-signed call was signed for (decisions 25).
+    package var canonicalAuthority: String
+    /// How a stored key is written for this path; nil: the provider's usual form.
+    package var credentialForms: [CredentialRule.Form]?
+    package var place: ProcessingPlace
+
+    /// The request target: path and query.
+    package var requestTarget: String { query.map { "\(path)?\($0)" } ?? path }
+}
+
+extension ProviderDefinition {
+    /// The upstream target of a native call.
+    ///
+    /// - Parameters:
+    ///   - path: the raw rest after the provider segment, not decoded; leading slashes are dropped.
+    ///   - query: the raw query without question mark.
+    ///   - account: the account of the gateway URL.
+    ///   - workersAIAccount: the operator's own account in URLs that need one.
+    ///   - removing: query keys that must not reach the provider.
+    /// - Throws: `.invalidProvider` when the path cannot be mapped.
+    package func target(
+        path: String, query: String?, account: AccountID, workersAIAccount: String?,
+        removing filter: QueryFilter = QueryFilter()
+    ) throws(GatewayError) -> UpstreamTarget {
+        let path = try UntrustedPath.check(path)
+        let upstream: UpstreamPath
+        switch self.path {
+        case .plain(let rule):
+            if !root.prefix.isEmpty { try UntrustedPath.requireNoDotSegments(path) }
+            upstream = rule.apply(path, root: root)
+        case .bespoke(let rule):
+            try UntrustedPath.requireNoDotSegments(path)
+            upstream = try rule(
+                PathInput(path: path, root: root, account: account, workersAIAccount: workersAIAccount))
+        }
+        return try target(upstream, query: query, filter: filter)
+    }
+
+    private func target(
+        _ upstream: UpstreamPath, query: String?, filter: QueryFilter
+    ) throws(GatewayError) -> UpstreamTarget {
+        let query = filter.apply(query)
+        if let query {
+            for byte in query.utf8 where byte <= 0x20 || byte == 0x7f || byte == 0x23 {
+                throw UntrustedPath.refusal("Invalid query")
+            }
+        }
+        return UpstreamTarget(
+            origin: baseOverride?.origin ?? upstream.origin,
+            path: baseOverride?.path(for: upstream.path, fixed: upstream.fixed) ?? upstream.path,
+            query: query, egress: egress, canonicalAuthority: upstream.origin.authority,
+            credentialForms: upstream.credentialForms, place: upstream.place)
+    }
+
+    /// The upstream target of an OpenAI-shaped call, and the model name that the provider knows.
+    ///
+    /// - Parameters:
+    ///   - model: the name behind the provider prefix.
+    ///   - endpoint: path below the OpenAI-shaped base.
+    /// - Throws: `.invalidProvider` when the provider has no such endpoint.
+    package func compatTarget(
+        model: String, endpoint: String = "chat/completions", account: AccountID = "", workersAIAccount: String? = nil
+    ) throws(GatewayError) -> (UpstreamTarget, model: String) {
+        guard let surface = compat.surface else {
+            throw GatewayError(.invalidProvider, origin: .client, detail: "\(id) has no OpenAI-shaped endpoint")
+        }
+        guard !model.isEmpty else { throw GatewayError(.badChatCompletion, origin: .client) }
+        let (base, name) = try surface.place(model)
+        var target = try target(
+            path: base + endpoint, query: surface.query, account: account, workersAIAccount: workersAIAccount)
+        if let forms = surface.credentialForms { target.credentialForms = forms }
+        return (target, name)
+    }
+}

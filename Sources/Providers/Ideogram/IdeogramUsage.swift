@@ -1,0 +1,7 @@
+import GatewayCore
+import WireFormats
+
+extension UsageFormat {
+    /// Ideogram: the pictures in the answer.
+    static let ideogram = UsageFormat(members: [Member("data") { $1.usage.images = $0.elementCount }])
+}

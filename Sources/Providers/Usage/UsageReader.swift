@@ -1,0 +1,124 @@
+package import GatewayCore
+import NIOCore
+import WireFormats
+
+/// In which pieces an answer comes.
+package enum StreamKind: Sendable {
+    /// One JSON document.
+    case whole
+    /// Server-sent events.
+    case sse
+    /// Anything else: audio, images, event streams that are not read here.
+    case other
+}
+
+/// Finds the usage in an answer while it passes by; keeps no more of it than the members it wants.
+///
+/// - Limits: a wanted member of a whole answer is given up when it exceeds the format's limit; an event of a stream
+///   at the SSE parser's. Usage is then unknown, never wrong.
+package struct UsageReader: Sendable {
+    private enum Source {
+        case document(JSONCapture)
+        case array(TailCapture)
+        case events(SSEParser)
+        case nothing
+    }
+
+    private let format: UsageFormat
+    private var source: Source
+    private var tally = UsageTally()
+    private var hasStarted = false
+
+    package init(format: UsageFormat, streamed: StreamKind) {
+        self.format = format
+        switch streamed {
+        case .whole where !format.members.isEmpty:
+            source = .document(
+                JSONCapture(wanted: format.members.map(\.name), limitPerMember: format.memberLimit))
+        case .sse: source = .events(SSEParser())
+        default: source = .nothing
+        }
+    }
+
+    /// Takes the next decoded payload bytes of the answer, cut anywhere.
+    package mutating func feed(_ payload: UnsafeRawBufferPointer) {
+        switch takeSource() {
+        case .document(var capture):
+            if !hasStarted, let first = payload.first(where: { $0 > 0x20 }) {
+                hasStarted = true
+                if first == 0x5b, format.arrayMember != nil {
+                    var tail = TailCapture()
+                    tail.feed(payload)
+                    source = .array(tail)
+                    return
+                }
+            }
+            if !capture.isBroken { capture.feed(payload) }
+            source = .document(capture)
+        case .array(var tail):
+            tail.feed(payload)
+            source = .array(tail)
+        case .events(var parser):
+            do {
+                try Self.feed(payload, &parser, format, &tally)
+                source = .events(parser)
+            } catch {
+                // An event beyond the limit: the stream goes on, its usage stays unknown.
+                source = .nothing
+            }
+        case .nothing: break
+        }
+    }
+
+    /// Moves the source out, so that feeding it does not copy what it holds.
+    private mutating func takeSource() -> Source {
+        var taken = Source.nothing
+        swap(&taken, &source)
+        return taken
+    }
+
+    private static func feed(
+        _ payload: UnsafeRawBufferPointer, _ parser: inout SSEParser, _ format: UsageFormat, _ tally: inout UsageTally
+    ) throws(SSEError) {
+        try parser.feed(payload) { name, data in format.event(name, data, &tally) }
+    }
+
+    /// Takes a response header whose lower-case name the format wants.
+    package mutating func note(header name: String, value: String) {
+        for header in format.headers where header.name.description == name { header.read(value, &tally) }
+    }
+
+    /// Takes the billed length of the request, for formats whose answers do not say it.
+    package mutating func note(requestCharacters count: Int) {
+        if tally.usage.characters == nil { tally.usage.characters = count }
+    }
+
+    /// Takes the end of the answer, complete or not; afterwards `usage` is final.
+    package mutating func finish() {
+        switch takeSource() {
+        case .document(let capture):
+            for (index, member) in format.members.enumerated() {
+                capture.value(index)?.withUnsafeReadableBytes { member.read(JSONView($0), &tally) }
+            }
+        case .array(let tail):
+            if let member = format.arrayMember { tail.read(member, &tally) }
+        case .events(var parser):
+            Self.finish(&parser, format, &tally)
+        case .nothing: break
+        }
+        tally.usage.normalize()
+    }
+
+    private static func finish(_ parser: inout SSEParser, _ format: UsageFormat, _ tally: inout UsageTally) {
+        parser.finish { name, data in format.event(name, data, &tally) }
+    }
+
+    /// What is known so far; nil members are unknown.
+    package var usage: Usage { tally.usage }
+    /// The model as the answer names it.
+    package var model: String? { tally.model }
+    /// Whether a stream has said that it is complete (providers.md §3).
+    package var sawTerminal: Bool { tally.sawTerminal }
+    /// Whether a stream carried an error event.
+    package var sawErrorEvent: Bool { tally.sawErrorEvent }
+}
