@@ -90,7 +90,7 @@ struct SettingsAssembly {
     }
 
     private static func workerCount(_ text: String) -> Int? {
-        text == "auto" ? max(ProcessInfo.processInfo.activeProcessorCount, 1) : Int(text)
+        text == "auto" ? min(max(ProcessInfo.processInfo.activeProcessorCount, 1), 32) : Int(text)
     }
 
     // MARK: More than one key

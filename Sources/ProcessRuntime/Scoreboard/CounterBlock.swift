@@ -1,9 +1,10 @@
 import CProcessShim
+package import GatewayCore
 
 /// 512 counters in shared memory that only grow. What each index means is Telemetry's business.
 ///
 /// One process adds (the worker in the slot, from one thread), any number read. An index out of range is ignored.
-@safe package struct CounterBlock: Sendable {
+@safe package struct CounterBlock: MetricCells {
     package static let count = 512
 
     // SAFETY: points into the scoreboard's mapping, which lives as long as the process; touched through atomics only.

@@ -50,7 +50,7 @@ package enum SettingKind: Sendable {
         case .size: "a size such as 100MiB, 4GiB, 500KB or a number of bytes"
         case .durationOrNone: "a duration such as 500ms, 5s, 2m, 1h, or none"
         case .duration: "a duration such as 500ms, 5s, 2m, 1h"
-        case .workerCount: "auto or a number from 1 to 256"
+        case .workerCount: "auto or a number from 1 to 32"
         case .number(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .choice(let options): "one of " + options.joined(separator: ", ")
         case .flag: "true or false"
@@ -73,7 +73,7 @@ package enum SettingKind: Sendable {
         case .size: SizeText.bytes(text) != nil
         case .durationOrNone: text == "none" || DurationText.duration(text) != nil
         case .duration: DurationText.duration(text) != nil
-        case .workerCount: text == "auto" || Int(text).map { (1...256).contains($0) } == true
+        case .workerCount: text == "auto" || Int(text).map { (1...32).contains($0) } == true
         case .number(let range): Int(text).map(range.contains) == true
         case .choice(let options): options.contains(text)
         case .flag: text == "true" || text == "false"
