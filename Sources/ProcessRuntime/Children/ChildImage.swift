@@ -15,7 +15,7 @@ package struct ChildImage: Sendable {
     /// Working directory; nil: the parent's.
     package var directory: String?
     /// Number in the child → descriptor of this process. 0, 1, 2 are kept when not named; everything else is closed.
-    package var descriptors: [Int32: Int32]
+    package var descriptors: [Int32: OwnedDescriptor]
     /// Sent by the kernel when the parent dies; nil: none.
     package var deathSignal: Int32?
     /// The user to become; needs root.
@@ -33,7 +33,7 @@ package struct ChildImage: Sendable {
     /// What children may know of this process' environment: where to find programs, certificates and time zones.
     package static func minimalEnvironment() -> [String: String] {
         var kept: [String: String] = [:]
-        for name in ["PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        for name in ["PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH"] {
             if let value = unsafe getenv(name) { kept[name] = unsafe String(cString: value) }
         }
         return kept
@@ -41,7 +41,7 @@ package struct ChildImage: Sendable {
 
     /// Starts the child and answers its process id. An executable that cannot be executed is an error here, not an exit.
     package func start() throws(SystemError) -> Int32 {
-        let pairs = descriptors.map { aig_descriptor(source: $0.value, target: $0.key) }
+        let pairs = descriptors.map { aig_descriptor(source: $0.value.number, target: $0.key) }
         let groups = user?.groups ?? []
         let result = unsafe CStrings(arguments).withPointers { arguments in
             unsafe CStrings(environment.map { "\($0.key)=\($0.value)" }).withPointers { environment in
@@ -72,6 +72,7 @@ package struct ChildImage: Sendable {
                 }
             }
         }
+        withExtendedLifetime(descriptors) {}
         return try SystemError.check(result, "start \(path)")
     }
 }

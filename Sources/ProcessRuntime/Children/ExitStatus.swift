@@ -18,14 +18,10 @@ package enum ExitStatus: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The next child that has ended and was not collected yet; nil when there is none. Never blocks.
-    package static func collectAny() -> (process: Int32, status: ExitStatus)? {
-        while true {
-            var status: Int32 = 0
-            let process = unsafe waitpid(-1, &status, WNOHANG)
-            if process > 0 { return (process, ExitStatus(waitStatus: status)) }
-            guard process < 0, errno == EINTR else { return nil }
-        }
+    /// How a child ended; nil while it lives. Never blocks. Collects it, so ask once.
+    package static func collectIfEnded(_ process: Int32) -> ExitStatus? {
+        var status: Int32 = 0
+        return unsafe waitpid(process, &status, WNOHANG) == process ? ExitStatus(waitStatus: status) : nil
     }
 
     /// Waits for one child. Blocks; nil when it is not a child of this process.

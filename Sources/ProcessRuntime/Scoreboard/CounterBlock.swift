@@ -1,5 +1,5 @@
 import CProcessShim
-package import GatewayCore
+import GatewayCore
 
 /// 512 counters in shared memory that only grow. What each index means is Telemetry's business.
 ///

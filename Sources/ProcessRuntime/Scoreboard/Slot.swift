@@ -3,7 +3,7 @@ package import GatewayCore
 
 /// What one worker shows of itself. The worker in the slot writes, everybody reads.
 ///
-/// The supervisor writes `generation` and `state` before a worker starts and after it is gone.
+/// `processID`, `generation`, `state` and `startedAt` are the supervisor's, everything else is the worker's.
 @safe package struct Slot: Sendable {
     /// Where a worker is in its life: gone → starting → ready → draining → gone.
     package enum State: UInt64, Sendable { case gone, starting, ready, draining }
