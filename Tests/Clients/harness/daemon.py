@@ -58,8 +58,8 @@ class Daemon:
             "control": {"listen": f"127.0.0.1:{self.control_port}"},
             "state_directory": str(self.state),
             "workers": {"count": workers},
-            "log": {"format": "json"},
-            "egress": {"allow_private_addresses": True},
+            # As talkative as it gets, because what it says is searched for secrets.
+            "log": {"format": "json", "level": "debug", "requests": "on"},
         }
         if provider:
             self.settings["providers"] = {slug: {"base_url": provider.base(slug)} for slug in PROVIDERS}

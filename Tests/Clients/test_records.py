@@ -1,0 +1,212 @@
+"""What is kept of a call, by way of the API and by plain SQL."""
+
+import json
+import threading
+import time
+from datetime import datetime, timezone
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from harness.provider import Gate, bytes_reply, chat_completion, gzip_reply, json_reply, anthropic_message
+
+CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def post(daemon, gateway, path="openai/chat/completions", headers=None, **body):
+    return httpx.post(f"{daemon.base(gateway)}/{path}", headers=headers, timeout=30, **(body or {"json": CHAT}))
+
+
+def test_the_row_of_a_call(daemon, gateway, provider, log_of):
+    before = datetime.now(timezone.utc)
+    gate = Gate()
+
+    def script(exchange):
+        gate.wait()
+        exchange.json(chat_completion(tokens_in=1000, tokens_out=500))
+
+    provider.reply(script)
+    threading.Timer(0.2, gate.open).start()
+    started = time.monotonic()
+    answer = post(daemon, gateway, headers={"cf-aig-metadata": '{"team":"search","n":12,"beta":true}',
+                                            "user-agent": "records-test/1"})
+    elapsed = (time.monotonic() - started) * 1000
+    entry = log_of(gateway, answer)
+    assert {name: entry[name] for name in (
+        "provider", "model", "path", "success", "cached", "tokens_in", "tokens_out", "status_code", "step",
+        "custom_cost")} == {
+        "provider": "openai", "model": "gpt-4o-mini", "path": "chat/completions", "success": True, "cached": False,
+        "tokens_in": 1000, "tokens_out": 500, "status_code": 200, "step": 0, "custom_cost": False}
+    assert Decimal(str(entry["cost"])) == Decimal("0.00045")
+    assert isinstance(entry["metadata"], str)
+    assert json.loads(entry["metadata"]) == {"team": "search", "n": 12, "beta": True}
+    assert isinstance(entry["duration"], int) and 200 <= entry["duration"] <= elapsed + 1
+    created = datetime.fromisoformat(entry["created_at"].replace("Z", "+00:00"))
+    assert before.timestamp() - 1 < created.timestamp() < time.time() + 1
+    assert entry["request_content_type"] == "application/json" and entry["response_content_type"] == "application/json"
+    assert entry["request_size"] == len(answer.request.content) and entry["response_size"] == len(answer.content)
+    assert entry["request_head_complete"] is True and entry["response_head_complete"] is True
+    assert json.loads(entry["request_head"]) == CHAT and json.loads(entry["response_head"]) == answer.json()
+    assert entry["user_agent"] == "records-test/1" and entry["authentication"] is False
+    assert daemon.api.log_request(gateway, entry["id"]).content == answer.request.content
+    stored = daemon.api.log_response(gateway, entry["id"])
+    assert stored.content == answer.content and stored.headers["content-type"].startswith("application/json")
+
+
+def test_the_row_in_postgresql(daemon, gateway, provider, log_of):
+    provider.reply(json_reply(chat_completion(tokens_in=1000, tokens_out=500)))
+    answer = post(daemon, gateway)
+    log_of(gateway, answer)
+    with daemon.database() as connection:
+        rows = connection.execute(
+            "SELECT provider, model, tokens_in, tokens_out, cost, duration_us, status_code, success, account_id"
+            " FROM logs WHERE id = %s", [answer.headers["cf-aig-log-id"]]).fetchall()
+    assert len(rows) == 1
+    provider_, model, tokens_in, tokens_out, cost, duration, status, success, account = rows[0]
+    assert (provider_, model, tokens_in, tokens_out, status, success, account) == (
+        "openai", "gpt-4o-mini", 1000, 500, 200, True, daemon.account)
+    assert cost == Decimal("0.00045") and duration > 0
+
+
+def test_no_secret_is_readable_in_the_database(daemon, locked_gateway, provider):
+    key = "sk-" + daemon.canary("stored-key")
+    daemon.api.store_key(locked_gateway, "openai", key)
+    answer = post(daemon, locked_gateway, headers={"authorization": f"Bearer {daemon.token}"})
+    assert answer.status_code == 200
+    daemon.api.log(locked_gateway, answer.headers["cf-aig-log-id"])
+    with daemon.database() as connection:
+        tables = [row[0] for row in connection.execute(
+            "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")]
+        assert len(tables) > 5
+        for table in tables:
+            # bytea columns print as hex, so both spellings are looked for.
+            for secret in (key, daemon.token):
+                found = connection.execute(
+                    f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE %s OR t::text LIKE %s",  # noqa: S608
+                    [f"%{secret}%", f"%{secret.encode().hex()}%"]).fetchone()[0]
+                assert found == 0, f"a secret in {table}"
+
+
+@pytest.mark.parametrize("rest, body, reply, model, tokens, cost", [
+    ("openai/chat/completions", CHAT, chat_completion(tokens_in=1000, tokens_out=500, usage={
+        "prompt_tokens": 1000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 200}}),
+     "gpt-4o-mini", (1000, 500), "0.000435"),
+    ("openai/embeddings", {"model": "text-embedding-3-small", "input": "x"},
+     {"object": "list", "model": "text-embedding-3-small", "data": [], "usage": {"prompt_tokens": 1000, "total_tokens": 1000}},
+     "text-embedding-3-small", (1000, None), "0.00002"),
+    ("openai/responses", {"model": "gpt-4o-mini", "input": "x"},
+     {"object": "response", "model": "gpt-4o-mini-2024-07-18", "usage": {"input_tokens": 1000, "output_tokens": 500}},
+     "gpt-4o-mini-2024-07-18", (1000, 500), "0.00045"),
+    ("anthropic/v1/messages", {"model": "claude-sonnet-4-6", "max_tokens": 1, "messages": []},
+     {**anthropic_message(model="claude-sonnet-4-6"), "usage": {
+         "input_tokens": 1000, "output_tokens": 500, "cache_read_input_tokens": 2000,
+         "cache_creation_input_tokens": 7000,
+         "cache_creation": {"ephemeral_5m_input_tokens": 3000, "ephemeral_1h_input_tokens": 4000}}},
+     "claude-sonnet-4-6", (10000, 500), "0.04635"),
+    ("workers-ai/v1/chat/completions", {"model": "@cf/meta/llama-3.1-8b-instruct", "messages": []},
+     chat_completion(tokens_in=1000, tokens_out=1000, model="@cf/meta/llama-3.1-8b-instruct"),
+     "@cf/meta/llama-3.1-8b-instruct", (1000, 1000), "0.001109"),
+    ("google-ai-studio/v1beta/models/gemini-2.5-pro:generateContent", {"contents": []},
+     {"candidates": [], "modelVersion": "gemini-2.5-pro", "usageMetadata": {
+         "promptTokenCount": 250000, "cachedContentTokenCount": 50000, "candidatesTokenCount": 1000,
+         "thoughtsTokenCount": 2000, "totalTokenCount": 253000}},
+     "gemini-2.5-pro", (250000, 3000), "0.5575"),
+], ids=["openai cached", "embeddings", "responses", "anthropic cache writes", "workers ai", "gemini tier"])
+def test_tokens_and_cost_of_an_answer(daemon, gateway, provider, log_of, rest, body, reply, model, tokens, cost):
+    provider.reply(json_reply(reply))
+    entry = log_of(gateway, post(daemon, gateway, rest, json=body))
+    assert entry["model"] == model
+    assert entry["tokens_in"] == tokens[0] and (entry["tokens_out"] or 0) == (tokens[1] or 0)
+    assert Decimal(str(entry["cost"])) == Decimal(cost)
+
+
+def test_a_model_without_price_has_no_cost(daemon, gateway, provider, log_of):
+    provider.reply(json_reply(chat_completion(model="a-model-nobody-prices")))
+    entry = log_of(gateway, post(daemon, gateway, json={**CHAT, "model": "a-model-nobody-prices"}))
+    assert entry["cost"] is None and entry["tokens_in"] == 11
+
+
+def test_usage_inside_a_gzip_answer_is_read(daemon, gateway, provider, log_of):
+    def script(exchange):
+        if "gzip" in (exchange.request.header("accept-encoding") or ""):
+            gzip_reply(chat_completion(tokens_in=1000, tokens_out=500))[1](exchange)
+        else:
+            exchange.json(chat_completion(tokens_in=1000, tokens_out=500))
+    provider.reply(script)
+    answer = post(daemon, gateway, headers={"accept-encoding": "gzip"})
+    assert answer.json()["usage"]["prompt_tokens"] == 1000
+    entry = log_of(gateway, answer)
+    assert (entry["tokens_in"], entry["tokens_out"]) == (1000, 500)
+
+
+@pytest.mark.parametrize("metadata, stored", [
+    ('{"a":1,"b":"x","c":false}', {"a": 1, "b": "x", "c": False}),
+    ('{"k1":1,"k2":2,"k3":3,"k4":4,"k5":5,"k6":6,"k7":7}', {"k1": 1, "k2": 2, "k3": 3, "k4": 4, "k5": 5}),
+    ('{"a":{"b":1}}', None), ('{"a":null}', None), ("not json", None), ("[1]", None),
+    ('{"big":12345678901234567890,"exact":0.1}', {"big": 12345678901234567890, "exact": 0.1}),
+    ('{"quote":"\\"; DROP TABLE logs; --"}', {"quote": '"; DROP TABLE logs; --'}),
+])
+def test_metadata(daemon, gateway, provider, log_of, metadata, stored):
+    answer = post(daemon, gateway, headers={"cf-aig-metadata": metadata})
+    assert answer.status_code == 200
+    kept = log_of(gateway, answer)["metadata"]
+    assert (json.loads(kept) if kept else None) == stored or (stored is None and kept == "{}")
+
+
+def test_bodies_that_are_no_text_are_kept_as_they_are(daemon, gateway, provider, log_of):
+    sound = bytes(range(256)) * 4
+    provider.reply(bytes_reply(sound, "audio/mpeg"))
+    answer = post(daemon, gateway, "openai/audio/speech", json={"model": "tts-1", "input": "x"})
+    assert answer.content == sound
+    entry = log_of(gateway, answer)
+    assert entry["response_size"] == len(sound) and entry["response_content_type"] == "audio/mpeg"
+    response = daemon.api.log_response(gateway, entry["id"])
+    # Either kept byte for byte or not kept; never mangled.
+    assert response.status_code == 404 or response.content == sound
+
+
+def test_text_with_nul_and_invalid_utf8_is_stored(daemon, gateway, provider, log_of):
+    body = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"a\\u0000b"}]}'
+    reply = b'{"model":"x\\u0000y","a":"\xff\xfe"}'
+    provider.reply(bytes_reply(reply, "application/json"))
+    answer = post(daemon, gateway, headers={"content-type": "application/json"}, content=body)
+    entry = log_of(gateway, answer)
+    assert entry["success"] is True
+    assert daemon.api.log_request(gateway, entry["id"]).content == body
+    assert daemon.api.log_response(gateway, entry["id"]).content == reply
+
+
+def test_a_payload_beyond_the_limit_is_kept_as_a_head(daemon, gateway, provider, log_of):
+    body = json.dumps({"model": "gpt-4o-mini", "messages": [], "pad": "p" * (11 << 20)}).encode()
+    answer = post(daemon, gateway, headers={"content-type": "application/json"}, content=body)
+    assert answer.status_code == 200 and provider.only().body == body
+    entry = log_of(gateway, answer)
+    assert entry["request_size"] == len(body) and entry["request_head_complete"] is False
+    assert (entry["tokens_in"], entry["model"]) == (11, "gpt-4o-mini")
+
+
+def test_a_refused_token_leaves_no_row(daemon, locked_gateway, provider):
+    assert post(daemon, locked_gateway).status_code == 401
+    good = post(daemon, locked_gateway, headers={"cf-aig-authorization": daemon.token})
+    daemon.api.log(locked_gateway, good.headers["cf-aig-log-id"])
+    with daemon.database() as connection:
+        statuses = connection.execute("SELECT status_code FROM logs WHERE gateway_id = %s", [locked_gateway]).fetchall()
+    assert (200,) in statuses and len(statuses) <= 2
+
+
+def test_secrets_of_the_request_are_not_in_the_row(daemon, locked_gateway, provider, log_of):
+    key = "sk-" + daemon.canary("client-key")
+    answer = post(daemon, locked_gateway, headers={"cf-aig-authorization": daemon.token, "authorization": f"Bearer {key}"})
+    entry = log_of(locked_gateway, answer)
+    assert key not in json.dumps(entry) and daemon.token not in json.dumps(entry)
+    assert entry["authentication"] is True
+
+
+def test_prompts_are_not_in_the_process_log(daemon, gateway, provider, log_of):
+    prompt = daemon.canary("prompt")
+    provider.reply(json_reply(chat_completion(content=daemon.canary("answer"))))
+    answer = post(daemon, gateway, json={**CHAT, "messages": [{"role": "user", "content": prompt}]})
+    log_of(gateway, answer)
+    assert prompt not in daemon.output()
