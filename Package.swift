@@ -180,7 +180,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "RecordSpoolTests", dependencies: ["RecordSpool", "GatewayCore", nioCore],
+            name: "RecordSpoolTests", dependencies: ["RecordSpool", "GatewayCore", "TestKit", nioCore],
             swiftSettings: strict
         ),
         .testTarget(
