@@ -1,0 +1,95 @@
+package import ControlPlane
+import GatewayCore
+import PostgresStore
+
+/// The management API: finds the route of a call, checks the caller's right to it, and answers in the v4 envelope.
+///
+/// A path without a route is 404 and a route without a matching right is refused: nothing is open by default.
+package struct AdminResponder: Sendable {
+    /// Larger bodies are refused.
+    package static let maximumBody = 1 << 20
+    private static let prefix = "/client/v4"
+
+    private let routes: [AdminRoute]
+    private let tokens: TokenAdministration
+    private let report: @Sendable (String) -> Void
+
+    /// - Parameter report: takes what went wrong inside, for the process log.
+    package init(
+        routes: [AdminRoute], tokens: TokenAdministration, report: @escaping @Sendable (String) -> Void
+    ) {
+        // More literals first, so that `costs` is not taken for somebody's id.
+        self.routes = routes.sorted { $0.literals > $1.literals }
+        self.tokens = tokens
+        self.report = report
+    }
+
+    package func respond(to request: AdminRequest) async -> AdminAnswer {
+        do {
+            return try await answer(request)
+        } catch let problem as APIProblem {
+            return Envelope.failure(problem)
+        } catch let error as ControlError {
+            if case .internalFailure(let detail) = error { report(detail) }
+            return Envelope.failure(APIProblem(error))
+        } catch {
+            report("\(error)")
+            return Envelope.failure(.internalFailure)
+        }
+    }
+
+    private func answer(_ request: AdminRequest) async throws -> AdminAnswer {
+        let path = Self.withoutPrefix(request.path)
+        let segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { PercentDecoding.segment($0) }
+        // The text before the first slash is nothing; one slash at the end is tolerated.
+        let parts = Array(segments.dropFirst().dropLast(segments.count > 2 && segments.last == "" ? 1 : 0))
+        let matches = routes.compactMap { route in route.match(parts).map { (route, $0) } }
+        guard !matches.isEmpty else { throw APIProblem.noRoute(path) }
+        guard let (route, parameters) = matches.first(where: { $0.0.method == request.method }) else {
+            throw APIProblem.methodNotAllowed(matches.map(\.0.method))
+        }
+        for (name, value) in parameters {
+            let isPlausible =
+                name == "account_id"
+                ? AccountID.isWellFormed(value.utf8)
+                : (1...256).contains(value.utf8.count) && !value.utf8.contains(0)
+            guard isPlausible else { throw APIProblem.noRoute(path) }
+        }
+        let token = try await admit(request, to: route, account: parameters["account_id"].map { AccountID($0) })
+        guard request.body.count <= Self.maximumBody else { throw APIProblem.bodyTooLarge }
+        return try await route.operation(
+            AdminCall(
+                account: parameters["account_id"].map { AccountID($0) } ?? token.account, token: token,
+                parameters: parameters, query: QueryItems(decoding: request.query), body: request.body
+            )
+        )
+    }
+
+    /// The caller's token, when it gives the right to use `route` in `account`.
+    private func admit(
+        _ request: AdminRequest, to route: AdminRoute, account: AccountID?
+    ) async throws -> APIToken {
+        let known = try await tokens.recognise(try Credentials.token(of: request))
+        let isVerification = route.requirement == .anyToken
+        guard let (token, status) = known, status == .active else {
+            throw isVerification ? APIProblem.invalidToken : APIProblem.authentication(401)
+        }
+        guard account == nil || account == token.account else {
+            throw isVerification ? APIProblem.invalidToken : APIProblem.authentication(403)
+        }
+        let isAllowed =
+            switch route.requirement {
+            case .anyToken: true
+            case .read: !token.permissions.isDisjoint(with: [.read, .edit])
+            case .edit: token.permissions.contains(.edit)
+            }
+        guard isAllowed else { throw APIProblem.authentication(403) }
+        return token
+    }
+
+    private static func withoutPrefix(_ path: String) -> String {
+        guard path.hasPrefix(prefix + "/") else { return path }
+        return String(path.dropFirst(prefix.count))
+    }
+}

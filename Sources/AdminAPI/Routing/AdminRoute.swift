@@ -1,0 +1,87 @@
+import ControlPlane
+package import GatewayCore
+package import PostgresStore
+
+/// What a caller must be allowed to do.
+package enum Requirement: Sendable, Equatable {
+    /// A token of the account with `read` or `edit`.
+    case read
+    /// A token of the account with `edit`.
+    case edit
+    /// Any token that is in use, whatever it allows.
+    case anyToken
+}
+
+/// One entry of the route table.
+package struct AdminRoute: Sendable {
+    /// One segment of a path.
+    enum Segment: Sendable, Equatable {
+        case literal(String)
+        case account
+        case parameter(String)
+    }
+
+    package var method: String
+    /// For example `/accounts/{account_id}/ai-gateway/gateways/{gateway_id}`.
+    package var template: String
+    package var requirement: Requirement
+    let segments: [Segment]
+    let operation: @Sendable (AdminCall) async throws -> AdminAnswer
+
+    /// - Parameter requirement: nil stands for the rule of the API: `read` for GET, `edit` for everything else.
+    init(
+        _ method: String, _ template: String, _ requirement: Requirement? = nil,
+        _ operation: @escaping @Sendable (AdminCall) async throws -> AdminAnswer
+    ) {
+        self.method = method
+        self.template = template
+        self.requirement = requirement ?? (method == "GET" ? .read : .edit)
+        self.operation = operation
+        segments = template.split(separator: "/").map { part in
+            if part == "{account_id}" { return .account }
+            return part.hasPrefix("{") ? .parameter(String(part.dropFirst().dropLast())) : .literal(String(part))
+        }
+    }
+
+    /// The values of the parameters when `path` has the form of this route.
+    func match(_ path: [String]) -> [String: String]? {
+        guard path.count == segments.count else { return nil }
+        var parameters: [String: String] = [:]
+        for (part, segment) in zip(path, segments) {
+            switch segment {
+            case .literal(let literal): if part != literal { return nil }
+            case .account: parameters["account_id"] = part
+            case .parameter(let name): parameters[name] = part
+            }
+        }
+        return parameters
+    }
+
+    /// Literal segments; among several routes that match, the one with the most wins.
+    var literals: Int { segments.count { if case .literal = $0 { true } else { false } } }
+}
+
+/// A call that was let in: its account, parameters, query and body.
+package struct AdminCall: Sendable {
+    /// The account of the path, else the token's.
+    package var account: AccountID
+    package var token: APIToken
+    package var parameters: [String: String]
+    package var query: QueryItems
+    package var body: [UInt8]
+
+    /// A parameter of the route; its form is checked where it is used, by asking the database.
+    func parameter(_ name: String) -> String { parameters[name] ?? "" }
+
+    var gateway: GatewayID { GatewayID(parameter("gateway_id")) }
+
+    /// The body as JSON; an empty one counts as an empty object.
+    func document() throws(APIProblem) -> JSONValue {
+        if body.allSatisfy({ $0 == 0x20 || $0 == 0x0a || $0 == 0x0d || $0 == 0x09 }) { return [:] }
+        do {
+            return try JSONValue(parsing: body)
+        } catch {
+            throw .invalid(["body"], "Invalid JSON at byte \(error.offset)")
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import ControlPlane
+
+/// An error answer of the management API (control-plane.md §1.6).
+package struct APIProblem: Error, Sendable, Equatable {
+    /// One member of `errors`.
+    package struct Entry: Sendable, Equatable {
+        package var code: Int
+        package var message: String
+        package var path: [String]?
+        /// Code and message of what lies behind, for malformed headers.
+        package var chain: [Chained] = []
+    }
+
+    /// One member of `error_chain`.
+    package struct Chained: Sendable, Equatable {
+        package var code: Int
+        package var message: String
+    }
+
+    package var status: Int
+    package var entries: [Entry]
+    package var headers: [String: String] = [:]
+
+    init(_ status: Int, _ code: Int, _ message: String, path: [String]? = nil) {
+        self.status = status
+        entries = [Entry(code: code, message: message, path: path)]
+    }
+
+    /// 400/7001 for one field.
+    static func invalid(_ path: [String], _ message: String) -> APIProblem {
+        APIProblem(400, 7001, message, path: path)
+    }
+
+    static var notFound: APIProblem { APIProblem(404, 7002, "Not Found") }
+
+    /// A path that no route has, or an id that cannot be one.
+    /// - Source: control-plane §1.6 · observed: both entries together.
+    static func noRoute(_ path: String) -> APIProblem {
+        var problem = APIProblem(
+            404, 7003, "Could not route to \(path), perhaps your object identifier is invalid?"
+        )
+        problem.entries.append(Entry(code: 7000, message: "No route for that URI"))
+        return problem
+    }
+
+    static func methodNotAllowed(_ allowed: [String]) -> APIProblem {
+        var problem = APIProblem(405, 10405, "Method not allowed")
+        problem.headers["allow"] = allowed.joined(separator: ", ")
+        return problem
+    }
+
+    /// 401 without usable credentials, 403 without the right to do it.
+    static func authentication(_ status: Int) -> APIProblem { APIProblem(status, 10000, "Authentication error") }
+
+    static var invalidToken: APIProblem { APIProblem(401, 1000, "Invalid API Token") }
+
+    /// - Source: control-plane §1.6 · observed.
+    static var malformedCredentials: APIProblem {
+        var problem = APIProblem(400, 6003, "Invalid request headers")
+        problem.entries[0].chain = [Chained(code: 6111, message: "Invalid format for Authorization header")]
+        return problem
+    }
+
+    /// Global and service keys are not supported (decisions 27).
+    static var legacyCredentials: APIProblem {
+        APIProblem(403, 9103, "Unknown X-Auth-Key or X-Auth-Email: only API tokens are supported")
+    }
+
+    static var bodyTooLarge: APIProblem { APIProblem(413, 7001, "Request body is too large", path: ["body"]) }
+
+    static var storeUnavailable: APIProblem {
+        var problem = APIProblem(503, 7000, "The database is unavailable; nothing was changed. Try again shortly")
+        problem.headers["retry-after"] = "1"
+        return problem
+    }
+
+    static var internalFailure: APIProblem { APIProblem(500, 7000, "Internal Error") }
+}
+
+extension APIProblem {
+    init(_ error: ControlError) {
+        switch error {
+        case .invalid(let problems):
+            self.init(400, 7001, "Input Validation Error")
+            entries = problems.map { Entry(code: 7001, message: $0.message, path: $0.path) }
+        case .notFound: self = .notFound
+        case .storeUnavailable: self = .storeUnavailable
+        case .internalFailure: self = .internalFailure
+        }
+    }
+}

@@ -1,0 +1,126 @@
+package import GatewayCore
+package import PostgresStore
+
+/// What operators and applications do with a gateway's log.
+package struct LogAdministration: Sendable {
+    /// How long a row that was made moments ago is waited for: it may still be on its way from a worker.
+    private static let settlingTime: Int64 = 3000
+
+    private let logs: LogRepository
+    private let gateways: GatewayRepository
+    private let clock: any WallClock
+
+    package init(_ pool: PostgresPool, clock: any WallClock) {
+        logs = LogRepository(pool)
+        gateways = GatewayRepository(pool)
+        self.clock = clock
+    }
+
+    /// One page of a selection.
+    package func list(_ query: LogQuery, page: PageRequest) async throws(ControlError) -> Page<LogEntry> {
+        try await requireGateway(query.gateway, of: query.account)
+        return try await storing { try await logs.list(query, page: page) }
+    }
+
+    /// Smallest and largest values over a whole selection.
+    package func ranges(_ query: LogQuery) async throws(ControlError) -> LogRanges {
+        try await storing { try await logs.ranges(query) }
+    }
+
+    package func get(
+        _ id: String, of gateway: GatewayID, in account: AccountID
+    ) async throws(ControlError) -> (LogEntry, LogHeads) {
+        let found = try await settled(id) { try await logs.find(id, of: gateway, in: account) }
+        guard let found else { throw .notFound }
+        return found
+    }
+
+    /// A stored body; `notFound` also when the row exists but its payload was not kept.
+    package func body(
+        _ side: LogRepository.Side, of id: String, gateway: GatewayID, in account: AccountID
+    ) async throws(ControlError) -> LogBody {
+        let found = try await settled(id) {
+            if let body = try await logs.body(side, of: id, gateway: gateway, account: account) {
+                return LogBody?.some(body)
+            }
+            // A row without a payload will not get one: no reason to wait.
+            if try await logs.find(id, of: gateway, in: account) != nil { throw ControlError.notFound }
+            return nil
+        }
+        guard let found else { throw .notFound }
+        return found
+    }
+
+    /// Changes feedback, score and metadata of a row.
+    package func patch(
+        _ id: String, of gateway: GatewayID, in account: AccountID, _ body: JSONValue
+    ) async throws(ControlError) {
+        let patch = try LogPatch(body)
+        let done = try await settled(id) {
+            try await logs.patch(id, of: gateway, in: account, patch) ? true : nil
+        }
+        guard done != nil else { throw .notFound }
+    }
+
+    /// Deletes up to `limit` rows of a selection, in its order.
+    package func delete(_ query: LogQuery, limit: Int) async throws(ControlError) {
+        try await requireGateway(query.gateway, of: query.account)
+        _ = try await storing { try await logs.delete(query, limit: limit) }
+    }
+
+    private func requireGateway(_ id: GatewayID, of account: AccountID) async throws(ControlError) {
+        guard try await storing({ try await gateways.exists(id, of: account) }) else { throw .notFound }
+    }
+
+    /// Looks again for a short while when the id was made so recently that its row may still be in a spool.
+    private func settled<T: Sendable>(
+        _ id: String, _ look: () async throws -> T?
+    ) async throws(ControlError) -> T? {
+        while true {
+            if let found = try await storing(look) { return found }
+            guard let made = LogID(id), !Task.isCancelled else { return nil }
+            let age = clock.now.milliseconds - Int64(clamping: made.milliseconds)
+            guard (-1000..<Self.settlingTime).contains(age) else { return nil }
+            do { try await Task.sleep(for: .milliseconds(50)) } catch { return nil }
+        }
+    }
+}
+
+extension LogPatch {
+    /// Reads the body of a patch call (control-plane.md §4.6 · documented).
+    init(_ body: JSONValue) throws(ControlError) {
+        self.init()
+        var reader = FieldReader(body)
+        if let value = reader.member("feedback") {
+            if value.isNull {
+                feedback = .clear
+            } else if let number = value.integer, (-1...1).contains(number) {
+                feedback = .set(number)
+            } else {
+                reader.report("feedback", "Expected -1, 0, 1 or null")
+            }
+        }
+        if let value = reader.member("score") {
+            if value.isNull {
+                score = .clear
+            } else if let number = value.double, (0...100).contains(number) {
+                score = .set(number)
+            } else {
+                reader.report("score", "Expected a number from 0 to 100 or null")
+            }
+        }
+        if let value = reader.member("metadata") {
+            if value.isNull {
+                metadata = .clear
+            } else if let members = value.members {
+                for member in members where member.value.elements != nil || member.value.members != nil {
+                    reader.report("metadata", "Value of '\(member.name)' must be a string, number, boolean or null")
+                }
+                metadata = .set(value.encoded)
+            } else {
+                reader.report("metadata", "Expected an object")
+            }
+        }
+        try reader.finish()
+    }
+}
