@@ -1,4 +1,4 @@
-package import CloudflareWire
+import CloudflareWire
 package import GatewayCore
 package import NIOCore
 import Providers
@@ -148,7 +148,7 @@ package final class Exchange {
         }
         outcome.attempt = attempt
         environment.counter.count(admitted.gateway.id, of: admitted.gateway.account)
-        let client = attempt.provider.answersLocally ? environment.sandbox : environment.upstream
+        let client = attempt.provider.service == .sandbox ? environment.sandbox : environment.upstream
         let reply: any UpstreamReply
         do throws(GatewayError) {
             reply = try await client.send(attempt.request, cancel: cancel)
@@ -198,7 +198,7 @@ package final class Exchange {
         let relay = ReplyRelay(
             reply: reply, downstream: downstream, delivery: delivery, shape: attempt.reply,
             truncation: attempt.reply != .asIs && stream == .sse ? .errorEvent : .silent,
-            usage: attempt.provider.usageReader(for: stream, reply.head),
+            usage: attempt.usageReader(for: stream, reply.head),
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance
         )
         self.relay = relay

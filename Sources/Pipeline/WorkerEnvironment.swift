@@ -1,4 +1,3 @@
-package import CloudflareWire
 package import GatewayCore
 package import Providers
 
@@ -28,7 +27,7 @@ package final class WorkerEnvironment {
     package let observer: any Observer
     package let clock: any WallClock
     package let providers: ProviderRegistry
-    package let prices: PriceCatalog
+    package let prices: PriceBook
     package let limits: Limits
     /// Account id in Workers AI's upstream URL; nil: the account of the request.
     package let workersAIAccount: String?
@@ -43,7 +42,7 @@ package final class WorkerEnvironment {
         snapshots: any SnapshotSource, provisioner: any GatewayProvisioner, secrets: any SecretOpener,
         hasher: any TokenHasher, upstream: any UpstreamClient, sandbox: any UpstreamClient,
         records: any RecordSink, counter: any RequestCounter, observer: any Observer, clock: any WallClock,
-        providers: ProviderRegistry, prices: PriceCatalog, limits: Limits, workersAIAccount: String?
+        providers: ProviderRegistry, prices: PriceBook, limits: Limits, workersAIAccount: String?
     ) {
         self.snapshots = snapshots
         self.provisioner = provisioner

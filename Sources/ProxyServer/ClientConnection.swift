@@ -1,7 +1,7 @@
 import CloudflareWire
 package import GatewayCore
 package import NIOCore
-package import Pipeline
+import Pipeline
 import WireFormats
 
 /// One client connection: reads requests one after the other and writes their answers.

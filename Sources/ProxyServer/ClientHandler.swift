@@ -14,25 +14,25 @@ final class ClientHandler: ChannelDuplexHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         // SAFETY: contexts stay on their loop, which is the worker's.
         nonisolated(unsafe) let context = context
-        WorkerLoop.onLoop { connection.attach(context) }
+        WorkerLoop.onLoop { [connection] in connection.attach(context) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { connection.detach() }
+        WorkerLoop.onLoop { [connection] in connection.detach() }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        WorkerLoop.onLoop { connection.receive(bytes) }
+        WorkerLoop.onLoop { [connection] in connection.receive(bytes) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { connection.peerClosed() }
+        WorkerLoop.onLoop { [connection] in connection.peerClosed() }
         context.fireChannelInactive()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { connection.writabilityChanged() }
+        WorkerLoop.onLoop { [connection] in connection.writabilityChanged() }
         context.fireChannelWritabilityChanged()
     }
 
@@ -41,6 +41,6 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if WorkerLoop.onLoop({ connection.allowsReading() }) { context.read() }
+        if WorkerLoop.onLoop({ [connection] in connection.allowsReading() }) { context.read() }
     }
 }

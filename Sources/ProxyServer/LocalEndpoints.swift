@@ -1,4 +1,4 @@
-package import CloudflareWire
+import CloudflareWire
 package import GatewayCore
 package import NIOCore
 

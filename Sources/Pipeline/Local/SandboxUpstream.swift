@@ -51,7 +51,7 @@ package final class SandboxUpstream: UpstreamClient {
             body.waitsForWhole = true
             await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
                 var pending: CheckedContinuation<Void, Never>? = waiter
-                func go() {
+                @WorkerLoop func go() {
                     pending?.resume()
                     pending = nil
                 }
@@ -73,7 +73,7 @@ package final class SandboxUpstream: UpstreamClient {
         let wake: Wake = await withCheckedContinuation { waiter in
             var pending: CheckedContinuation<Wake, Never>? = waiter
             var hooks: [CancelHook] = []
-            func go(_ wake: Wake) {
+            @WorkerLoop func go(_ wake: Wake) {
                 pending?.resume(returning: wake)
                 pending = nil
                 for hook in hooks { hook.cancel() }

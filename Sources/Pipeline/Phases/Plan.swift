@@ -1,6 +1,6 @@
-package import CloudflareWire
+import CloudflareWire
 package import GatewayCore
-package import NIOCore
+import NIOCore
 package import Providers
 import WireFormats
 

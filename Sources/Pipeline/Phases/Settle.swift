@@ -107,7 +107,7 @@ struct Settle {
         record.duration = duration
         record.firstByte = outcome.firstByte
         record.usage = outcome.usage
-        (record.cost, record.customCost) = cost(outcome, provider: attempt.provider.id, model: model, success: success)
+        (record.cost, record.customCost) = cost(outcome, attempt, model: model)
         record.metadata = inbound.directives.metadata
         record.requestSize = requestBytes
         record.responseSize = outcome.responseBytes
@@ -135,14 +135,13 @@ struct Settle {
     }
 
     /// Cost in the order of providers.md §5.3: the request's own prices, the provider's figure, the price list.
-    private func cost(
-        _ outcome: Outcome, provider: ProviderID, model: String, success: Bool
-    ) -> (PicoUSD?, custom: Bool) {
+    private func cost(_ outcome: Outcome, _ attempt: Attempt, model: String) -> (PicoUSD?, custom: Bool) {
         if let custom = outcome.inbound.directives.customCost {
-            let amount = Cost.custom(
-                outcome.usage, perTokenIn: custom.perTokenIn, perTokenOut: custom.perTokenOut, total: custom.total
+            let prices = Cost.Custom(
+                perTokenIn: custom.perTokenIn, perTokenOut: custom.perTokenOut,
+                perCacheRead: custom.perCacheReadToken, perCacheWrite: custom.perCacheWriteToken, total: custom.total
             )
-            return (amount, true)
+            return (Cost.custom(outcome.usage, prices), true)
         }
         if let reported = outcome.usage.upstreamCost { return (reported, false) }
         if outcome.usage.isEmpty {
@@ -150,8 +149,11 @@ struct Settle {
             let hasFailed = !(200..<400).contains(outcome.status)
             return (hasFailed ? .zero : nil, false)
         }
-        guard let row = environment.prices.row(provider: provider, model: model) else { return (nil, false) }
-        return (Cost.price(outcome.usage, row: row, at: outcome.inbound.receivedAt), false)
+        guard let row = environment.prices.row(for: attempt.provider, model: model) else { return (nil, false) }
+        let amount = Cost.price(
+            outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.target.place
+        )
+        return (amount, false)
     }
 }
 

@@ -66,7 +66,7 @@ final class ControlConnection: SnapshotSource, GatewayProvisioner {
                 }
             }
             .connect(unixDomainSocketPath: path)
-            .whenFailure { _ in WorkerLoop.onLoop { connection.lost() } }
+            .whenFailure { _ in WorkerLoop.onLoop { [connection] in connection.lost() } }
     }
 
     fileprivate func connected(_ channel: any Channel) {
@@ -141,16 +141,16 @@ private final class ControlHandler: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
-        WorkerLoop.onLoop { connection.connected(channel) }
+        WorkerLoop.onLoop { [connection] in connection.connected(channel) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        WorkerLoop.onLoop { connection.receive(bytes) }
+        WorkerLoop.onLoop { [connection] in connection.receive(bytes) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { connection.lost() }
+        WorkerLoop.onLoop { [connection] in connection.lost() }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

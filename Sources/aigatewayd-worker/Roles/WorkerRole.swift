@@ -1,0 +1,214 @@
+import CloudflareWire
+import GatewayCore
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Pipeline
+import ProcessRuntime
+import Providers
+import ProxyServer
+import RecordSpool
+import RedisStore
+import SecretVault
+import Telemetry
+import Upstream
+import WorkerRuntime
+
+/// The composition root of a worker: the only place that knows every adapter of the data plane.
+@WorkerLoop
+final class WorkerRole {
+    private let identity: WorkerIdentity
+    private let settings: WorkerSettings
+    private let scoreboard: Scoreboard
+    private let slot: Slot
+    private let loop: any EventLoop
+    private let executor: LoopExecutor
+    private let telemetry: WorkerTelemetry
+    private let spool: SpoolWriter
+    private let redis: RedisConnection?
+    private let counter: RedisRequestCounter?
+    private let control: ControlConnection
+    private let upstream: PooledUpstream
+    private let registry: ConnectionRegistry
+    private let adoption: ClientAdoption
+    private let clock = SystemClock()
+    private var isLeaving = false
+
+    /// How long connections that the front sent last may be on their way to a worker that has nothing else to do.
+    private static let lastHandover = TimeAmount.milliseconds(50)
+
+    init(
+        identity: WorkerIdentity, settings: WorkerSettings, scoreboard: Scoreboard, masterKey: MasterKey,
+        executor: LoopExecutor
+    ) throws {
+        self.identity = identity
+        self.settings = settings
+        self.scoreboard = scoreboard
+        self.executor = executor
+        loop = executor.loop
+        let slot = scoreboard.slot(identity.slot)
+        self.slot = slot
+        let clock = clock
+        let providers = try ProviderRegistry.builtIn.applying(settings.providers)
+        let timers = LoopTimer(loop: loop)
+        let telemetry = WorkerTelemetry(
+            cells: slot.counters, providers: ProviderRegistry.builtIn.slugs, logger: Logger(label: "worker"),
+            accessLog: settings.accessLog
+        )
+        self.telemetry = telemetry
+        spool = try SpoolWriter(directory: settings.spoolDirectory, limit: settings.spoolLimit, observer: telemetry)
+        let observer = StoreWatch(slot: slot, clock: clock, next: telemetry)
+        var redis: RedisConnection?
+        if let endpoint = settings.redis {
+            redis = try RedisConnection(
+                endpoint, caFile: settings.egressCAFile, loop: executor.loop, observer: observer, clock: clock
+            )
+        }
+        self.redis = redis
+        counter = redis.map { RedisRequestCounter($0, clock: clock, timers: timers) }
+        control = ControlConnection(
+            loop: loop, path: settings.controlSocketPath, slot: identity.slot, observer: telemetry,
+            snapshotChanged: { slot.snapshotVersion = $0 },
+            storeChanged: { store, isAvailable, since in
+                guard store == .postgres else { return }
+                slot.postgresState = isAvailable ? .available : .unavailable
+                slot.postgresSince = since
+            }
+        )
+        var upstreamSettings = UpstreamSettings()
+        upstreamSettings.additionalRootsFile = settings.egressCAFile
+        upstreamSettings.allowsPrivateAddresses = settings.egressAllowsPrivateAddresses
+        upstream = try PooledUpstream(loop: loop, settings: upstreamSettings, observer: telemetry)
+        var limits = WorkerEnvironment.Limits()
+        limits.requestBody = settings.maxRequestBody
+        let environment = WorkerEnvironment(
+            snapshots: control, provisioner: control, secrets: LoopSecretOpener(vault: Vault(masterKey: masterKey)),
+            hasher: SHA256TokenHasher(), upstream: upstream,
+            sandbox: SandboxUpstream(timers: timers, clock: clock), records: spool,
+            counter: counter ?? NoCounter(), observer: telemetry, clock: clock, providers: providers,
+            prices: PriceBook(try Self.prices(settings)), limits: limits,
+            workersAIAccount: settings.workersAIAccount
+        )
+        let readiness = Readiness(scoreboard: scoreboard, own: slot, usesRedis: settings.redis != nil)
+        registry = ConnectionRegistry(
+            environment: environment, local: LocalEndpoints { readiness.report() },
+            scheduleTurn: { executor.scheduleTurn() },
+            connectionCountChanged: { slot.connections = UInt64($0) },
+            handBack: { HandoverSocket().send($0) }
+        )
+        adoption = ClientAdoption(loop: loop, registry: registry, tls: try Self.tls(settings))
+        let spool = spool
+        let registry = registry
+        // The order is a promise: records are on their way to disk before clients see the end of their answers.
+        executor.atTurnEnd { spool.flush() }
+        executor.atTurnEnd { registry.endTurn() }
+    }
+
+    private static func prices(_ settings: WorkerSettings) throws -> PriceCatalog {
+        guard let path = settings.pricesFile else { return try PriceCatalog() }
+        return try PriceCatalog(bytes: try WholeFile.read(path))
+    }
+
+    private static func tls(_ settings: WorkerSettings) throws -> NIOSSLContext? {
+        guard let certificate = settings.tlsCertificateFile, let key = settings.tlsPrivateKeyFile else { return nil }
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
+        )
+        configuration.minimumTLSVersion = .tlsv12
+        // HTTP/2 joins this list together with its codec.
+        configuration.applicationProtocols = ["http/1.1"]
+        return try NIOSSLContext(configuration: configuration)
+    }
+
+    /// Begins to serve: configuration first, then connections.
+    func start() {
+        slot.processID = getpid()
+        slot.startedAt = clock.now
+        slot.state = .ready
+        if let bytes = try? WholeFile.read(settings.snapshotPath) { control.adopt(ByteBuffer(bytes: bytes)) }
+        control.start()
+        redis?.start()
+        let registry = registry
+        loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+            WorkerLoop.onLoop { registry.tick() }
+        }
+        telemetry.record(.workerStarted(slot: identity.slot))
+        receiveConnections()
+        receiveOrders()
+        SupervisorLink().announceReady()
+    }
+
+    private func receiveConnections() {
+        let adoption = adoption
+        let loop = loop
+        let isRunning = BlockingThread.start {
+            let handover = HandoverSocket()
+            while let descriptor = handover.receive() {
+                loop.execute { WorkerLoop.onLoop { adoption.adopt(descriptor) } }
+            }
+        }
+        if !isRunning { leave(status: 71) }
+    }
+
+    private func receiveOrders() {
+        let role = self
+        let loop = loop
+        let isRunning = BlockingThread.start {
+            let link = SupervisorLink()
+            while true {
+                let order = link.next()
+                loop.execute { WorkerLoop.onLoop { role.obey(order) } }
+                if order == nil { return }
+            }
+        }
+        if !isRunning { leave(status: 71) }
+    }
+
+    private func obey(_ order: SupervisorOrder?) {
+        switch order {
+        case .drain, nil: drain()
+        case .stop: leave(status: 0)
+        case .addWorker, .removeWorker, .stopAccepting: break
+        }
+    }
+
+    private func drain() {
+        guard !isLeaving else { return }
+        isLeaving = true
+        slot.state = .draining
+        telemetry.record(.workerDraining)
+        registry.drain { [weak self] in self?.finishDrain() }
+    }
+
+    private func finishDrain() {
+        let role = self
+        loop.scheduleTask(in: Self.lastHandover) {
+            WorkerLoop.onLoop {
+                if role.registry.count == 0 {
+                    role.leave(status: 0)
+                } else {
+                    role.registry.drain { role.finishDrain() }
+                }
+            }
+        }
+    }
+
+    private func leave(status: Int32) {
+        counter?.flush()
+        redis?.flush()
+        spool.flush()
+        spool.close()
+        telemetry.record(.workerStopped)
+        slot.connections = 0
+        exit(status)
+    }
+}
+
+/// Counts nothing, where no Redis is configured.
+@WorkerLoop
+private final class NoCounter: RequestCounter {
+    func count(_ gateway: GatewayID, of account: AccountID) {}
+}
