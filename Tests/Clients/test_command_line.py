@@ -1,9 +1,7 @@
 """The command: settings and their precedence, exit codes, and the first start of a newcomer."""
 
 import json
-import os
 import re
-import shlex
 import stat
 import subprocess
 
@@ -11,13 +9,13 @@ import httpx
 import openai
 import pytest
 
-from harness.daemon import BINARY, free_port
+from harness.daemon import BINARY, environment_of, free_port
 from harness.waiting import until
 
 
 def run(*arguments, environment=None, cwd=None, within=30):
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=within, cwd=cwd,
-                          env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL)
+                          env=environment_of(environment or {}), stdin=subprocess.DEVNULL)
 
 
 def test_version_names_what_it_is_built_on():
@@ -35,7 +33,7 @@ def test_help_is_everywhere(arguments):
     assert answer.returncode == 0 and "USAGE" in answer.stdout.upper()
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["serve", "--no-such-flag"], ["token", "create"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["dance"], ["serve", "--no-such-flag"], ["token", "create", "--permission", "fly"]], ids=" ".join)
 def test_wrong_usage_is_64(arguments):
     assert run(*arguments).returncode == 64
 
@@ -114,8 +112,7 @@ def test_the_first_start_of_a_newcomer(new_daemon, provider):
     lines = daemon.output().replace("\\\n", " ").splitlines()
     printed = [line.strip() for line in lines if line.strip().startswith("curl ") and "/v1/" in line]
     assert printed, daemon.output()
-    words = shlex.split(printed[0])
-    answer = subprocess.run([*words, "-s"], capture_output=True, text=True, timeout=30)
+    answer = subprocess.run(["sh", "-c", printed[0]], capture_output=True, text=True, timeout=30, cwd=daemon.directory)
     assert json.loads(answer.stdout)["choices"][0]["message"]["content"]
     # And so does the SDK, streaming.
     client = openai.OpenAI(api_key=daemon.token, base_url=f"{daemon.base('default')}/compat", max_retries=0)
@@ -129,8 +126,7 @@ def test_the_first_start_of_a_newcomer(new_daemon, provider):
     for row in rows:
         assert row[0] == "sandbox" and row[1] == "echo" and row[2] > 0 and row[3] > 0 and row[4] > 0
         assert row[5] > 0 and row[6] == 200
-    # The generated token is shown once, on purpose, in the line that has to work as it stands.
-    daemon.canaries.discard(daemon.token)
+    # Even the generated token is not in the output: this is no terminal.
     daemon.stop()
 
 
@@ -138,9 +134,7 @@ def test_generated_credentials_survive_a_restart(new_daemon):
     daemon = new_daemon(generated_credentials=True, workers=1, provider=None)
     daemon.start()
     first = (daemon.account, daemon.token)
-    daemon.canaries.discard(daemon.token)
     daemon.stop()
-    daemon.log_path.unlink()
     daemon.start()
     assert (daemon.account, daemon.token) == first
     daemon.stop()
@@ -166,5 +160,6 @@ def test_no_secret_is_in_a_command_line_or_environment(daemon):
 
 
 def test_migrate_has_nothing_left_to_do(daemon):
-    answer = daemon.command("migrate", environment={"AIGATEWAYD_POSTGRES_URL": daemon.credentials["postgres_url"]})
+    answer = daemon.command("migrate")
     assert answer.returncode == 0, answer.stderr
+    assert "up to date" in answer.stdout and "applied" not in answer.stdout

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from harness.daemon import peak_resident_bytes, resident_bytes
-from harness.provider import (Gate, bytes_reply, chat_completion, gzip_reply, json_reply, reads_body_itself)
+from harness.provider import bytes_reply, chat_completion, gzip_reply, json_reply, reads_body_itself
 from harness.raw import request_bytes
-from harness.waiting import until
+from harness.waiting import Gate, until
 
 CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")

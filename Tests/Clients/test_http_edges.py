@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from harness.provider import Gate, bytes_reply, json_reply
+from harness.provider import bytes_reply, json_reply
 from harness.raw import request_bytes
+from harness.waiting import Gate
 
 CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
 

@@ -12,9 +12,9 @@ import pytest
 
 from harness.daemon import BINARY, REPOSITORY, Daemon, alive
 from harness.load import Load
-from harness.provider import Gate, SSE_HEAD, chat_chunks, sse_event
+from harness.provider import SSE_HEAD, chat_chunks, sse_event
 from harness.raw import request_bytes
-from harness.waiting import until
+from harness.waiting import Gate, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
 

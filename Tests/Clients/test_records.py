@@ -9,7 +9,8 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from harness.provider import Gate, bytes_reply, chat_completion, gzip_reply, json_reply, anthropic_message
+from harness.provider import anthropic_message, bytes_reply, chat_completion, gzip_reply, json_reply
+from harness.waiting import Gate
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from harness.daemon import resident_bytes
-from harness.provider import (Gate, SSE_HEAD, anthropic_events, bytes_reply, chat_chunks, sse_event, sse_reply)
+from harness.provider import SSE_HEAD, anthropic_events, bytes_reply, chat_chunks, sse_event, sse_reply
 from harness.raw import ConnectionEnded, request_bytes
-from harness.waiting import until
+from harness.waiting import Gate, until
 
 STREAM = json.dumps({"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()
 JSON = [("Content-Type", "application/json")]

@@ -37,12 +37,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def environment_of(daemon_settings):
+    """This process's environment without variables of the daemon's, save those that a test means."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIGATEWAYD_")}
+    return {**kept, **daemon_settings}
+
+
 class Daemon:
     """`aigatewayd serve`, from its first start to its exit."""
 
     def __init__(self, settings=None, provider=None, environment=None, generated_credentials=False, workers=2):
-        # Short, because of the length limit of Unix socket paths; readable, because embedded PostgreSQL
-        # runs as another user when the tests run as root.
+        # Short, because the path of a Unix socket is; readable, because embedded PostgreSQL runs as another
+        # user when the tests run as root.
         self.directory = Path(tempfile.mkdtemp(prefix="aigw-", dir="/tmp"))
         self.directory.chmod(0o755)
         self.state = self.directory / "var"
@@ -88,7 +94,7 @@ class Daemon:
         self.write_config()
         return subprocess.run(
             [BINARY, *arguments, "--config", self.config], input=stdin, capture_output=True, text=True,
-            timeout=within, env={**os.environ, **self.environment, **(environment or {})}, cwd=self.directory,
+            timeout=within, env=environment_of({**self.environment, **(environment or {})}), cwd=self.directory,
         )
 
     def spawn(self):
@@ -96,7 +102,7 @@ class Daemon:
         output = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, env={**os.environ, **self.environment}, cwd=self.directory,
+            stderr=subprocess.STDOUT, env=environment_of(self.environment), cwd=self.directory,
         )
         output.close()
         return self
@@ -237,9 +243,9 @@ class Daemon:
         return psycopg.connect(self.credentials["postgres_url"], autocommit=True)
 
     def snapshot_versions(self):
-        """The snapshot version of each worker, as the data port tells it."""
-        answer = httpx.get(f"{self.data_url}/readyz", timeout=5)
-        return [int(value) for value in _find(answer.json(), {"snapshot", "snapshot_version"})]
+        """The snapshot version of each worker that takes requests, as the data port tells it."""
+        workers = httpx.get(f"{self.data_url}/readyz", timeout=5).json()["workers"]
+        return [worker["snapshot"] for worker in workers if worker["state"] != "draining"]
 
     def await_snapshot(self, version, within=5.0):
         """Waits until no worker serves an older configuration."""
@@ -251,18 +257,6 @@ class Daemon:
             return versions and min(versions) >= version
 
         until(current, within, lambda: f"snapshot {version} at every worker; now {self.snapshot_versions()}")
-
-
-def _find(value, names):
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key in names and isinstance(inner, (int, str)) and str(inner).isdigit():
-                yield inner
-            else:
-                yield from _find(inner, names)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _find(inner, names)
 
 
 def process_title(pid):

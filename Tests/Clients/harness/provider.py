@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 
-from .waiting import Deadline, Gate, until  # noqa: F401  (Gate is part of this module's vocabulary)
+from .waiting import Deadline, until
 
 
 class PeerClosed(Exception):
