@@ -1,0 +1,73 @@
+import Glibc
+import ProcessRuntime
+import Testing
+
+/// A shell command, run to its end, with what it wrote.
+struct Shell {
+    let output: String
+    let status: ExitStatus?
+
+    init(
+        _ command: String, environment: [String: String] = ["PATH": "/usr/bin:/bin"],
+        descriptors: [Int32: OwnedDescriptor] = [:], user: SystemUser? = nil,
+        search: ChildImage.DirectorySearch = .ordinary
+    ) throws {
+        var ends: [Int32] = [-1, -1]
+        #expect(pipe2(&ends, O_CLOEXEC) == 0)
+        let reader = OwnedDescriptor(ends[0])
+        var image = ChildImage(path: "/bin/sh", arguments: ["sh", "-c", command], environment: environment)
+        image.descriptors = descriptors
+        image.descriptors[1] = OwnedDescriptor(ends[1])
+        image.user = user
+        image.directorySearch = search
+        let process = try image.start()
+        image.descriptors = [:]
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 4096)
+        while case let count = read(reader.number, &piece, piece.count), count > 0 { bytes += piece.prefix(count) }
+        output = String(decoding: bytes, as: UTF8.self)
+        status = ExitStatus.collect(process)
+    }
+}
+
+/// A private folder that is removed with its last owner.
+final class TemporaryFolder {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/aig-process-XXXXXX".utf8CString)
+        path = try #require(mkdtemp(&template).map { String(cString: $0) })
+    }
+
+    deinit { _ = try? Shell("rm -rf '\(path)'") }
+}
+
+/// Runs `body` on a thread that ends with it.
+func onOwnThread<T: Sendable>(_ body: @escaping @Sendable () -> T) throws -> T {
+    final class Box: @unchecked Sendable {  // SAFETY: written by the thread, read after it was joined.
+        let body: @Sendable () -> T
+        var result: T?
+        init(_ body: @escaping @Sendable () -> T) { self.body = body }
+    }
+    let box = Box(body)
+    var thread = pthread_t()
+    let started = pthread_create(
+        &thread, nil,
+        { pointer in
+            guard let pointer else { return nil }
+            let work = Unmanaged<AnyObject>.fromOpaque(pointer).takeRetainedValue() as? any Runnable
+            work?.run()
+            return nil
+        }, Unmanaged<AnyObject>.passRetained(Job { box.result = box.body() }).toOpaque())
+    #expect(started == 0)
+    pthread_join(thread, nil)
+    return try #require(box.result)
+}
+
+private protocol Runnable: AnyObject { func run() }
+
+private final class Job: Runnable {
+    private let body: () -> Void
+    init(_ body: @escaping () -> Void) { self.body = body }
+    func run() { body() }
+}
