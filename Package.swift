@@ -109,7 +109,7 @@ let package = Package(
             name: "AdminAPI",
             dependencies: [
                 "GatewayCore", "CloudflareWire", "ControlPlane", "PostgresStore", "SecretVault", hummingbird, logging, nioCore,
-                nioPosix,
+                nioPosix, nioSSL,
             ],
             swiftSettings: strict
         ),
@@ -192,7 +192,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "SettingsTests", dependencies: ["Settings", "GatewayCore"],
+            name: "SettingsTests", dependencies: ["Settings", "GatewayCore", nioCore],
             swiftSettings: strict
         ),
         .testTarget(

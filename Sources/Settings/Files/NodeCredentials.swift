@@ -15,6 +15,19 @@ package struct NodeCredentials: Sendable {
     package var redisURL: Secret<String>?
     package var freshness: Freshness
 
+    package init(
+        account: AccountID, token: Secret<String>, dataURL: String, controlURL: String,
+        postgresURL: Secret<String>? = nil, redisURL: Secret<String>? = nil, freshness: Freshness
+    ) {
+        self.account = account
+        self.token = token
+        self.dataURL = dataURL
+        self.controlURL = controlURL
+        self.postgresURL = postgresURL
+        self.redisURL = redisURL
+        self.freshness = freshness
+    }
+
     /// Settings first, then what an earlier start wrote to the file, then newly generated values.
     ///
     /// A token belongs to its account: when `bootstrap.account_id` changes, a generated token is replaced as well.
@@ -42,12 +55,9 @@ package struct NodeCredentials: Sendable {
         return AccountID(String((0..<32).map { _ in digits[Int.random(in: 0..<16, using: &random)] }))
     }
 
-    /// 40 characters of 64: 240 random bits, in the form of Cloudflare's tokens.
+    /// 40 letters and digits, 238 random bits, behind the prefix that all our tokens have.
     private static func newToken(_ random: inout SystemRandomNumberGenerator) -> Secret<String> {
-        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-        // A leading hyphen would look like a flag to command lines.
-        var text = String(letters[Int.random(in: 0..<62, using: &random)])
-        for _ in 0..<39 { text.append(letters[Int.random(in: 0..<64, using: &random)]) }
-        return Secret(text)
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+        return Secret("aig_" + String((0..<40).map { _ in letters[Int.random(in: 0..<62, using: &random)] }))
     }
 }

@@ -1,0 +1,109 @@
+import GatewayCore
+import NIOCore
+import Settings
+import Testing
+
+@Suite("What each role is told")
+struct RoleTests {
+    private static let yaml = """
+        data:
+          listen: [127.0.0.1:1, 'unix:/run/a.sock']
+          trusted_proxies: [10.0.0.0/8]
+          max_request_body: 1MiB
+          tls: {certificate: /c.pem, private_key: k.pem}
+        workers: {count: 2, drain_timeout: 5m}
+        redis: {when_unavailable: refuse}
+        egress: {allow_private_addresses: true, ca_file: /ca.pem}
+        logs: {spool_max: 1GiB, queue: 1MiB}
+        limits: {gateways_per_account: 5, api_requests_per_5_minutes: 7}
+        guardrails: {endpoint: 'http://guard/v1/', model: llama-guard, timeout: 750ms}
+        process: {user: nobody}
+        log: {level: debug, format: text, requests: on}
+        providers: {openai: {base_url: 'http://127.0.0.1:9'}}
+        prices: {file: prices.json}
+        workers_ai: {account_id: abc}
+        """
+
+    @Test("a worker's settings survive the way to the worker")
+    func worker() throws {
+        let worker = try load(yaml: Self.yaml).worker(redisURL: Secret("unix:/run/redis.sock?db=1"))
+        #expect(worker.maxRequestBody == 1 << 20)
+        #expect(worker.spoolLimit == 1 << 30)
+        #expect(worker.redis == RedisEndpoint(address: .unix(path: "/run/redis.sock"), database: 1))
+        #expect(worker.redisUnavailable == .refuse)
+        #expect(worker.providers.map(\.baseURL) == ["http://127.0.0.1:9"])
+        #expect(worker.egressCAFile == "/ca.pem")
+        #expect(worker.egressAllowsPrivateAddresses)
+        #expect(worker.tlsCertificateFile == "/c.pem")
+        #expect(worker.tlsPrivateKeyFile == "/srv/k.pem")
+        #expect(worker.trustedProxies == ["10.0.0.0/8"])
+        #expect(worker.workersAIAccount == "abc")
+        #expect(worker.pricesFile == "/srv/prices.json")
+        #expect(worker.logLevel == "debug")
+        #expect(worker.logFormat == "text")
+        #expect(worker.accessLog == .on)
+        #expect(WorkerSettings(decoding: worker.encoded()) == worker)
+    }
+
+    @Test("control's settings survive the way to control")
+    func control() throws {
+        let settings = try load(yaml: Self.yaml)
+        let credentials = NodeCredentialsFixture.make(settings)
+        let control = settings.control(
+            postgresURL: Secret("postgres:///aigatewayd?host=/run"), redisURL: Secret("redis://:pw@localhost/2"),
+            credentials: credentials
+        )
+        let read = try #require(ControlSettings(decoding: control.encoded()))
+        #expect(read.stateDirectory == "/srv/var")
+        #expect(read.postgresURL.reveal() == "postgres:///aigatewayd?host=/run")
+        #expect(read.redis?.password?.reveal() == "pw")
+        #expect(read.redis?.database == 2)
+        #expect(read.account == credentials.account)
+        #expect(read.token.reveal() == credentials.token.reveal())
+        #expect(read.dataURL == "https://127.0.0.1:1")
+        #expect(read.gatewaysPerAccount == 5)
+        #expect(read.apiRequestsPerFiveMinutes == 7)
+        #expect(read.logQueue == 1 << 20)
+        #expect(read.spoolLimit == 1 << 30)
+        #expect(read.guardrailsEndpoint == "http://guard/v1")
+        #expect(read.guardrailsModel == "llama-guard")
+        #expect(read.guardrailsTimeoutMilliseconds == 750)
+        #expect(read.egressAllowsPrivateAddresses)
+        #expect(read.logLevel == "debug")
+        #expect(read.spoolDirectory == "/srv/var/spool")
+        #expect(read.encoded() == control.encoded())
+    }
+
+    @Test("damaged bytes are no settings")
+    func damage() throws {
+        let settings = try load()
+        var bytes = settings.control(
+            postgresURL: Secret("postgres://h"), redisURL: Secret("redis://h"),
+            credentials: NodeCredentialsFixture.make(settings)
+        ).encoded()
+        bytes.moveWriterIndex(to: bytes.writerIndex - 1)
+        #expect(ControlSettings(decoding: bytes) == nil)
+        #expect(ControlSettings(decoding: ByteBuffer()) == nil)
+    }
+
+    @Test("the supervisor is told sockets, counts and which stores are its own")
+    func supervisor() throws {
+        let supervisor = try load(yaml: Self.yaml, environment: ["AIGATEWAYD_POSTGRES_URL": "postgres://h/d"]).supervisor
+        #expect(supervisor.dataListen.map(\.description) == ["127.0.0.1:1", "unix:/run/a.sock"])
+        #expect(supervisor.workerCount == 2)
+        #expect(supervisor.drainTimeout == .seconds(300))
+        #expect(supervisor.processUser == "nobody")
+        #expect(supervisor.postgres == .external)
+        #expect(supervisor.redis == .embedded)
+    }
+}
+
+/// Credentials as a test needs them.
+enum NodeCredentialsFixture {
+    static func make(_ settings: DaemonSettings) -> NodeCredentials {
+        NodeCredentials(
+            account: "0123456789abcdef0123456789abcdef", token: Secret("aig_0123456789abcdef"),
+            dataURL: settings.dataURL, controlURL: settings.controlURL, freshness: .known
+        )
+    }
+}
