@@ -18,7 +18,8 @@ struct Bill {
         guard count > 0 else { return }
         for unit in units {
             if let rate = rates[unit] {
-                sum += Int128(count) * Int128(rate.units) * scale
+                // No real count comes near the bound; with it no sum of terms leaves the range.
+                sum += Int128(min(count, 1_000_000_000_000)) * Int128(rate.units) * scale
                 return
             }
         }
@@ -96,7 +97,7 @@ struct Bill {
     private mutating func addRequests(_ usage: Usage, row: PriceRow) {
         let requests = max(0, usage.searchUnits ?? usage.requests ?? 1)
         if let size = usage.searchContext, let fee = row.searchBySize[size] {
-            sum += Int128(requests) * Int128(fee.units) * 1000
+            sum += Int128(min(requests, 1_000_000_000_000)) * Int128(fee.units) * 1000
             hasCharge = true
             return
         }

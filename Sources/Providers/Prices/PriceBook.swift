@@ -2,8 +2,8 @@ package import GatewayCore
 
 /// The price catalogue as one worker uses it: remembers what it has looked up, misses too.
 ///
+/// Not sendable: it belongs to the one loop or task that made it.
 /// - Limit: 512 remembered names; then it starts afresh.
-@WorkerLoop
 package final class PriceBook {
     private struct Key: Hashable {
         var provider: ProviderID
@@ -15,7 +15,7 @@ package final class PriceBook {
     private let patterns = PricePatterns()
     private var known: [Key: PriceRow?] = [:]
 
-    package nonisolated init(_ catalog: PriceCatalog) { self.catalog = catalog }
+    package init(_ catalog: PriceCatalog) { self.catalog = catalog }
 
     /// The price of a provider's model; nil when there is none.
     package func row(for provider: ProviderDefinition, model: String) -> PriceRow? {
