@@ -173,7 +173,8 @@ def test_compat_refuses_an_unknown_prefix_and_an_unknown_path(daemon, gateway, p
 
 
 def test_row_13_compat_strips_the_prefix_of_workers_ai(daemon, gateway, provider):
-    body = b'{"stream":false, "model" : "workers-ai/@cf/meta/llama-3.1-8b-instruct","messages":[{"role":"user","content":"hi"}]}'
+    body = (b'{"stream":false, "model" : "workers-ai/@cf/meta/llama-3.1-8b-instruct",'
+            b'"messages":[{"role":"user","content":"hi"}]}')
     answer = post(daemon, gateway, "compat/chat/completions",
                   {"content-type": "application/json", "authorization": "Bearer cf-token"}, content=body)
     assert answer.status_code == 200

@@ -88,7 +88,8 @@ def test_a_gateway_token_beside_the_provider_key(daemon, locked_gateway, provide
 
 
 def test_a_refusal_of_the_gateway(daemon, locked_gateway, provider):
-    client = anthropic.Anthropic(api_key="sk-ant-own", base_url=f"{daemon.base(locked_gateway)}/anthropic", max_retries=0)
+    client = anthropic.Anthropic(api_key="sk-ant-own", base_url=f"{daemon.base(locked_gateway)}/anthropic",
+                                 max_retries=0)
     with pytest.raises(anthropic.AuthenticationError) as caught:
         client.messages.create(**ASK)
     assert caught.value.body["error"] == [{"code": 2009, "message": "Unauthorized"}]

@@ -76,7 +76,8 @@ def test_logs_of_a_call(client, daemon, gateway, provider):
     entry = client.ai_gateway.logs.get(log_id, **where)
     assert (entry.id, entry.provider, entry.model, entry.path) == (
         log_id, "openai", "gpt-4o-mini", "chat/completions")
-    assert (entry.tokens_in, entry.tokens_out, entry.success, entry.cached, entry.status_code) == (11, 7, True, False, 200)
+    assert (entry.tokens_in, entry.tokens_out, entry.status_code) == (11, 7, 200)
+    assert (entry.success, entry.cached) == (True, False)
     assert entry.cost == 0.00000585 and entry.duration >= 0
     assert json.loads(entry.metadata) == {"team": "search", "n": 3}
     request = client.ai_gateway.logs.request(log_id, **where)

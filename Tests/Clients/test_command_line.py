@@ -33,7 +33,8 @@ def test_help_is_everywhere(arguments):
     assert answer.returncode == 0 and "USAGE" in answer.stdout.upper()
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["serve", "--no-such-flag"], ["token", "create", "--permission", "fly"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [
+    ["dance"], ["serve", "--no-such-flag"], ["token", "create", "--permission", "fly"]], ids=" ".join)
 def test_wrong_usage_is_64(arguments):
     assert run(*arguments).returncode == 64
 

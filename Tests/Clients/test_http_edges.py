@@ -105,10 +105,10 @@ def test_a_malformed_request_is_answered_400_and_the_connection_closed(daemon, b
 
 
 @pytest.mark.parametrize("chunks", [
-    b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}X\r\n0\r\n\r\n", b"2\n{}\n0\n\n", b"ffffffffffffffff1\r\n{}", b"-2\r\n{}\r\n0\r\n\r\n",
-    b"2;a=\r\x00\n{}\r\n0\r\n\r\n",
+    b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}X\r\n0\r\n\r\n", b"2\n{}\n0\n\n", b"ffffffffffffffff1\r\n{}",
+    b"-2\r\n{}\r\n0\r\n\r\n", b"2;a=\r\x00\n{}\r\n0\r\n\r\n",
 ], ids=["no number", "too long", "bare line feeds", "overflow", "negative", "bad extension"])
-def test_malformed_chunks_end_the_connection_and_never_reach_the_provider_as_a_request(daemon, gateway, provider, chunks):
+def test_malformed_chunks_end_the_connection_and_are_never_a_request(daemon, gateway, provider, chunks):
     with daemon.connect() as connection:
         connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"),
                                       [("Transfer-Encoding", "chunked")]) + chunks)
@@ -198,7 +198,8 @@ def test_a_request_that_comes_byte_by_byte_is_understood(daemon, gateway, provid
 
 def test_connection_close_is_honoured(daemon, gateway):
     with daemon.connect() as connection:
-        answer = connection.ask("POST", daemon.path(gateway, "/openai/chat/completions"), [("Connection", "close")], CHAT)
+        answer = connection.ask("POST", daemon.path(gateway, "/openai/chat/completions"),
+                                [("Connection", "close")], CHAT)
         assert answer.status == 200 and answer.header("connection").lower() == "close"
         connection.expect_end()
 

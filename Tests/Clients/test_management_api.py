@@ -11,9 +11,9 @@ from harness.waiting import until
 MEMBERS = {
     "id", "cache_invalidate_on_update", "cache_ttl", "collect_logs", "rate_limiting_interval", "rate_limiting_limit",
     "rate_limiting_technique", "authentication", "byok_only", "dlp", "guardrails", "is_default", "log_classification",
-    "log_management", "log_management_strategy", "logpush", "logpush_public_key", "otel", "retry_backoff", "retry_delay",
-    "retry_max_attempts", "spend_limits", "store_id", "stripe", "workers_ai_billing_mode", "zdr", "created_at",
-    "modified_at",
+    "log_management", "log_management_strategy", "logpush", "logpush_public_key", "otel", "retry_backoff",
+    "retry_delay", "retry_max_attempts", "spend_limits", "store_id", "stripe", "workers_ai_billing_mode", "zdr",
+    "created_at", "modified_at",
 }
 
 
@@ -137,7 +137,8 @@ def test_another_account_sees_nothing(daemon, locked_gateway, provider):
 
 
 def test_a_revoked_token_is_worth_nothing(daemon, locked_gateway, provider):
-    made = daemon.command("token", "create", "--account", daemon.account, "--name", "gone", "--permission", "run", "--json")
+    made = daemon.command("token", "create", "--account", daemon.account, "--name", "gone", "--permission", "run",
+                          "--json")
     assert made.returncode == 0, made.stderr
     value = json.loads(made.stdout)
     token = value["token"]

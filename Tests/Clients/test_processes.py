@@ -61,8 +61,8 @@ def mortal(the_provider):
 
 def test_the_processes_are_visible_by_name(mortal):
     titles = sorted(mortal.processes().values())
-    for pattern, count in ((r"^aigatewayd: front\b", 1), (r"^aigatewayd: worker \d+", 2), (r"^aigatewayd: control\b", 1),
-                           (r"redis-server", 1)):
+    for pattern, count in ((r"^aigatewayd: front\b", 1), (r"^aigatewayd: worker \d+", 2),
+                           (r"^aigatewayd: control\b", 1), (r"redis-server", 1)):
         assert len(mortal.find(pattern)) == count, titles
     assert mortal.postmaster() in mortal.family()
     assert len({mortal.processes()[pid] for pid in mortal.workers()}) == 2, titles

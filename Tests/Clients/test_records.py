@@ -95,7 +95,8 @@ def test_no_secret_is_readable_in_the_database(daemon, locked_gateway, provider)
         "prompt_tokens": 1000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 200}}),
      "gpt-4o-mini", (1000, 500), "0.000435"),
     ("openai/embeddings", {"model": "text-embedding-3-small", "input": "x"},
-     {"object": "list", "model": "text-embedding-3-small", "data": [], "usage": {"prompt_tokens": 1000, "total_tokens": 1000}},
+     {"object": "list", "model": "text-embedding-3-small", "data": [],
+      "usage": {"prompt_tokens": 1000, "total_tokens": 1000}},
      "text-embedding-3-small", (1000, None), "0.00002"),
     ("openai/responses", {"model": "gpt-4o-mini", "input": "x"},
      {"object": "response", "model": "gpt-4o-mini-2024-07-18", "usage": {"input_tokens": 1000, "output_tokens": 500}},
@@ -199,7 +200,8 @@ def test_a_refused_token_leaves_no_row(daemon, locked_gateway, provider):
 
 def test_secrets_of_the_request_are_not_in_the_row(daemon, locked_gateway, provider, log_of):
     key = "sk-" + daemon.canary("client-key")
-    answer = post(daemon, locked_gateway, headers={"cf-aig-authorization": daemon.token, "authorization": f"Bearer {key}"})
+    answer = post(daemon, locked_gateway, headers={
+        "cf-aig-authorization": daemon.token, "authorization": f"Bearer {key}"})
     entry = log_of(locked_gateway, answer)
     assert key not in json.dumps(entry) and daemon.token not in json.dumps(entry)
     assert entry["authentication"] is True

@@ -57,8 +57,9 @@ def test_row_62_every_event_reaches_the_client_within_50_ms(daemon, gateway, pro
 
 def test_the_bytes_of_a_stream_are_the_provider_s(daemon, gateway, provider):
     # Comments, CRLF, split in the middle of an event and of a character: nothing of it is the gateway's business.
-    pieces = [b": hello\r\n\r\nda", b"ta: {\"a\":\"caf\xc3", b"\xa9\"}\n\nevent: x\nid: 7\nretry: 10\ndata: 1\ndata: 2\n",
-              b"\n", b"data:no space\r\rdata: [DONE]\n\n", b"data: unfinished"]
+    pieces = [b": hello\r\n\r\nda", b"ta: {\"a\":\"caf\xc3",
+              b"\xa9\"}\n\nevent: x\nid: 7\nretry: 10\ndata: 1\ndata: 2\n", b"\n",
+              b"data:no space\r\rdata: [DONE]\n\n", b"data: unfinished"]
 
     def script(exchange):
         exchange.head(200, SSE_HEAD)

@@ -141,7 +141,8 @@ class Daemon:
             try:
                 code = self.process.wait(STOP_WITHIN)
             except subprocess.TimeoutExpired as error:
-                raise AssertionError(f"SIGTERM did not end the daemon within {STOP_WITHIN} s:\n{self.tail()}") from error
+                message = f"SIGTERM did not end the daemon within {STOP_WITHIN} s:\n{self.tail()}"
+                raise AssertionError(message) from error
             assert code == 0, f"exit code {code}:\n{self.tail()}"
             left = [pid for pid in family if alive(pid)]
             until(lambda: not any(alive(pid) for pid in left), 10, lambda: f"the end of processes {left}")

@@ -61,7 +61,8 @@ class RawConnection:
         try:
             data = self.sock.recv(65536)
         except TimeoutError as error:
-            raise Deadline(f"no bytes within {self.sock.gettimeout()} s; so far {bytes(self.buffer[-200:])!r}") from error
+            so_far = bytes(self.buffer[-200:])
+            raise Deadline(f"no bytes within {self.sock.gettimeout()} s; so far {so_far!r}") from error
         except ConnectionResetError:
             data = b""
         if not data:
