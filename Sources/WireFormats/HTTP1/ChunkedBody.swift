@@ -1,15 +1,18 @@
 import CByteKernels
+import GatewayCore
 
 /// The chunked transfer coding as a state machine over bytes that arrive in pieces cut anywhere.
 ///
 /// `chunk-ext = *( ";" name [ "=" ( token / quoted-string ) ] )`, without the optional whitespace that RFC 9112
-/// §7.1.1 calls bad.
+/// §7.1.1 calls bad. A trailer section must not speak about framing or routing (RFC 9110 §6.5.1).
 struct ChunkedBody: Sendable {
     /// Most bytes of extensions on one chunk-size line.
     static let extensionLimit = 1_024
     /// Most bytes of the trailer section.
     static let trailerLimit = 16_384
     private static let sizeDigits = 16
+    /// The length of the longest name that is looked for among trailer fields, `transfer-encoding`.
+    private static let nameKept = 17
 
     private enum State {
         /// Before the first digit of a size; successor: `size`.
@@ -35,6 +38,8 @@ struct ChunkedBody: Sendable {
     private var left = 0
     private var lineBytes = 0
     private var trailerBytes = 0
+    /// The name of the trailer field that is being read, with one byte more than matters at most.
+    private var trailerName: [UInt8] = []
     private(set) var sawExtensionOrTrailer = false
 
     var isComplete: Bool { state == .complete }
@@ -129,9 +134,13 @@ struct ChunkedBody: Sendable {
         guard trailerBytes <= Self.trailerLimit else { throw .badTrailer }
         switch (state, byte) {
         case (.trailerStart, 0x0D): state = .lastEnd
-        case (.trailerName, 0x3A): state = .trailerValue
+        case (.trailerName, 0x3A):
+            guard !namesForbiddenTrailer() else { throw .badTrailer }
+            state = .trailerValue
         case (.trailerStart, _), (.trailerName, _):
             guard isToken(byte) else { throw .badTrailer }
+            if state == .trailerStart { trailerName.removeAll(keepingCapacity: true) }
+            if trailerName.count <= Self.nameKept { trailerName.append(byte) }
             sawExtensionOrTrailer = true
             state = .trailerName
         case (.trailerValue, 0x0D): state = .trailerEnd
@@ -140,6 +149,16 @@ struct ChunkedBody: Sendable {
         case (.trailerEnd, 0x0A): state = .trailerStart
         case (.lastEnd, 0x0A): state = .complete
         default: throw .badTrailer
+        }
+    }
+
+    private func namesForbiddenTrailer() -> Bool {
+        trailerName.withUnsafeBytes { name in
+            guard let start = name.baseAddress, name.count > 0 else { return false }
+            switch FieldKind(name: start, count: name.count) {
+            case .contentLength, .transferEncoding, .host: return true
+            default: return false
+            }
         }
     }
 

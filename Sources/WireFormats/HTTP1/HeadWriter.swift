@@ -1,5 +1,6 @@
 import CByteKernels
 package import GatewayCore
+import Glibc
 package import NIOCore
 
 /// Appends HTTP/1.1 heads and chunks to a buffer.
@@ -105,14 +106,16 @@ package enum HeadWriter {
     private static func copy(_ field: FieldSlice, of bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) {
         let name = field.name
         let value = field.value
-        if value.lowerBound == name.upperBound + 2, bytes[name.upperBound + 1] == 0x20 {
-            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[name.lowerBound..<value.upperBound]))
-        } else {
-            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[name]))
-            buffer.writeStaticString(": ")
-            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[value]))
+        let length = name.count + value.count + 4
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { line in
+            guard let start = line.baseAddress, let source = bytes.baseAddress else { return 0 }
+            precondition(max(name.upperBound, value.upperBound) <= bytes.count, "the field belongs to another head")
+            memcpy(start, source + name.lowerBound, name.count)
+            start.storeBytes(of: (0x3A20 as UInt16).bigEndian, toByteOffset: name.count, as: UInt16.self)
+            memcpy(start + name.count + 2, source + value.lowerBound, value.count)
+            start.storeBytes(of: (0x0D0A as UInt16).bigEndian, toByteOffset: length - 2, as: UInt16.self)
+            return length
         }
-        lineEnd(into: &buffer)
     }
 
     private static func lineEnd(into buffer: inout ByteBuffer) {
