@@ -43,6 +43,8 @@ final class ProviderExchange {
     private var hasRetried = false
     private var isReading = true
     private var isSending = false
+    /// There was a reason to send while sending.
+    private var isSendingWanted = false
     private var isDelivering = false
 
     init(_ request: UpstreamRequest, client: PooledUpstream) {
@@ -134,28 +136,36 @@ final class ProviderExchange {
 
     /// Sends what there is as long as the connection takes it; `batch` may hold the head.
     private func sendBody(after batch: inout WriteBatch) {
-        guard let connection, !framer.isDone, !isSending else { return }
+        // Writing and flushing report changed writability from within, taking from the body may bring more of it.
+        guard !isSending else {
+            isSendingWanted = true
+            return
+        }
+        guard let connection, !framer.isDone else { return }
         isSending = true
         defer { isSending = false }
         let body = request.body
-        do throws(BodyFramer.Mismatch) {
-            while connection.isWritable, let bytes = body.next() {
-                try framer.frame(bytes) { batch.add($0, write: connection.write) }
+        repeat {
+            isSendingWanted = false
+            do throws(BodyFramer.Mismatch) {
+                while connection.isWritable, let bytes = body.next() {
+                    try framer.frame(bytes) { batch.add($0, write: connection.write) }
+                }
+                if body.isDrained, body.state == .complete {
+                    try framer.finish { batch.add($0, write: connection.write) }
+                }
+            } catch {
+                switch error {
+                case .tooLong: return fail(.clientBroke("the body is longer than announced"))
+                case .tooShort: return fail(.clientBroke("the body is shorter than announced"))
+                }
             }
-            if body.isDrained, body.state == .complete {
-                try framer.finish { batch.add($0, write: connection.write) }
+            if body.state == .failed, body.isDrained, !framer.isDone {
+                return fail(.clientBroke("the body broke off"))
             }
-        } catch {
-            switch error {
-            case .tooLong: return fail(.clientBroke("the body is longer than announced"))
-            case .tooShort: return fail(.clientBroke("the body is shorter than announced"))
-            }
-        }
-        if body.state == .failed, body.isDrained, !framer.isDone {
-            return fail(.clientBroke("the body broke off"))
-        }
-        batch.end(write: connection.write)
-        connection.flush()
+            batch.end(write: connection.write)
+            connection.flush()
+        } while isSendingWanted && self.connection === connection && !framer.isDone
     }
 
     // MARK: The answer

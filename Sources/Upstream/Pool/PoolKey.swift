@@ -7,4 +7,10 @@ import GatewayCore
 struct PoolKey: Hashable, Sendable {
     var origin: Origin
     var egress: EgressRule
+
+    /// Host and port tell keys apart well enough; hashing the rest as well would be paid for by every request.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(origin.host)
+        hasher.combine(origin.port)
+    }
 }
