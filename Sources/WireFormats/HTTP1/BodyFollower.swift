@@ -11,6 +11,7 @@ package struct BodyFollower: Sendable {
     package struct Progress: Equatable, Sendable {
         /// Bytes that belong to this body; the rest belongs to the next message.
         package var consumed: Int
+        /// Whether the body has ended.
         package var isComplete: Bool
 
         package init(consumed: Int, isComplete: Bool) {
@@ -29,6 +30,7 @@ package struct BodyFollower: Sendable {
     private var state: State
     private var chunks = ChunkedBody()
 
+    /// A follower at the start of a body that is framed like this.
     package init(_ framing: BodyFraming) {
         switch framing {
         case .none: state = .complete

@@ -5,6 +5,7 @@ package struct HTTP1Limits: Sendable {
     /// Most header fields of a head; beyond it `tooManyFields`.
     package var fields = 256
 
+    /// The limits of a production listener: 64 KiB and 256 fields.
     package static let standard = HTTP1Limits()
 
     package init(headBytes: Int = 65_536, fields: Int = 256) {

@@ -17,6 +17,7 @@ package struct RequestParser: Sendable {
     private var search = HeadSearch()
     private var skipped = 0
 
+    /// A parser at the start of a connection.
     package init(limits: HTTP1Limits = .standard) {
         self.limits = limits
     }

@@ -11,6 +11,7 @@ package struct ResponseParser: Sendable {
     private let limits: HTTP1Limits
     private var search = HeadSearch()
 
+    /// A parser at the start of a connection.
     package init(limits: HTTP1Limits = .standard) {
         self.limits = limits
     }

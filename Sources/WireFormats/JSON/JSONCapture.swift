@@ -41,6 +41,9 @@ package struct JSONCapture: Sendable {
     private var current: Int?
     private var pending = ByteBuffer()
 
+    /// - Parameters:
+    ///   - wanted: the members' names; `value(_:)` takes indices into this list.
+    ///   - limitPerMember: most bytes kept of one value.
     package init(wanted: [StaticString], limitPerMember: Int = 65_536) {
         self.wanted = wanted
         limit = limitPerMember

@@ -6,6 +6,7 @@ import Glibc
 /// for, and what is not well-formed reads as absent. Where a member occurs twice the first one counts; a caller for
 /// whom that matters asks `JSONTopLevel.hasDuplicate`.
 package struct JSONView {
+    /// What a value is; `invalid` for anything that no JSON value starts with, the empty text included.
     package enum Kind: Sendable { case object, array, string, number, bool, null, invalid }
 
     /// The value's raw text without the whitespace around it.
@@ -34,8 +35,10 @@ package struct JSONView {
         }
     }
 
+    /// Whether the value is the literal `null`.
     package var isNull: Bool { isExactly("null") }
 
+    /// The value of the literals `true` and `false`; nil for anything else.
     package var bool: Bool? {
         if isExactly("true") { return true }
         return isExactly("false") ? false : nil
@@ -103,6 +106,7 @@ package struct JSONView {
         }
     }
 
+    /// The first element; nil when there is none or this is not an array.
     package var firstElement: JSONView? {
         var first: JSONView?
         walkElements { element in
@@ -112,6 +116,7 @@ package struct JSONView {
         return first
     }
 
+    /// The last element up to the first malformed one; nil when there is none or this is not an array.
     package var lastElement: JSONView? {
         var last: JSONView?
         walkElements { element in

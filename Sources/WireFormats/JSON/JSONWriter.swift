@@ -9,15 +9,21 @@ package struct JSONWriter: Sendable {
     package private(set) var buffer: ByteBuffer
     private var needsComma = false
 
+    /// - Parameter buffer: what the text is appended to.
     package init(_ buffer: ByteBuffer = ByteBuffer()) {
         self.buffer = buffer
     }
 
+    /// Opens an object as the next value.
     package mutating func beginObject() { open(UInt8(ascii: "{")) }
+    /// Closes the innermost object.
     package mutating func endObject() { close(UInt8(ascii: "}")) }
+    /// Opens an array as the next value.
     package mutating func beginArray() { open(UInt8(ascii: "[")) }
+    /// Closes the innermost array.
     package mutating func endArray() { close(UInt8(ascii: "]")) }
 
+    /// A member's key, escaped as needed.
     package mutating func key(_ name: StaticString) {
         startValue()
         name.withUTF8Buffer { Self.append($0, to: &buffer) }
@@ -25,6 +31,7 @@ package struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// A member's key that is only known at run time.
     package mutating func key(named name: String) {
         startValue()
         Self.appendString(name, to: &buffer)
@@ -32,11 +39,13 @@ package struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// A string, escaped as needed.
     package mutating func string(_ text: String) {
         startValue()
         Self.appendString(text, to: &buffer)
     }
 
+    /// An integer in full.
     package mutating func int(_ value: Int) {
         startValue()
         buffer.writeString(String(value))
@@ -49,11 +58,13 @@ package struct JSONWriter: Sendable {
         buffer.writeString(value.description)
     }
 
+    /// `true` or `false`.
     package mutating func bool(_ value: Bool) {
         startValue()
         buffer.writeStaticString(value ? "true" : "false")
     }
 
+    /// `null`.
     package mutating func null() {
         startValue()
         buffer.writeStaticString("null")

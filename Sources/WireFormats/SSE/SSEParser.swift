@@ -20,6 +20,7 @@ package struct SSEParser: Sendable {
     private var endedWithReturn = false
     private var isFirstLine = true
 
+    /// - Parameter eventLimit: most bytes of one event; 16 MiB unless told.
     package init(eventLimit: Int = 16 << 20) {
         self.eventLimit = eventLimit
     }

@@ -1,0 +1,38 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The parsers, compiled with coverage for libFuzzer and with AddressSanitizer. Their sources are links into the main
+// package, so that the fuzz targets share their package and see what is not public. Built without optimization: only
+// then are accesses past the end of a buffer checked.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .unsafeFlags(["-sanitize=fuzzer,address"]),
+]
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+
+func fuzzer(_ name: String) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: ["GatewayCore", "WireFormats", "CFuzzer", nioCore],
+        swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
+    )
+}
+
+let package = Package(
+    name: "fuzz",
+    dependencies: [.package(url: "https://github.com/apple/swift-nio", exact: "2.101.2")],
+    targets: [
+        .target(name: "CFuzzer"),
+        .target(name: "CByteKernels", cSettings: [.unsafeFlags(["-fsanitize=address,fuzzer-no-link"])]),
+        .target(name: "GatewayCore", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "WireFormats", dependencies: ["GatewayCore", "CByteKernels", nioCore], swiftSettings: settings),
+        fuzzer("fuzz-http1"),
+        fuzzer("fuzz-json"),
+        fuzzer("fuzz-sse"),
+    ]
+)
