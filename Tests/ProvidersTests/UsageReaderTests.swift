@@ -23,8 +23,8 @@ private func events(_ lines: String...) -> String { lines.map { $0 + "\n\n" }.jo
 private let chat = "/v1/chat/completions"
 
 @Suite struct UsageReaderTests {
-    @Test("OpenAI chat reports details as subsets, and the model")
-    func openAIChat() {
+    @Test("OpenAI chat reports details as subsets, and the model, in one piece or many", arguments: [1, 3, 100, 100_000])
+    func openAIChat(size: Int) {
         let reader = read(
             "openai", chat,
             """
@@ -32,7 +32,7 @@ private let chat = "/v1/chat/completions"
             "usage":{"prompt_tokens":1000,"completion_tokens":500,"total_tokens":1500,
             "prompt_tokens_details":{"cached_tokens":200,"cache_write_tokens":100,"audio_tokens":30},
             "completion_tokens_details":{"reasoning_tokens":40,"audio_tokens":5}},"service_tier":"flex"}
-            """)
+            """, size: size)
         #expect(reader.model == "gpt-4o-2024-08-06")
         let usage = reader.usage
         #expect(usage.input == 1000 && usage.output == 500 && usage.cached == 200 && usage.cacheWrite5m == 100)

@@ -46,6 +46,8 @@ package struct UsageReader: Sendable {
         case .document(var capture):
             if !hasStarted, let first = payload.first(where: { $0 > 0x20 }) {
                 hasStarted = true
+                // Most whole answers come in one piece: one scan, nothing is copied.
+                if first == 0x7b, readWhole(payload) { return }
                 if first == 0x5b, format.arrayMember != nil {
                     var tail = TailCapture()
                     tail.feed(payload)
@@ -68,6 +70,18 @@ package struct UsageReader: Sendable {
             }
         case .nothing: break
         }
+    }
+
+    /// Reads the answer when it is complete in `payload`; false when it is not, or is no JSON object.
+    private mutating func readWhole(_ payload: UnsafeRawBufferPointer) -> Bool {
+        guard payload.last(where: { $0 > 0x20 }) == 0x7d,
+            let found = JSONScan.topLevel(payload, wanted: format.members.map(\.name))
+        else { return false }
+        for (index, member) in format.members.enumerated() {
+            guard let range = found[index] else { continue }
+            member.read(JSONView(UnsafeRawBufferPointer(rebasing: payload[range])), &tally)
+        }
+        return true
     }
 
     /// Moves the source out, so that feeding it does not copy what it holds.
