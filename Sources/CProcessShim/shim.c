@@ -136,6 +136,12 @@ pid_t aig_spawn(const aig_child *child) {
     return problem ? -problem : process;
 }
 
+int32_t aig_watch_process(pid_t process) {
+    // Close-on-exec by itself.
+    int watch = (int)syscall(SYS_pidfd_open, process, 0u);
+    return watch < 0 ? -errno : watch;
+}
+
 int32_t aig_user_can_reach(const char *path, uid_t uid, gid_t gid, const gid_t *groups, size_t group_count) {
     pid_t process = fork();
     if (process < 0) return -errno;

@@ -1,14 +1,16 @@
 import GatewayCore
 import Glibc
-import ProcessRuntime
+package import ProcessRuntime
 
 /// The parent of all processes of a daemon: does what the `Fleet` decides, on one thread, until the daemon ends.
 package final class Supervisor {
     private struct Child {
         let role: FleetRole
         let process: Int32
-        /// Nil for stores, which know nothing of us.
-        let link: ChildLink?
+        /// Readable when the process has ended.
+        let end: OwnedDescriptor
+        /// Nil for stores, which know nothing of us, and once the child has closed it.
+        var link: ChildLink?
     }
 
     private var configuration: SupervisorConfiguration
@@ -30,13 +32,17 @@ package final class Supervisor {
 
     /// Claims the state directory and the ports, and prepares the embedded stores. Starts no child that stays.
     ///
-    /// - Parameter policy: its `drainLimit` is replaced by the configuration's.
-    package init(_ configuration: SupervisorConfiguration, policy: FleetPolicy = FleetPolicy()) throws(SupervisorError) {
+    /// - Parameters:
+    ///   - signals: SIGTERM, SIGINT, SIGHUP of this process, if they do not come from the operating system.
+    ///   - policy: its `drainLimit` is replaced by the configuration's.
+    package init(
+        _ configuration: SupervisorConfiguration, signals: SignalPipe? = nil, policy: FleetPolicy = FleetPolicy()
+    ) throws(SupervisorError) {
         self.configuration = configuration
         lock = try DirectoryLock(stateDirectory: configuration.stateDirectory)
         user = try Self.user(configuration)
         do throws(SystemError) {
-            signals = try SignalPipe([SIGTERM, SIGINT, SIGHUP, SIGCHLD])
+            if let signals { self.signals = signals } else { self.signals = try SignalPipe([SIGTERM, SIGINT, SIGHUP]) }
             dataListeners = try dataListeners.adopting(configuration.dataListen)
             controlListeners = try controlListeners.adopting(configuration.controlListen)
             scoreboardFile = try Scoreboard.create()
@@ -91,13 +97,16 @@ package final class Supervisor {
         while exitCode == nil {
             poll.removeAll()
             poll.add(signals.descriptor)
-            for child in children.values { if let link = child.link { poll.add(link.descriptor) } }
+            for child in children.values {
+                poll.add(child.end.number)
+                if let link = child.link { poll.add(link.descriptor) }
+            }
             let ready = Set(poll.wait(timeout()))
             for child in Array(children.values) {
                 if let link = child.link, ready.contains(link.descriptor) { hear(child, link) }
             }
             for signal in signals.take() { receive(signal) }
-            collectEnded()
+            for child in Array(children.values) where ready.contains(child.end.number) { collect(child) }
             probeStores()
             handle(.tick)
         }
@@ -117,8 +126,7 @@ package final class Supervisor {
             switch link.poll() {
             case .nothing: return
             case .closed:
-                // It is ending, or it was a mistake of ours to believe it alive: SIGCHLD tells.
-                children[child.process] = Child(role: child.role, process: child.process, link: nil)
+                children[child.process]?.link = nil
                 return
             case .report(.ready):
                 if case .worker(let slot, _) = child.role { scoreboard.slot(slot).state = .ready }
@@ -137,18 +145,16 @@ package final class Supervisor {
         }
     }
 
-    private func collectEnded() {
-        for child in Array(children.values) {
-            guard let status = ExitStatus.collectIfEnded(child.process) else { continue }
-            // What it said last counts: a front may have promised something and then ended.
-            if let link = child.link { hear(child, link) }
-            children[child.process] = nil
-            if case .worker(let slot, _) = child.role {
-                scoreboard.slot(slot).state = .gone
-                scoreboard.slot(slot).connections = 0
-            }
-            handle(.exited(child.role, status))
+    private func collect(_ child: Child) {
+        guard let status = ExitStatus.collectIfEnded(child.process) else { return }
+        // What it said last counts: a front may have promised something and then ended.
+        if let link = child.link { hear(child, link) }
+        children[child.process] = nil
+        if case .worker(let slot, _) = child.role {
+            scoreboard.slot(slot).state = .gone
+            scoreboard.slot(slot).connections = 0
         }
+        handle(.exited(child.role, status))
     }
 
     private func probeStores() {
@@ -255,8 +261,7 @@ package final class Supervisor {
         if let store = stores[role] {
             let image = try store.image()
             do throws(SystemError) {
-                let process = try image.start()
-                children[process] = Child(role: role, process: process, link: nil)
+                try start(role, image, link: nil)
             } catch { throw SupervisorError(error) }
             return
         }
@@ -264,12 +269,25 @@ package final class Supervisor {
             let (link, theirs) = try ChildLink.pair()
             var image = try image(role, revision)
             image.descriptors[InheritedDescriptor.supervisorLink] = theirs
-            let process = try image.start()
-            children[process] = Child(role: role, process: process, link: link)
+            let process = try start(role, image, link: link)
             if case .worker(let slot, let generation) = role {
                 present(slot: slot, generation: generation, process)
             }
         } catch { throw SupervisorError(error) }
+    }
+
+    @discardableResult
+    private func start(_ role: FleetRole, _ image: ChildImage, link: ChildLink?) throws(SystemError) -> Int32 {
+        let process = try image.start()
+        do throws(SystemError) {
+            let end = try ExitStatus.watch(process)
+            children[process] = Child(role: role, process: process, end: end, link: link)
+            return process
+        } catch {
+            kill(process, SIGKILL)
+            _ = ExitStatus.collect(process)
+            throw error
+        }
     }
 
     private func present(slot: Int, generation: UInt32, _ process: Int32) {

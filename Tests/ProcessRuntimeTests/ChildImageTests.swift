@@ -14,7 +14,7 @@ import Testing
         #expect(numbers.filter { ["0", "1", "2", "8"].contains($0) }.count == 4)
         #expect(!numbers.contains(Substring(String(extra.number))))
         var byte: UInt8 = 0
-        #expect(recv(ours.number, &byte, 1, Int32(MSG_DONTWAIT.rawValue)) == 1)
+        #expect(recv(ours.number, &byte, 1, Int32(MSG_DONTWAIT)) == 1)
         #expect(byte == UInt8(ascii: "x"))
     }
 
@@ -49,7 +49,7 @@ import Testing
         image.deathSignal = SIGTERM
         let started = image
         let process = try onOwnThread { Result { try started.start() } }.get()
-        #expect(ExitStatus.collect(process) == .killed(signal: SIGTERM))
+        #expect(ProcessRuntime.ExitStatus.collect(process) == .killed(signal: SIGTERM))
     }
 
     @Test("signals that this process ignores or blocks are ordinary again in a child")

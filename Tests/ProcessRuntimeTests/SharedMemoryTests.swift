@@ -50,8 +50,6 @@ import Testing
         let reader = try #require(Scoreboard(descriptor: file.number)).slot(5).counters
         let total: UInt64 = 200_000
         let isMonotonic = try onOwnThread {
-            let thread = pthread_self()
-            _ = thread
             for _ in 0..<total { writer.add(3, 1) }
             return reader.value(3) == total
         }

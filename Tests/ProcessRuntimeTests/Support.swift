@@ -5,7 +5,7 @@ import Testing
 /// A shell command, run to its end, with what it wrote.
 struct Shell {
     let output: String
-    let status: ExitStatus?
+    let status: ProcessRuntime.ExitStatus?
 
     init(
         _ command: String, environment: [String: String] = ["PATH": "/usr/bin:/bin"],
@@ -13,9 +13,10 @@ struct Shell {
         search: ChildImage.DirectorySearch = .ordinary
     ) throws {
         var ends: [Int32] = [-1, -1]
-        #expect(pipe2(&ends, O_CLOEXEC) == 0)
+        #expect(pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let reader = OwnedDescriptor(ends[0])
-        var image = ChildImage(path: "/bin/sh", arguments: ["sh", "-c", command], environment: environment)
+        var image = ChildImage(path: "/bin/bash", arguments: ["bash", "-c", command], environment: environment)
         image.descriptors = descriptors
         image.descriptors[1] = OwnedDescriptor(ends[1])
         image.user = user
@@ -44,29 +45,25 @@ final class TemporaryFolder {
 
 /// Runs `body` on a thread that ends with it.
 func onOwnThread<T: Sendable>(_ body: @escaping @Sendable () -> T) throws -> T {
-    final class Box: @unchecked Sendable {  // SAFETY: written by the thread, read after it was joined.
-        let body: @Sendable () -> T
-        var result: T?
-        init(_ body: @escaping @Sendable () -> T) { self.body = body }
-    }
-    let box = Box(body)
+    let box = ResultBox<T>()
+    let job = Job { box.result = body() }
     var thread = pthread_t()
     let started = pthread_create(
         &thread, nil,
         { pointer in
             guard let pointer else { return nil }
-            let work = Unmanaged<AnyObject>.fromOpaque(pointer).takeRetainedValue() as? any Runnable
-            work?.run()
+            Unmanaged<Job>.fromOpaque(pointer).takeRetainedValue().run()
             return nil
-        }, Unmanaged<AnyObject>.passRetained(Job { box.result = box.body() }).toOpaque())
+        }, Unmanaged.passRetained(job).toOpaque())
     #expect(started == 0)
     pthread_join(thread, nil)
     return try #require(box.result)
 }
 
-private protocol Runnable: AnyObject { func run() }
+// SAFETY: written by the thread, read after it was joined.
+private final class ResultBox<T>: @unchecked Sendable { var result: T? }
 
-private final class Job: Runnable {
+private final class Job {
     private let body: () -> Void
     init(_ body: @escaping () -> Void) { self.body = body }
     func run() { body() }

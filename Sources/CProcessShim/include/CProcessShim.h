@@ -37,6 +37,9 @@ typedef struct {
 /// Starts a child; its process id, or a negative errno when anything up to and including exec failed.
 pid_t aig_spawn(const aig_child *child);
 
+/// A descriptor that becomes readable when a child has ended.
+int32_t aig_watch_process(pid_t process);
+
 /// accept4 with close-on-exec and non-blocking; the connection, or a negative errno.
 int32_t aig_accept(int32_t listener);
 

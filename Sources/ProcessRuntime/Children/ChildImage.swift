@@ -40,6 +40,8 @@ package struct ChildImage: Sendable {
     }
 
     /// Starts the child and answers its process id. An executable that cannot be executed is an error here, not an exit.
+    ///
+    /// The death signal follows the calling thread, not the process.
     package func start() throws(SystemError) -> Int32 {
         let pairs = descriptors.map { aig_descriptor(source: $0.value.number, target: $0.key) }
         let groups = user?.groups ?? []

@@ -18,6 +18,11 @@ package enum ExitStatus: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// A descriptor that becomes readable when that child has ended.
+    package static func watch(_ process: Int32) throws(SystemError) -> OwnedDescriptor {
+        OwnedDescriptor(try SystemError.check(aig_watch_process(process), "pidfd_open"))
+    }
+
     /// How a child ended; nil while it lives. Never blocks. Collects it, so ask once.
     package static func collectIfEnded(_ process: Int32) -> ExitStatus? {
         var status: Int32 = 0

@@ -6,6 +6,9 @@ package struct SignalPipe: Sendable {
     /// Readable when a signal has arrived.
     package let descriptor: Int32
 
+    /// Signal numbers that somebody else writes to a non-blocking pipe, one byte each.
+    package init(descriptor: Int32) { self.descriptor = descriptor }
+
     /// Catches the given signals from now on, in whichever thread they arrive.
     package init(_ signals: [Int32]) throws(SystemError) {
         let end = unsafe signals.withUnsafeBufferPointer { unsafe aig_watch_signals($0.baseAddress, $0.count) }
