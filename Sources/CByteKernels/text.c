@@ -8,7 +8,7 @@
 #define HAS_ZERO(x) (((x) - EACH(0x01)) & ~(x) & EACH(0x80))
 #define HAS_BELOW(x, n) (((x) - EACH(n)) & ~(x) & EACH(0x80))
 
-// RFC 9110 §5.6.2: "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
+// RFC 9110 §5.6.2: tchar.
 static const unsigned char is_token[256] = {
     ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,
     ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1,
@@ -75,7 +75,8 @@ size_t aig_json_plain_prefix(const void *bytes, size_t length) {
     for (; at + 8 <= length; at += 8) {
         uint64_t word;
         memcpy(&word, p + at, 8);
-        if ((word & EACH(0x80)) | HAS_BELOW(word, 0x20) | HAS_ZERO(word ^ EACH('"')) | HAS_ZERO(word ^ EACH('\\'))) break;
+        uint64_t marks = HAS_ZERO(word ^ EACH('"')) | HAS_ZERO(word ^ EACH('\\'));
+        if ((word & EACH(0x80)) | HAS_BELOW(word, 0x20) | marks) break;
     }
 #endif
     while (at < length && p[at] >= 0x20 && p[at] < 0x80 && p[at] != '"' && p[at] != '\\') at++;

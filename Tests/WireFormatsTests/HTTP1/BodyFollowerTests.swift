@@ -17,7 +17,9 @@ struct BodyFollowerTests {
                 var payload: [UInt8] = []
                 var consumed = 0
                 for piece in [bytes[..<first], bytes[first..<second], bytes[second...]] {
-                    let progress = try withBytes(Array(piece)) { try follower.follow($0) { payload.append(contentsOf: $0) } }
+                    let progress = try withBytes(Array(piece)) {
+                        try follower.follow($0) { payload.append(contentsOf: $0) }
+                    }
                     consumed += progress.consumed
                     #expect(progress.isComplete == follower.isComplete)
                 }
@@ -51,7 +53,9 @@ struct BodyFollowerTests {
         let progress = try withBytes("loGET") { try follower.follow($0) { payload.append(contentsOf: $0) } }
         #expect(progress == BodyFollower.Progress(consumed: 2, isComplete: true))
         #expect(payload == Array("hello".utf8))
-        #expect(try withBytes("GET") { try follower.follow($0) { _ in Issue.record("payload after the end") } }.consumed == 0)
+        #expect(
+            try withBytes("GET") { try follower.follow($0) { _ in Issue.record("payload after the end") } }.consumed
+                == 0)
     }
 
     @Test("messages without a body are complete at once")

@@ -24,7 +24,8 @@ struct DifferentialTests {
         "DELETE /a/b/c HTTP/1.1\r\nHost: [::1]\r\nAccept: */*\r\nUser-Agent: x/1 (y; z)\r\nExpect: 100-continue\r\n\r\n",
     ]
     private static let tokens = [
-        "\r\n", "\n", "\r", " ", "\t", ":", ",", ";", "0", "5", "\r\n\r\n", "\u{00}", "\u{7f}", "\u{e9}", "\"", "#", "*",
+        "\r\n", "\n", "\r", " ", "\t", ":", ",", ";", "0", "5", "\r\n\r\n", "\u{00}", "\u{7f}", "\u{e9}", "\"", "#",
+        "*",
         "Content-Length: 5\r\n", "Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n", "Host: b\r\n",
         "Connection: close\r\n", "Transfer-Encoding:", "Content-Length:", " HTTP/1.1", "chunked", "identity, ", ";x=y",
         "5\r\nhello\r\n", "0\r\n\r\n", "\r\n ", "GET / HTTP/1.1\r\n", "X: y\r\n", "1.0", "-", "+", "%", "a", "F",
@@ -93,7 +94,9 @@ struct DifferentialTests {
         var follower = BodyFollower(head.framing)
         var body: [UInt8] = []
         let rest = Array(buffer.readableBytesView)
-        guard (try? withBytes(rest) { try follower.follow($0) { body.append(contentsOf: $0) } }) != nil else { return nil }
+        guard (try? withBytes(rest) { try follower.follow($0) { body.append(contentsOf: $0) } }) != nil else {
+            return nil
+        }
         return Reading(
             method: head.text(head.method), target: head.text(head.target), isHTTP11: head.version == .http11,
             fields: head.fields.map { head.text($0.name) + "=" + head.text($0.value) }, body: body,
@@ -107,7 +110,8 @@ struct DifferentialTests {
     }
 
     private static func readNIO(_ bytes: [UInt8]) -> Reading? {
-        let channel = EmbeddedChannel(handler: ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+        let channel = EmbeddedChannel(
+            handler: ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
         defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
         var failure: (any Error)?
         do { _ = try channel.writeInbound(ByteBuffer(bytes: bytes)) } catch { failure = error }

@@ -67,7 +67,8 @@ struct RequestParserTests {
 
     @Test("pipelined requests come out one at a time, empty lines before them skipped")
     func pipelined() throws {
-        var buffer = ByteBuffer(string: "\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3")
+        var buffer = ByteBuffer(
+            string: "\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3")
         var parser = RequestParser()
         let first = try #require(try parser.parse(&buffer))
         let second = try #require(try parser.parse(&buffer))

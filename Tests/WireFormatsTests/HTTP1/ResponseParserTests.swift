@@ -48,7 +48,8 @@ struct ResponseParserTests {
 
     @Test("interim heads come out in order before the final one")
     func interim() throws {
-        var buffer = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nLink: x\r\n\r\nHTTP/1.1 200 \r\n\r\n")
+        var buffer = ByteBuffer(
+            string: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103\r\nLink: x\r\n\r\nHTTP/1.1 200 \r\n\r\n")
         var parser = ResponseParser()
         var statuses: [Int] = []
         while let head = try parser.parse(&buffer, toHeadRequest: false) { statuses.append(head.status) }
@@ -64,7 +65,10 @@ struct ResponseParserTests {
     @Test(
         "a response that could end in two places is refused",
         arguments: [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP1Error.lengthWithTransferEncoding),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                HTTP1Error.lengthWithTransferEncoding
+            ),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .conflictingLength),
             ("HTTP/1.1 304 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", .conflictingLength),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\n", .badLength),

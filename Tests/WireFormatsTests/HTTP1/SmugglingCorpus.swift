@@ -66,63 +66,65 @@ enum SmugglingCorpus {
         ("Content-Length: 0\r\nTransfer-Encoding: identity\r\n", .lengthWithTransferEncoding),
     ].map(post)
 
-    private static let encodings: [(String, HTTP1Error)] = [
-        ("Transfer-Encoding: identity\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: gzip\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: gzip, chunked\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: chunked, chunked\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: chunked, identity\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: chunked,\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: ,chunked\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: xchunked\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: chunked;q=1\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: \"chunked\"\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding:\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", .unsupportedTransferEncoding),
-        ("Transfer-Encoding: \u{0b}chunked\r\n", .badFieldValue),
-        ("Transfer-Encoding: chunked\u{00}\r\n", .badFieldValue),
-        ("Transfer-Encoding : chunked\r\n", .badFieldName),
-        ("Transfer-Encoding\t: chunked\r\n", .badFieldName),
-        (" Transfer-Encoding: chunked\r\n", .obsoleteFolding),
-        ("X: y\r\n Transfer-Encoding: chunked\r\n", .obsoleteFolding),
-        ("Transfer-Encoding:\r\n chunked\r\n", .unsupportedTransferEncoding),
-        ("X: y\rTransfer-Encoding: chunked\r\n", .badFieldValue),
-        ("X: y\nTransfer-Encoding: chunked\r\n", .bareLineFeed),
-        ("X: y\n\nTransfer-Encoding: chunked\r\n", .bareLineFeed),
-    ].map(post) + [
-        ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", .unsupportedTransferEncoding)
-    ]
+    private static let encodings: [(String, HTTP1Error)] =
+        [
+            ("Transfer-Encoding: identity\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: gzip\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: gzip, chunked\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: chunked, chunked\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: chunked, identity\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: chunked,\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: ,chunked\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: xchunked\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: chunked;q=1\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: \"chunked\"\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding:\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", .unsupportedTransferEncoding),
+            ("Transfer-Encoding: \u{0b}chunked\r\n", .badFieldValue),
+            ("Transfer-Encoding: chunked\u{00}\r\n", .badFieldValue),
+            ("Transfer-Encoding : chunked\r\n", .badFieldName),
+            ("Transfer-Encoding\t: chunked\r\n", .badFieldName),
+            (" Transfer-Encoding: chunked\r\n", .obsoleteFolding),
+            ("X: y\r\n Transfer-Encoding: chunked\r\n", .obsoleteFolding),
+            ("Transfer-Encoding:\r\n chunked\r\n", .unsupportedTransferEncoding),
+            ("X: y\rTransfer-Encoding: chunked\r\n", .badFieldValue),
+            ("X: y\nTransfer-Encoding: chunked\r\n", .bareLineFeed),
+            ("X: y\n\nTransfer-Encoding: chunked\r\n", .bareLineFeed),
+        ].map(post) + [
+            ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", .unsupportedTransferEncoding)
+        ]
 
-    private static let fields: [(String, HTTP1Error)] = [
-        (": a\r\n", .badFieldName),
-        ("X\r\n", .badFieldName),
-        ("X Y: a\r\n", .badFieldName),
-        ("X\u{00}: a\r\n", .badFieldName),
-        ("X\u{e9}: a\r\n", .badFieldName),
-        ("X@Y: a\r\n", .badFieldName),
-        ("(X): a\r\n", .badFieldName),
-        ("X: a\r\n\tb\r\n", .obsoleteFolding),
-        ("X: a\r\n \r\n", .obsoleteFolding),
-        ("X: a\u{00}b\r\n", .badFieldValue),
-        ("X: a\u{7f}b\r\n", .badFieldValue),
-        ("X: a\u{1b}[2J\r\n", .badFieldValue),
-        ("X: a\u{0c}\r\n", .badFieldValue),
-        ("X: a\rb\r\n", .badFieldValue),
-        ("Host: a\r\n", .duplicateHost),
-        ("Host: b\r\n", .duplicateHost),
-        ("hOST: b\r\n", .duplicateHost),
-    ].map(post) + [
-        ("GET / HTTP/1.1\r\n\r\n", .missingHost),
-        ("GET / HTTP/1.1\r\nX: y\r\n\r\n", .missingHost),
-        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", .badFieldName),
-        ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", .obsoleteFolding),
-        ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", .badHost),
-        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", .badHost),
-        ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", .badHost),
-        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", .badHost),
-        ("GET / HTTP/1.1\r\nHost: a?b\r\n\r\n", .badHost),
-    ]
+    private static let fields: [(String, HTTP1Error)] =
+        [
+            (": a\r\n", .badFieldName),
+            ("X\r\n", .badFieldName),
+            ("X Y: a\r\n", .badFieldName),
+            ("X\u{00}: a\r\n", .badFieldName),
+            ("X\u{e9}: a\r\n", .badFieldName),
+            ("X@Y: a\r\n", .badFieldName),
+            ("(X): a\r\n", .badFieldName),
+            ("X: a\r\n\tb\r\n", .obsoleteFolding),
+            ("X: a\r\n \r\n", .obsoleteFolding),
+            ("X: a\u{00}b\r\n", .badFieldValue),
+            ("X: a\u{7f}b\r\n", .badFieldValue),
+            ("X: a\u{1b}[2J\r\n", .badFieldValue),
+            ("X: a\u{0c}\r\n", .badFieldValue),
+            ("X: a\rb\r\n", .badFieldValue),
+            ("Host: a\r\n", .duplicateHost),
+            ("Host: b\r\n", .duplicateHost),
+            ("hOST: b\r\n", .duplicateHost),
+        ].map(post) + [
+            ("GET / HTTP/1.1\r\n\r\n", .missingHost),
+            ("GET / HTTP/1.1\r\nX: y\r\n\r\n", .missingHost),
+            ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", .badFieldName),
+            ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", .obsoleteFolding),
+            ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", .badHost),
+            ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", .badHost),
+            ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", .badHost),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", .badHost),
+            ("GET / HTTP/1.1\r\nHost: a?b\r\n\r\n", .badHost),
+        ]
 
     /// Bodies in the chunked coding.
     private static let chunks: [(String, HTTP1Error)] = [
@@ -185,11 +187,17 @@ enum SmugglingCorpus {
         ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\t5\t \r\n\r\nhello", "hello"),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello"),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0005\r\nhello\r\n000\r\n\r\n", "hello"),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0\r\n\r\nGET /\r\na\r\n0123456789\r\n0\r\n\r\n",
-            "0\r\n\r\nGET /0123456789"),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a;b=c;d=\"e\\\" ;f\"\r\nhello\r\n0;z\r\n\r\n",
-            "hello"),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\nZ:\r\nHosts: z\r\nTransfer-Encodings: a\r\n\r\n",
-            "hello"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0\r\n\r\nGET /\r\na\r\n0123456789\r\n0\r\n\r\n",
+            "0\r\n\r\nGET /0123456789"
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a;b=c;d=\"e\\\" ;f\"\r\nhello\r\n0;z\r\n\r\n",
+            "hello"
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\nZ:\r\nHosts: z\r\nTransfer-Encodings: a\r\n\r\n",
+            "hello"
+        ),
     ]
 }

@@ -62,7 +62,9 @@ struct JSONCaptureTests {
         #expect(capture.value(0)?.text == "2")
     }
 
-    @Test("what is no object is broken", arguments: ["[1]", "x", "{x", "{\"a\" 1", "{\"a\":}", "{\"a\":1]", "{,", "{\"a\":1,}"])
+    @Test(
+        "what is no object is broken",
+        arguments: ["[1]", "x", "{x", "{\"a\" 1", "{\"a\":}", "{\"a\":1]", "{,", "{\"a\":1,}"])
     func broken(_ text: String) {
         var capture = JSONCapture(wanted: ["a"])
         withBytes(text) { capture.feed($0) }

@@ -25,7 +25,8 @@ struct JSONPatchTests {
     func insert() {
         #expect(JSONPatch.insertMember("a", rawValue: "1", in: ByteBuffer(string: " { } ")).text == " {\"a\":1 } ")
         let nested = ByteBuffer(string: "{\"o\": {\"x\":2}}")
-        #expect(JSONPatch.insertMember("a", rawValue: "1", in: nested, objectStart: 6).text == "{\"o\": {\"a\":1,\"x\":2}}")
+        #expect(
+            JSONPatch.insertMember("a", rawValue: "1", in: nested, objectStart: 6).text == "{\"o\": {\"a\":1,\"x\":2}}")
         let array = ByteBuffer(string: "[1]")
         #expect(JSONPatch.insertMember("a", rawValue: "1", in: array) == array)
         #expect(JSONPatch.insertMember("a", rawValue: "1", in: array, objectStart: 9) == array)
@@ -67,7 +68,8 @@ struct JSONPatchTests {
             }
             let quoted = JSONPatch.quoted(text)
             #expect(withBytes(quoted) { JSONScan.validate($0) })
-            #expect(withBytes(quoted) { JSONView($0).string }?.unicodeScalars.elementsEqual(text.unicodeScalars) == true)
+            #expect(
+                withBytes(quoted) { JSONView($0).string }?.unicodeScalars.elementsEqual(text.unicodeScalars) == true)
         }
     }
 

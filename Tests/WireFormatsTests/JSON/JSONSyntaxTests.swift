@@ -13,11 +13,15 @@ struct JSONSyntaxTests {
         String(repeating: "[", count: 512) + String(repeating: "]", count: 512),
     ]
     private static let invalid: [String] = [
-        "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1.e5", "1e", "1e+", "0x1",
+        "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1.e5", "1e", "1e+",
+        "0x1",
         "1 2", "- 1", "1a", "\"", "\"a", "\"\\\"", "\"\\x41\"", "\"\\u12\"", "\"\\u12G4\"", "\"\\", "\"\\u", "'a'",
-        "\"a\nb\"", "\"a\tb\"", "\"\u{0}\"", "\"\u{1f}\"", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1,,2]", "[]]",
-        "[1}", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{a:1}", "{1:1}", "{\"a\" 1}",
-        "{\"a\"::1}", "{\"a\":1 \"b\":2}", "{\"a\":}", "{}{}", "[]//", "/**/1", "\u{feff}1", "\u{a0}1", "1\u{0}", "\u{c}1",
+        "\"a\nb\"", "\"a\tb\"", "\"\u{0}\"", "\"\u{1f}\"", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1,,2]",
+        "[]]",
+        "[1}", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{,}", "{a:1}", "{1:1}",
+        "{\"a\" 1}",
+        "{\"a\"::1}", "{\"a\":1 \"b\":2}", "{\"a\":}", "{}{}", "[]//", "/**/1", "\u{feff}1", "\u{a0}1", "1\u{0}",
+        "\u{c}1",
         String(repeating: "[", count: 513) + String(repeating: "]", count: 513),
         String(repeating: "[", count: 100_000), String(repeating: "{\"a\":", count: 50_000),
     ]
@@ -49,14 +53,16 @@ struct JSONSyntaxTests {
 
     @Test("every proper prefix of a document is invalid")
     func prefixes() {
-        let bytes = Array("{\"a\":[1.5e3,\"é\\u00e9\",{\"b\":null}],\"c\":\"\(String(repeating: "z", count: 40))\"}".utf8)
+        let bytes = Array(
+            "{\"a\":[1.5e3,\"é\\u00e9\",{\"b\":null}],\"c\":\"\(String(repeating: "z", count: 40))\"}".utf8)
         for cut in 0..<bytes.count { #expect(!withBytes(Array(bytes[..<cut])) { JSONScan.validate($0) }) }
         #expect(withBytes(bytes) { JSONScan.validate($0) })
     }
 
     @Test("wanted members are found in the outermost object only")
     func topLevel() throws {
-        let text = " {\"x\":{\"model\":\"no\"}, \"mod\\u0065l\" : \"gpt\" ,\"stream\":true,\"y\":[\"stream\"],\"model2\":1} \n"
+        let text =
+            " {\"x\":{\"model\":\"no\"}, \"mod\\u0065l\" : \"gpt\" ,\"stream\":true,\"y\":[\"stream\"],\"model2\":1} \n"
         let top = try #require(withBytes(text) { JSONScan.topLevel($0, wanted: ["model", "stream", "absent"]) })
         let bytes = Array(text.utf8)
         #expect(top[0].map { String(decoding: bytes[$0], as: UTF8.self) } == "\"gpt\"")

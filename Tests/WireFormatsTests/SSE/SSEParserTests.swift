@@ -28,7 +28,10 @@ struct SSEParserTests {
         ("data: a\r\n\r\ndata: b\r\rdata: c\n\r\n", ["a", "b", "c"].map { Event(name: "", data: $0) }),
         ("\r\n\r\ndata: a\r\n\n", [Event(name: "", data: "a")]),
         ("\u{feff}data: a\n\n\u{feff}data: b\n\n", [Event(name: "", data: "a")]),
-        ("data: {\"t\":\"é😀\"}\n\ndata: [DONE]", [Event(name: "", data: "{\"t\":\"é😀\"}"), Event(name: "", data: "[DONE]")]),
+        (
+            "data: {\"t\":\"é😀\"}\n\ndata: [DONE]",
+            [Event(name: "", data: "{\"t\":\"é😀\"}"), Event(name: "", data: "[DONE]")]
+        ),
         ("event: x\ndata: a\n", [Event(name: "x", data: "a")]),
         ("data: a\n\nevent: x", [Event(name: "", data: "a")]),
         ("data: a\n\r", [Event(name: "", data: "a")]),
@@ -64,10 +67,12 @@ struct SSEParserTests {
         var events = 0
         try withBytes("data: a\r\n\r") { try parser.feed($0) { _, _ in events += 1 } }
         #expect(events == 1)
-        try withBytes("\ndata: b\n\n") { try parser.feed($0) { _, data in
-            events += 1
-            #expect(data.elementsEqual("b".utf8))
-        } }
+        try withBytes("\ndata: b\n\n") {
+            try parser.feed($0) { _, data in
+                events += 1
+                #expect(data.elementsEqual("b".utf8))
+            }
+        }
         #expect(events == 2)
     }
 

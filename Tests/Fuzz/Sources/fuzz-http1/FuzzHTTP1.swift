@@ -33,12 +33,18 @@ private func read(_ bytes: UnsafeRawBufferPointer, asResponses: Bool, step: Int)
                     follower = body.isComplete ? nil : body
                     moves = body.isComplete
                 } else if asResponses {
-                    guard let head = try responses.parse(&buffer, toHeadRequest: false) else { moves = false; continue }
+                    guard let head = try responses.parse(&buffer, toHeadRequest: false) else {
+                        moves = false
+                        continue
+                    }
                     check(head)
                     reading.heads.append(Array(head.buffer.readableBytesView))
                     follower = BodyFollower(head.framing)
                 } else {
-                    guard let head = try requests.parse(&buffer) else { moves = false; continue }
+                    guard let head = try requests.parse(&buffer) else {
+                        moves = false
+                        continue
+                    }
                     check(head)
                     precondition(head.text(head.target).hasPrefix("/") || head.text(head.target) == "*")
                     reading.heads.append(Array(head.buffer.readableBytesView))
@@ -57,7 +63,9 @@ private func follow(
     _ body: inout BodyFollower, _ bytes: [UInt8], payload: (UnsafeRawBufferPointer) -> Void
 ) throws(HTTP1Error) -> BodyFollower.Progress {
     let outcome: Result<BodyFollower.Progress, HTTP1Error> = bytes.withUnsafeBytes { bytes in
-        do throws(HTTP1Error) { return .success(try body.follow(bytes, payload: payload)) } catch { return .failure(error) }
+        do throws(HTTP1Error) { return .success(try body.follow(bytes, payload: payload)) } catch {
+            return .failure(error)
+        }
     }
     return try outcome.get()
 }
