@@ -42,7 +42,7 @@ package final class Supervisor {
         lock = try DirectoryLock(stateDirectory: configuration.stateDirectory)
         user = try Self.user(configuration)
         do throws(SystemError) {
-            if let signals { self.signals = signals } else { self.signals = try SignalPipe([SIGTERM, SIGINT, SIGHUP]) }
+            if let signals { self.signals = signals } else { self.signals = try SignalPipe([SIGTERM, SIGINT, SIGHUP, SIGUSR2]) }
             dataListeners = try dataListeners.adopting(configuration.dataListen)
             controlListeners = try controlListeners.adopting(configuration.controlListen)
             scoreboardFile = try Scoreboard.create()
@@ -141,6 +141,7 @@ package final class Supervisor {
         switch signal {
         case SIGTERM, SIGINT: handle(.terminate)
         case SIGHUP: reload()
+        case SIGUSR2: configuration.log(.warning, "SIGUSR2: this version cannot replace itself; restart it instead")
         default: break
         }
     }
@@ -186,6 +187,7 @@ package final class Supervisor {
             controlListeners = control
             settings[fleet.nextRevision] = blobs
             configuration = next
+            fleet.policy.drainLimit = next.drainLimit
             handle(.reload(workers: next.workers, restarts: restarts))
         } catch {
             configuration.log(.error, "the configuration is not changed: \(error)")

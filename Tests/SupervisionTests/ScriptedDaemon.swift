@@ -22,12 +22,16 @@ final class ScriptedDaemon {
     /// - Parameters:
     ///   - workerCounts: the first start's, then one per reload; a count of 0 is a configuration that cannot be read.
     ///   - stores: embedded stores to run for real.
-    init(workerCounts: [Int], stores: Set<FleetRole> = [], control: String = "") throws {
+    ///   - user: account the children run as.
+    init(
+        workerCounts: [Int], stores: Set<FleetRole> = [], control: String = "", user: String? = nil
+    ) throws {
         folder = try TemporaryFolder()
         state = folder.path + "/state"
         #expect(mkdir(state, 0o700) == 0)
         let fifo = folder.path + "/events"
         #expect(mkfifo(fifo, 0o600) == 0)
+        if user != nil { #expect(chmod(folder.path, 0o755) == 0 && chmod(fifo, 0o666) == 0) }
         events = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC)
         signals = try Self.pipe()
         let programs = Programs(
@@ -40,12 +44,14 @@ final class ScriptedDaemon {
             let bytes = Array((line.split(separator: "\n").joined(separator: " / ") + "\n").utf8)
             _ = write(file.number, bytes, bytes.count)
         }
-        let configuration = Self.configuration(state, programs, stores, remaining, report)
+        var configuration = Self.configuration(state, programs, stores, remaining, report)
+        configuration.processUser = user
+        let complete = configuration
         let reader = SignalPipe(descriptor: signals.read.number)
         let outcome = outcome
         let job = Job {
             do throws(SupervisorError) {
-                outcome.code = try Supervisor(configuration, signals: reader).run()
+                outcome.code = try Supervisor(complete, signals: reader).run()
             } catch {
                 report("failed: \(error)")
                 outcome.code = error.kind.rawValue
@@ -129,7 +135,7 @@ final class ScriptedDaemon {
             say orphaned
 
             """
-        let file = OwnedDescriptor(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o700))
+        let file = OwnedDescriptor(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o755))
         let bytes = Array(text.utf8)
         #expect(write(file.number, bytes, bytes.count) == bytes.count)
         return path

@@ -70,6 +70,28 @@ import Testing
         #expect(daemon.exitCode() == 0)
     }
 
+    @Test("process.user: children and stores run as that account and own the state directory", .enabled(if: SystemUser.isRoot))
+    func processUser() throws {
+        let nobody = try #require(SystemUser(named: "nobody"))
+        let daemon = try ScriptedDaemon(
+            workerCounts: [1], stores: [.redis],
+            control: #"say "user $(id -u)""#, user: "nobody"
+        )
+        try daemon.expect("user \(nobody.uid)")
+        try daemon.expect("announced")
+        #expect(Files.owner(daemon.state) == nobody.uid)
+        #expect(Files.owner(daemon.state + "/redis/redis.sock") == nobody.uid)
+        daemon.signal(SIGTERM)
+        #expect(daemon.exitCode() == 0)
+    }
+
+    @Test("an account that does not exist is a configuration error")
+    func unknownUser() throws {
+        let daemon = try ScriptedDaemon(workerCounts: [1], user: "no-such-account")
+        try daemon.expect("failed: process.user: there is no account no-such-account")
+        #expect(daemon.exitCode() == 78)
+    }
+
     @Test("a second daemon on the same state directory is refused")
     func lock() throws {
         let folder = try TemporaryFolder()

@@ -14,7 +14,8 @@ package struct Fleet: Sendable {
         case ended
     }
 
-    let policy: FleetPolicy
+    /// A reload may change it; children that were told to end already keep their deadlines.
+    package var policy: FleetPolicy
     let stores: [FleetRole]
     var phase: Phase = .startingStores
     var seats: [Seat] = []
