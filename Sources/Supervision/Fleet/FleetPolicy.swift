@@ -13,8 +13,8 @@ package struct FleetPolicy: Sendable {
     package var storeStartLimit: Duration = .seconds(60)
     /// Longest wait for the streams of an outgoing worker; nil: as long as they take (`workers.drain_timeout`).
     package var drainLimit: Duration?
-    /// Longest wait for control to ship the spool; the rest stays on disk for the next start.
-    package var controlDrainLimit: Duration = .seconds(60)
+    /// Longest wait for control to ship the spool, beyond control's own patience; the rest stays on disk.
+    package var controlDrainLimit: Duration = .seconds(90)
     /// Longest wait for a store to shut down.
     package var storeStopLimit: Duration = .seconds(30)
     /// Longest wait for a child that was told to stop, and for a front that was told to stop accepting.
