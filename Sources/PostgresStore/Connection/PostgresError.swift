@@ -34,6 +34,13 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
     /// Two transactions met; doing it again is safe and sensible.
     package var isTransient: Bool { sqlState == "40001" || sqlState == "40P01" }
 
+    /// Whether the values are to blame, so that the same statement with others may succeed: data exceptions, violated
+    /// constraints, exceeded limits of size.
+    package var isAboutContent: Bool {
+        guard kind == .refused, let sqlState else { return false }
+        return sqlState.hasPrefix("22") || sqlState.hasPrefix("23") || sqlState.hasPrefix("54")
+    }
+
     package var description: String {
         "PostgreSQL: \(message)" + (sqlState.map { " (\($0))" } ?? "")
     }

@@ -121,7 +121,7 @@ package actor PostgresServer {
         let command =
             Self.unprivileged + [
                 try Self.binary("postgres"), "-D", folder.path + "/data", "-k", folder.path, "-c", "listen_addresses=",
-                "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c",
+                "-c", "fsync=off", "-c", "full_page_writes=off", "-c",
                 "max_connections=200", "-c", "shared_buffers=32MB", "-c", "autovacuum=off", "-c", "jit=off",
             ]
         process.executableURL = URL(fileURLWithPath: command[0])
@@ -215,7 +215,7 @@ package actor PostgresServer {
 /// A thread that lives as long as the process and starts the children.
 ///
 /// A child's death signal is tied to the thread that started it, and threads of the concurrency pool come and go.
-private final class KeeperThread: Sendable {
+final class KeeperThread: Sendable {
     static let shared = KeeperThread()
 
     // SAFETY: `work` is read and written only with `condition` locked.

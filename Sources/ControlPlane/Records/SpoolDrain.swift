@@ -1,0 +1,219 @@
+import GatewayCore
+import NIOCore
+package import PostgresStore
+package import RecordSpool
+
+/// Ships the records of this node's workers from the spool into PostgreSQL.
+///
+/// Read, store, commit, then move the checkpoint: a death between the last two makes the batch come again, and the
+/// record writer stores no row twice. While PostgreSQL is away the spool is the queue.
+package actor SpoolDrain {
+    /// What somebody may have to look at.
+    package enum Event: Sendable, Equatable {
+        /// Storing failed and is tried again until it works; told once per outage.
+        case waiting(problem: String)
+        /// Storing works again.
+        case resumed
+        /// The database refuses this record's content; it was put aside in the spool's `rejected` folder.
+        case rejected(reason: String)
+        /// A refused record that could not be put aside either.
+        case lost(reason: String)
+        /// Bytes that held no sound record: the torn tail of a killed worker, or damage.
+        case skipped(bytes: Int)
+        case unreadable(SpoolError)
+        /// Another process still follows this spool; it is waited for.
+        case heldByOther
+    }
+
+    /// What the drain has done since the process started.
+    package struct Statistics: Sendable, Equatable {
+        package var stored = 0
+        package var rejected = 0
+        package var lost = 0
+        package var skippedBytes = 0
+    }
+
+    private enum Step {
+        case stored(isMoreLikely: Bool)
+        case idle
+        case failed
+    }
+
+    private static let maxRecords = 2000
+    private static let maxBytes = 8 << 20
+    private static let activePause = Duration.milliseconds(100)
+    private static let idlePause = Duration.milliseconds(250)
+    private static let firstBackoff = Duration.milliseconds(100)
+    private static let longestBackoff = Duration.seconds(2)
+
+    private let follower: SpoolFollower
+    private let writer: RecordWriter
+    private let rejected: RejectedRecords
+    private let report: @Sendable (Event) -> Void
+    package private(set) var statistics = Statistics()
+    private var isStepping = false
+    private var isWaiting = false
+    private var backoff = SpoolDrain.firstBackoff
+
+    /// - Parameters:
+    ///   - directory: the node's spool; made if missing.
+    ///   - session: used by nobody else.
+    ///   - report: for the process log and its counters.
+    package init(
+        directory: String, session: PostgresSession, report: @escaping @Sendable (Event) -> Void
+    ) throws(SpoolError) {
+        follower = try SpoolFollower(directory: directory)
+        writer = RecordWriter(session)
+        rejected = RejectedRecords(spoolDirectory: directory)
+        self.report = report
+    }
+
+    /// Bytes on disk that are not stored yet.
+    package var backlogBytes: Int { follower.backlogBytes }
+
+    /// Works until the task is cancelled. The step under way is finished.
+    package func run() async {
+        while !Task.isCancelled {
+            do {
+                switch await step() {
+                case .stored(isMoreLikely: true): await Task.yield()
+                case .stored(isMoreLikely: false): try await Task.sleep(for: Self.activePause)
+                case .idle: try await Task.sleep(for: Self.idlePause)
+                case .failed:
+                    try await Task.sleep(for: backoff)
+                    backoff = min(backoff * 2, Self.longestBackoff)
+                }
+            } catch {
+                return
+            }
+        }
+    }
+
+    /// Whether everything that was in the spool has been stored.
+    package enum Ending: Sendable, Equatable { case shipped, left(bytes: Int) }
+
+    /// Ships what is left, for at most `limit`, and lets the spool go.
+    ///
+    /// Called once the workers have ended, after `run` was cancelled.
+    package func finish(within limit: Duration) async -> Ending {
+        let deadline = ContinuousClock.now + limit
+        var ending = Ending.left(bytes: follower.backlogBytes)
+        shipping: while ContinuousClock.now < deadline {
+            switch await step() {
+            case .stored: continue
+            case .idle:
+                ending = .shipped
+                break shipping
+            case .failed:
+                ending = .left(bytes: follower.backlogBytes)
+                try? await Task.sleep(for: Self.firstBackoff)
+            }
+        }
+        if ending != .shipped { ending = .left(bytes: follower.backlogBytes) }
+        follower.close()
+        return ending
+    }
+
+    /// One batch from disk to the database.
+    private func step() async -> Step {
+        // `finish` may come while `run` is inside a step.
+        while isStepping { try? await Task.sleep(for: .milliseconds(2)) }
+        isStepping = true
+        defer { isStepping = false }
+        do throws(SpoolError) {
+            guard try follower.acquire() == .owned else {
+                fail(.heldByOther)
+                return .failed
+            }
+        } catch {
+            fail(.unreadable(error))
+            return .failed
+        }
+        let found = follower.read(maxRecords: Self.maxRecords, maxBytes: Self.maxBytes)
+        for problem in found.problems { report(.unreadable(problem)) }
+        if found.skippedBytes > 0 {
+            statistics.skippedBytes += found.skippedBytes
+            report(.skipped(bytes: found.skippedBytes))
+        }
+        if found.payloads.isEmpty {
+            // Skipped bytes move the checkpoint too.
+            if found.skippedBytes > 0 { saveCheckpoint() }
+            return found.problems.isEmpty ? .idle : .failed
+        }
+        do throws(PostgresError) {
+            try await store(found)
+        } catch {
+            follower.rewind()
+            fail(.waiting(problem: error.description))
+            return .failed
+        }
+        saveCheckpoint()
+        backoff = Self.firstBackoff
+        if isWaiting {
+            isWaiting = false
+            report(.resumed)
+        }
+        let isFull = found.payloads.count >= Self.maxRecords || found.bytes >= Self.maxBytes / 2
+        return .stored(isMoreLikely: isFull)
+    }
+
+    private func fail(_ event: Event) {
+        if !isWaiting { report(event) }
+        isWaiting = true
+    }
+
+    private func saveCheckpoint() {
+        do throws(SpoolError) {
+            try follower.commit()
+        } catch {
+            // The rows are stored; after a restart they are read again and passed over.
+            report(.unreadable(error))
+        }
+    }
+
+    private func store(_ found: SpoolBatch) async throws(PostgresError) {
+        var batch = RecordBatch(capacity: found.bytes + 64 * found.payloads.count)
+        for payload in found.payloads {
+            if let record = RequestRecord(decoding: payload) {
+                batch.add(record)
+            } else {
+                putAside(payload, "its fields cannot be read")
+            }
+        }
+        do throws(PostgresError) {
+            statistics.stored += try await writer.write(batch)
+        } catch {
+            guard error.isAboutContent else { throw error }
+            try await storeApart(found.payloads[...], error)
+        }
+    }
+
+    /// Halves a refused batch until the records that are to blame stand alone.
+    private func storeApart(_ payloads: ArraySlice<ByteBuffer>, _ refusal: PostgresError) async throws(PostgresError) {
+        if payloads.count == 1, let payload = payloads.first {
+            putAside(payload, refusal.description)
+            return
+        }
+        let middle = payloads.startIndex + payloads.count / 2
+        for half in [payloads[..<middle], payloads[middle...]] {
+            let records = half.compactMap { RequestRecord(decoding: $0) }
+            do throws(PostgresError) {
+                statistics.stored += try await writer.write(RecordBatch(records))
+            } catch {
+                guard error.isAboutContent else { throw error }
+                try await storeApart(half, error)
+            }
+        }
+    }
+
+    private func putAside(_ payload: ByteBuffer, _ reason: String) {
+        switch rejected.add(payload) {
+        case .kept:
+            statistics.rejected += 1
+            report(.rejected(reason: reason))
+        case .lost:
+            statistics.lost += 1
+            report(.lost(reason: reason))
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import ControlPlane
+import Foundation
+import GatewayCore
+import NIOCore
+import PostgresStore
+import RecordSpool
+import Synchronization
+import TestKit
+import Testing
+
+@Suite("SpoolDrain")
+struct SpoolDrainTests {
+    @WorkerLoop
+    private final class SilentObserver: Observer {
+        nonisolated init() {}
+        func record(_ observation: Observation) {}
+    }
+
+    /// A spool directory, removed at the end.
+    private final class Folder: Sendable {
+        let path = NSTemporaryDirectory() + "aig-drain-\(UUID().uuidString)"
+        deinit { try? FileManager.default.removeItem(atPath: path) }
+    }
+
+    /// Collects what a drain reports.
+    private final class Reports: Sendable {
+        private let events = Mutex<[SpoolDrain.Event]>([])
+        func add(_ event: SpoolDrain.Event) { events.withLock { $0.append(event) } }
+        var all: [SpoolDrain.Event] { events.withLock { $0 } }
+    }
+
+    private static func database(on server: PostgresServer = .shared) async throws -> String {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let source = MigrationSource(directory: root.appendingPathComponent("migrations").path)
+        return try await server.database(template: "migrated") { url in
+            _ = try await Migrator(PostgresOptions(url: url)).migrate(source.load())
+        }
+    }
+
+    private static func write(_ numbers: ClosedRange<Int>, to folder: String) async throws {
+        try await TestLoop.run {
+            let writer = try SpoolWriter(directory: folder, limit: 1 << 30, rotateAt: 50_000, observer: SilentObserver())
+            for number in numbers {
+                var record = RequestRecord(
+                    id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: "a", gateway: "g",
+                    createdAt: Instant(milliseconds: 1_795_370_000_000 + Int64(number))
+                )
+                record.requestBody = ByteBuffer(repeating: 0x61, count: 300)
+                writer.append(record)
+                if number % 10 == 0 { writer.flush() }
+            }
+            writer.close()
+        }
+    }
+
+    @Test("everything in the spool becomes exactly one row, and the spool is empty afterwards")
+    func ships() async throws {
+        let folder = Folder()
+        let pool = PostgresPool(url: try await Self.database())
+        try await Self.write(1...5000, to: folder.path)
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        let row = try await pool.query("SELECT count(*) AS n, count(DISTINCT id) AS d FROM logs")[0]
+        #expect(try row.int("n") == 5000)
+        #expect(try row.int("d") == 5000)
+        #expect(await drain.statistics.stored == 5000)
+        #expect(await drain.backlogBytes == 0)
+    }
+
+    @Test("a death between the database's commit and the checkpoint makes no second row")
+    func exactlyOnce() async throws {
+        let folder = Folder()
+        let pool = PostgresPool(url: try await Self.database())
+        try await Self.write(1...100, to: folder.path)
+        // The first control stored forty records and died before it could note that.
+        let follower = try SpoolFollower(directory: folder.path)
+        #expect(try follower.acquire() == .owned)
+        let batch = follower.read(maxRecords: 40, maxBytes: 1 << 20)
+        let records = batch.payloads.compactMap { RequestRecord(decoding: $0) }
+        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch(records)) == 40)
+        follower.close()
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        let row = try await pool.query("SELECT count(*) AS n, count(DISTINCT id) AS d FROM logs")[0]
+        #expect(try row.int("n") == 100)
+        #expect(try row.int("d") == 100)
+        #expect(try await pool.query("SELECT 1 FROM log_bodies").count == 100)
+        #expect(await drain.statistics.stored == 60)
+    }
+
+    @Test("while the database is away records wait, and are stored when it is back")
+    func outage() async throws {
+        let folder = Folder()
+        let server = PostgresServer()
+        let url = try await Self.database(on: server)
+        let pool = PostgresPool(url: url)
+        let reports = Reports()
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { reports.add($0) }
+        let work = Task { await drain.run() }
+        try await Self.write(1...50, to: folder.path)
+        try await eventually { await drain.statistics.stored == 50 }
+        try await server.crash()
+        try await Self.write(51...100, to: folder.path)
+        try await eventually { reports.all.contains { if case .waiting = $0 { true } else { false } } }
+        #expect(await drain.backlogBytes > 0)
+        try await server.restart()
+        try await eventually { await drain.statistics.stored == 100 }
+        #expect(reports.all.last == .resumed)
+        work.cancel()
+        await work.value
+        #expect(await drain.finish(within: .seconds(5)) == .shipped)
+        #expect(try await server.psql(url, "SELECT count(*) FROM logs") == "100")
+        try await server.shutDown()
+    }
+
+    @Test("a record the database refuses is put aside, its neighbours are stored")
+    func poison() async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        let pool = PostgresPool(url: url)
+        try await PostgresServer.shared.psql(url, "ALTER TABLE logs ADD CHECK ((extract(epoch FROM created_at) * 1000)::bigint % 1000 <> 7)")
+        try await Self.write(1...100, to: folder.path)
+        let reports = Reports()
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { reports.add($0) }
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 99)
+        #expect(await drain.statistics.rejected == 1)
+        let aside = RejectedRecords(spoolDirectory: folder.path).load().compactMap { RequestRecord(decoding: $0) }
+        #expect(aside.map { $0.id.high >> 16 } == [7])
+        #expect(reports.all.count == 1)
+    }
+
+    @Test("a missing table is waited for; no record is taken for the culprit")
+    func missingTable() async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        try await PostgresServer.shared.psql(url, "ALTER TABLE logs RENAME TO gone")
+        try await Self.write(1...10, to: folder.path)
+        let pool = PostgresPool(url: url)
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        guard case .left(let bytes) = await drain.finish(within: .milliseconds(300)) else {
+            Issue.record("nothing can have been shipped")
+            return
+        }
+        #expect(bytes > 0)
+        #expect(await drain.statistics.rejected == 0)
+        try await PostgresServer.shared.psql(url, "ALTER TABLE gone RENAME TO logs")
+        #expect(await drain.finish(within: .seconds(10)) == .shipped)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 10)
+    }
+
+    private func eventually(_ condition: () async -> Bool) async throws {
+        for _ in 0..<600 {
+            if await condition() { return }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        Issue.record("did not happen in time")
+    }
+}
