@@ -124,8 +124,8 @@ let package = Package(
             name: "aigatewayd",
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
-                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", argumentParser, logging, serviceLifecycle,
-                nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
+                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire", argumentParser, logging,
+                serviceLifecycle, nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
             ],
             swiftSettings: strict
         ),
@@ -188,7 +188,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "TelemetryTests", dependencies: ["Telemetry", "GatewayCore", logging],
+            name: "TelemetryTests", dependencies: ["Telemetry", "GatewayCore", "TestKit", logging],
             swiftSettings: strict
         ),
         .testTarget(

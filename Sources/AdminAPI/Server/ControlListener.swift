@@ -4,7 +4,7 @@ import HummingbirdCore
 package import Logging
 package import NIOCore
 import NIOPosix
-package import NIOSSL
+import NIOSSL
 
 /// Serves the control surface on listening sockets that were bound before this process began.
 ///
@@ -17,12 +17,32 @@ package struct ControlListener: Sendable {
     private static let answerTimeout: Duration = .seconds(30)
 
     private let surface: ControlSurface
-    private let tls: NIOSSLContext?
+    private let tls: TLSFiles?
     private let group: any EventLoopGroup
     private let logger: Logger
 
+    /// PEM files of the server's certificate chain and its key.
+    package struct TLSFiles: Sendable {
+        package var certificate: String
+        package var privateKey: String
+
+        package init(certificate: String, privateKey: String) {
+            self.certificate = certificate
+            self.privateKey = privateKey
+        }
+
+        fileprivate func context() throws -> NIOSSLContext {
+            try NIOSSLContext(
+                configuration: .makeServerConfiguration(
+                    certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
+                    privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKey, format: .pem))
+                )
+            )
+        }
+    }
+
     /// - Parameter tls: nil for plain HTTP.
-    package init(surface: ControlSurface, tls: NIOSSLContext?, group: any EventLoopGroup, logger: Logger) {
+    package init(surface: ControlSurface, tls: TLSFiles?, group: any EventLoopGroup, logger: Logger) {
         self.surface = surface
         self.tls = tls
         self.group = group
@@ -34,7 +54,7 @@ package struct ControlListener: Sendable {
     /// - Parameter listeners: descriptors of sockets that already listen.
     package func run(_ listeners: [Int32]) async throws {
         let logger = logger
-        let tls = tls
+        let tls = try tls?.context()
         let surface = surface
         let http = HTTP1Channel(
             responder: { request, writer, _ in
@@ -48,7 +68,7 @@ package struct ControlListener: Sendable {
                 let server = try await ServerBootstrap(group: group)
                     .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
                     .childChannelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
-                    .bind(listener) { channel in
+                    .bind(listener) { (channel) -> EventLoopFuture<HTTP1Channel.Value> in
                         if let tls {
                             do {
                                 try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))

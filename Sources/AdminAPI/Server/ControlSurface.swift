@@ -2,14 +2,14 @@
 package struct ControlSurface: Sendable {
     private let api: AdminResponder
     private let health: @Sendable () async -> HealthReport
-    private let metrics: @Sendable () -> String
+    private let metrics: @Sendable () async -> String
 
     /// - Parameters:
     ///   - health: asked for every `/readyz`.
     ///   - metrics: Prometheus text, asked for every `/metrics`.
     package init(
         api: AdminResponder, health: @escaping @Sendable () async -> HealthReport,
-        metrics: @escaping @Sendable () -> String
+        metrics: @escaping @Sendable () async -> String
     ) {
         self.api = api
         self.health = health
@@ -35,7 +35,7 @@ package struct ControlSurface: Sendable {
         case "/readyz": await health().answer
         case "/metrics":
             AdminAnswer(
-                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics().utf8)
+                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(await metrics().utf8)
             )
         default: AdminAnswer(status: 200, contentType: "application/json", body: Array(#"{"status":"ok"}"#.utf8))
         }

@@ -1,0 +1,261 @@
+import AdminAPI
+import ControlPlane
+import GatewayCore
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import PostgresStore
+import ProcessRuntime
+import Providers
+import RecordSpool
+import SecretVault
+import Settings
+import Telemetry
+
+/// The role `control`: reads what it inherited, serves until the supervisor says otherwise, and gives the exit status.
+func runControl() async -> Int32 {
+    ProcessRole.control.assume()
+    // The supervisor says when to stop; a signal to the whole group must not keep settled records from being shipped.
+    signal(SIGTERM, SIG_IGN)
+    let bytes = InheritedBytes.read(descriptor: InheritedDescriptor.settings)
+    guard let settings = ControlSettings(decoding: ByteBuffer(bytes: bytes)) else {
+        return ExitStatus.internalFailure.rawValue
+    }
+    StandardErrorLog.install(level: settings.logLevel, format: settings.logFormat, process: "control")
+    let logger = Logger(label: "control")
+    do {
+        let masterKey = try MasterKey(Secret(InheritedBytes.read(descriptor: InheritedDescriptor.masterKey)))
+        return try await ControlRole(settings, masterKey: masterKey, logger: logger).run()
+    } catch {
+        logger.critical("control cannot go on", reason: "\(error)")
+        return ExitStatus.internalFailure.rawValue
+    }
+}
+
+/// The composition of a control process: everything it runs, and in which order it begins and ends.
+///
+/// Waits for nothing but a snapshot: while PostgreSQL is away it serves its workers from the one on disk, answers API
+/// calls with 503, and goes on by itself when the database comes back.
+struct ControlRole: Sendable {
+    /// How long a start waits for the database before the snapshot on disk is good enough.
+    private static let patience: Duration = .seconds(3)
+    /// How long the end waits for the database to take the last records; they stay on disk otherwise.
+    private static let shippingLimit: Duration = .seconds(60)
+    private static let retry: Duration = .milliseconds(250)
+
+    private enum Outcome: Sendable { case order(SupervisorOrder?), ended }
+
+    private let settings: ControlSettings
+    private let logger: Logger
+    private let pool: PostgresPool
+    private let gateways: GatewayAdministration
+    private let tokens: TokenAdministration
+    private let compiler: SnapshotCompiler
+    private let workers: WorkerLinkServer
+    private let drain: SpoolDrain
+    private let snapshotFile: SnapshotFile
+    private let listener: ControlListener
+    private let supervisor = SupervisorLink()
+
+    init(_ settings: ControlSettings, masterKey: MasterKey, logger: Logger) throws {
+        self.settings = settings
+        self.logger = logger
+        let clock = CommandClock()
+        let pool = PostgresPool(url: settings.postgresURL.reveal())
+        self.pool = pool
+        let gateways = GatewayAdministration(pool, limitPerAccount: settings.gatewaysPerAccount)
+        self.gateways = gateways
+        let tokens = TokenAdministration(pool, clock: clock)
+        self.tokens = tokens
+        let file = SnapshotFile(path: settings.snapshotPath)
+        snapshotFile = file
+
+        try Self.makeFolder(ofFile: settings.workerSocketPath)
+        let provisioning = DefaultGatewayProvisioning(gateways)
+        let workers = WorkerLinkServer(path: settings.workerSocketPath, postgres: pool) { account in
+            await provisioning.provision(account)
+        }
+        self.workers = workers
+        let compiler = SnapshotCompiler(
+            pool,
+            publish: { snapshot in
+                do throws(SpoolError) {
+                    try file.save(snapshot)
+                } catch {
+                    logger.error("a snapshot could not be written to disk", reason: "\(error)")
+                }
+                await workers.publish(snapshot)
+            },
+            report: { event in
+                switch event {
+                case .compiled(let version, let gateways):
+                    logger.debug(
+                        "snapshot compiled",
+                        metadata: [
+                            AIGKey.version.rawValue: "\(version)", AIGKey.gateways.rawValue: "\(gateways)",
+                        ]
+                    )
+                case .failed(let reason): logger.warning("no snapshot can be compiled", reason: reason)
+                }
+            }
+        )
+        self.compiler = compiler
+        provisioning.compiler.store(compiler)
+        drain = try SpoolDrain(directory: settings.spoolDirectory, session: pool.makeSession()) { event in
+            Self.report(event, logger)
+        }
+
+        let routes = AdminRoutes(
+            gateways: gateways, logs: LogAdministration(pool, clock: clock), tokens: tokens,
+            providerConfigs: ProviderConfigAdministration(
+                pool, vault: Vault(masterKey: masterKey),
+                canonicalProvider: { ProviderRegistry.builtIn.provider(segment: $0)?.id ?? ProviderID($0) }
+            ),
+            clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
+        )
+        let responder = AdminResponder(routes: routes.table, tokens: tokens) { problem in
+            logger.error("an API call failed", reason: problem)
+        }
+        let status = ControlStatus(pool: pool, compiler: compiler, drain: drain, file: file)
+        let tls = settings.tlsCertificateFile.flatMap { certificate in
+            settings.tlsPrivateKeyFile.map { ControlListener.TLSFiles(certificate: certificate, privateKey: $0) }
+        }
+        listener = ControlListener(
+            surface: ControlSurface(
+                api: responder, health: { await status.health() }, metrics: { await status.metrics() }
+            ),
+            tls: tls, group: MultiThreadedEventLoopGroup.singleton, logger: logger
+        )
+    }
+
+    /// Runs until the supervisor says otherwise or is gone; returns the exit status.
+    func run() async throws -> Int32 {
+        let previous = snapshotFile.load()
+        if let previous { await workers.publish(previous) }
+        let orders = Self.orders(supervisor)
+        let listeners = InheritedDescriptor.listeners()
+        let order = try await withThrowingTaskGroup(of: Outcome.self) { group in
+            group.addTask {
+                for await order in orders { return .order(order) }
+                return .order(nil)
+            }
+            group.addTask { try await workers.run(); return .ended }
+            group.addTask { try await listener.run(listeners); return .ended }
+            group.addTask { try await serveDatabase(); return .ended }
+            group.addTask { await announce(hasPrevious: previous != nil); return .ended }
+            defer { group.cancelAll() }
+            while let outcome = try await group.next() {
+                if case .order(let order) = outcome { return order }
+            }
+            return nil
+        }
+        if order == .stop { return 0 }
+        let ending = await drain.finish(within: Self.shippingLimit)
+        if case .left(let bytes) = ending {
+            logger.warning("records stay in the spool for the next start", reason: "\(bytes) bytes")
+        }
+        await pool.close()
+        return 0
+    }
+
+    /// Brings the database up to date as soon as it is there, then does everything that needs it.
+    private func serveDatabase() async throws {
+        let migrations = try MigrationSource.locate(executable: DatabaseAccess.executable).load()
+        let migrator = Migrator(PostgresOptions(url: settings.postgresURL.reveal()))
+        try await persist("the database is not there yet") {
+            for migration in try await migrator.migrate(migrations) {
+                logger.notice("migration applied", reason: migration.name)
+            }
+        } isTemporary: { ($0 as? MigrationError)?.isUnavailable ?? false }
+        try await persist("the first account is not there yet") {
+            try await tokens.bootstrap(account: settings.account, token: settings.token)
+        } isTemporary: { ($0 as? ControlError) == .storeUnavailable }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await compiler.run() }
+            group.addTask { await drain.run() }
+            group.addTask {
+                await LogPartitionKeeper(pool) { error in
+                    logger.warning("log partitions could not be made", reason: error.description)
+                }.run()
+            }
+        }
+    }
+
+    /// Repeats `body` while what keeps it from succeeding may pass.
+    private func persist(
+        _ complaint: Logger.Message, _ body: () async throws -> Void, isTemporary: (any Error) -> Bool
+    ) async throws {
+        var hasComplained = false
+        while true {
+            do { return try await body() } catch {
+                guard isTemporary(error) else { throw error }
+                if !hasComplained { logger.warning(complaint, reason: "\(error)") }
+                hasComplained = true
+            }
+            try await Task.sleep(for: Self.retry)
+        }
+    }
+
+    /// Tells the supervisor that workers may start: they will find a snapshot.
+    private func announce(hasPrevious: Bool) async {
+        let deadline = ContinuousClock.now + Self.patience
+        while await compiler.version == nil {
+            if hasPrevious, ContinuousClock.now >= deadline { break }
+            do { try await Task.sleep(for: .milliseconds(10)) } catch { return }
+        }
+        supervisor.announceReady()
+        logger.notice("control is ready")
+    }
+
+    /// The supervisor's orders, read on a thread of their own. Ends when the supervisor is gone.
+    private static func orders(_ link: SupervisorLink) -> AsyncStream<SupervisorOrder> {
+        let (stream, continuation) = AsyncStream.makeStream(of: SupervisorOrder.self)
+        BlockingCall.start {
+            while let order = link.next() { continuation.yield(order) }
+            continuation.finish()
+        }
+        return stream
+    }
+
+    private static func makeFolder(ofFile path: String) throws {
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        guard folder.isEmpty || mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+            throw ControlRoleError.noFolder(folder, errno)
+        }
+    }
+
+    private static func report(_ event: SpoolDrain.Event, _ logger: Logger) {
+        switch event {
+        case .waiting(let problem): logger.warning("records wait for the database", reason: problem)
+        case .resumed: logger.notice("records are stored again")
+        case .rejected(let reason): logger.error("the database refuses a record; it was put aside", reason: reason)
+        case .lost(let reason): logger.error("a refused record could not be put aside", reason: reason)
+        case .skipped(let bytes): logger.warning("bytes in the spool hold no record", reason: "\(bytes) bytes")
+        case .unreadable(let error): logger.error("the spool cannot be read", reason: "\(error)")
+        case .heldByOther: logger.warning("another process still follows the spool")
+        }
+    }
+}
+
+/// Why the control role cannot run here.
+enum ControlRoleError: Error, CustomStringConvertible {
+    case noFolder(String, Int32)
+
+    var description: String {
+        switch self {
+        case .noFolder(let path, let code): "\(path): \(String(cString: strerror(code)))"
+        }
+    }
+}
+
+extension Logger {
+    /// A line with its reason as a fact beside the constant message.
+    fileprivate func line(_ level: Logger.Level, _ message: Logger.Message, _ reason: String) {
+        log(level: level, message, metadata: [AIGKey.reason.rawValue: "\(reason)"])
+    }
+    fileprivate func critical(_ message: Logger.Message, reason: String) { line(.critical, message, reason) }
+    fileprivate func error(_ message: Logger.Message, reason: String) { line(.error, message, reason) }
+    fileprivate func warning(_ message: Logger.Message, reason: String) { line(.warning, message, reason) }
+    fileprivate func notice(_ message: Logger.Message, reason: String) { line(.notice, message, reason) }
+}
