@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+import GatewayCore
+import PostgresStore
+import RedisStore
+import Settings
+import Supervision
+
+/// `aigatewayd check`: says what `serve` would run, or what is wrong.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Read the configuration, reach PostgreSQL and Redis, and print what would run.",
+        discussion: "Exit status 78 names the first mistake; 69 means that a store cannot be reached."
+    )
+
+    @OptionGroup var options: SettingsOptions
+
+    func run() async throws {
+        let input = options.input
+        let settings = try options.load()
+        try checkFiles(settings)
+        print("configuration   \(SettingsLoader.configFile(input) ?? "built-in defaults")")
+        print("data port       \(settings.dataListen.map(\.description).joined(separator: ", "))")
+        print("control port    \(settings.controlListen.map(\.description).joined(separator: ", "))")
+        print("workers         \(settings.workerCount)")
+        print("state directory \(settings.stateDirectory)")
+        print("postgres        \(try await postgres(settings))")
+        print("redis           \(try await redis(settings))")
+        print("the configuration is fine")
+    }
+
+    /// Files that the settings name have to be readable now, not at the first request that needs them.
+    private func checkFiles(_ settings: DaemonSettings) throws {
+        let named: [(String, String?)] = [
+            ("data.tls.certificate", settings.dataTLS?.certificate),
+            ("data.tls.private_key", settings.dataTLS?.privateKey),
+            ("control.tls.certificate", settings.controlTLS?.certificate),
+            ("control.tls.private_key", settings.controlTLS?.privateKey),
+            ("egress.ca_file", settings.egressCAFile),
+            ("guardrails.api_key_file", settings.guardrails.apiKeyFile),
+            ("prices.file", settings.pricesFile),
+        ]
+        for (key, path) in named {
+            if let path, !FileManager.default.isReadableFile(atPath: path) {
+                throw ExitStatus.configuration.because("\(key): \(path) cannot be read")
+            }
+        }
+        guard settings.masterKeyFile != nil else { return }
+        do {
+            _ = try MasterKeyFile.load(settings)
+        } catch {
+            throw ExitStatus.configuration.because(error.message)
+        }
+    }
+
+    private func postgres(_ settings: DaemonSettings) async throws -> String {
+        guard let url = settings.postgresURL else { return "embedded" }
+        do throws(PostgresError) {
+            return "PostgreSQL " + (try await ServerVersion.read(PostgresOptions(url: url.reveal())))
+        } catch {
+            throw ExitStatus.unavailable.because("postgres.url: \(error)")
+        }
+    }
+
+    private func redis(_ settings: DaemonSettings) async throws -> String {
+        guard let url = settings.redisURL else { return "embedded" }
+        guard let endpoint = RedisURL.endpoint(url.reveal()) else {
+            throw ExitStatus.configuration.because("redis.url: not a Redis URL")
+        }
+        do throws(RedisStoreError) {
+            try await RedisProbe.ping(endpoint, caFile: settings.egressCAFile)
+            return "reached"
+        } catch {
+            throw ExitStatus.unavailable.because("redis.url: \(error)")
+        }
+    }
+}

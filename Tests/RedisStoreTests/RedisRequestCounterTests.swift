@@ -1,0 +1,93 @@
+import GatewayCore
+import RedisStore
+import TestKit
+import Testing
+import WorkerRuntime
+
+@Suite("Requests per gateway and day")
+struct RedisRequestCounterTests {
+    @Test("requests are added up and written under the gateway's key with a limited life")
+    func counting() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let watch = StoreWatch()
+            let connection = try RedisConnection(
+                RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,
+                clock: SystemClock()
+            )
+            connection.start()
+            #expect(await watch.next() == .available)
+            let account: AccountID = "0123456789abcdef0123456789abcdef"
+            let counter = RedisRequestCounter(
+                connection, clock: FixedClock(Instant(milliseconds: 1_795_392_000_123)),
+                timers: LoopTimer(loop: TestLoop.loop)
+            )
+            for _ in 0..<70 { counter.count("search", of: account) }
+            for _ in 0..<5 { counter.count("chat", of: account) }
+            counter.count("search", of: account)
+            counter.flush()
+            counter.count("search", of: account)
+            counter.flush()
+            // Answered after everything sent before it.
+            #expect(await connection.send(RedisCommand("PING")) == .status("PONG"))
+            let key = "aig:{0123456789abcdef0123456789abcdef/search}:requests:20261123"
+            #expect(try server.command("GET", key) == "72")
+            #expect(try server.command("TTL", key) == "259200")
+            #expect(try server.command("GET", "aig:{0123456789abcdef0123456789abcdef/chat}:requests:20261123") == "5")
+            connection.close()
+        }
+    }
+
+    @Test("the timer flushes by itself")
+    func timer() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let watch = StoreWatch()
+            let connection = try RedisConnection(
+                RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,
+                clock: SystemClock()
+            )
+            connection.start()
+            #expect(await watch.next() == .available)
+            let timers = HeldTimers()
+            let counter = RedisRequestCounter(connection, clock: SystemClock(), timers: timers)
+            counter.count("a", of: "b")
+            counter.count("a", of: "b")
+            #expect(timers.pending.count == 1)
+            timers.fire()
+            #expect(await connection.send(RedisCommand("DBSIZE")) == .integer(1))
+            counter.count("a", of: "b")
+            #expect(timers.pending.count == 1)
+            connection.close()
+        }
+    }
+
+    @Test(
+        "days are named by the Gregorian calendar in UTC",
+        arguments: [
+            (0, "19700101"), (86_399_999, "19700101"), (86_400_000, "19700102"), (-1, "19691231"),
+            (951_782_400_000, "20000229"), (1_709_164_800_000, "20240229"), (1_735_689_599_999, "20241231"),
+            (4_102_444_800_000, "21000101"), (4_107_542_400_000, "21000301"),
+        ] as [(Int64, String)]
+    )
+    func days(milliseconds: Int64, name: String) {
+        #expect(CalendarDay(Instant(milliseconds: milliseconds)).description == name)
+    }
+}
+
+/// Timers that go off when a test says so.
+@WorkerLoop
+private final class HeldTimers: Timers {
+    private(set) var pending: [@WorkerLoop () -> Void] = []
+
+    func after(_ delay: Duration, _ action: @escaping @WorkerLoop () -> Void) -> CancelHook {
+        pending.append(action)
+        return CancelHook()
+    }
+
+    func fire() {
+        let due = pending
+        pending = []
+        for action in due { action() }
+    }
+}

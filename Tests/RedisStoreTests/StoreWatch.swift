@@ -1,0 +1,45 @@
+import GatewayCore
+
+/// Takes a connection's observations and lets a test wait for the next one.
+@WorkerLoop
+final class StoreWatch: Observer {
+    enum Event: Equatable, Sendable {
+        case available
+        case unavailable(String)
+        var isUnavailable: Bool { self != .available }
+    }
+
+    private var events: [Event] = []
+    private var waiter: CheckedContinuation<Event, Never>?
+
+    nonisolated init() {}
+
+    func record(_ observation: Observation) {
+        switch observation {
+        case .storeAvailable(.redis): note(.available)
+        case .storeUnavailable(.redis, let reason): note(.unavailable(reason))
+        default: break
+        }
+    }
+
+    private func note(_ event: Event) {
+        if let waiter {
+            self.waiter = nil
+            waiter.resume(returning: event)
+        } else {
+            events.append(event)
+        }
+    }
+
+    func next() async -> Event? {
+        if !events.isEmpty { return events.removeFirst() }
+        return await withCheckedContinuation { waiter = $0 }
+    }
+}
+
+/// A clock that a test sets.
+final class FixedClock: WallClock {
+    let now: Instant
+    init(_ now: Instant) { self.now = now }
+    var monotonic: ContinuousClock.Instant { .now }
+}
