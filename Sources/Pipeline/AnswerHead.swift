@@ -37,7 +37,7 @@ struct AnswerHead {
 
     /// A provider's head for the client: status and fields kept, framing and connection our own.
     static func relayed(
-        _ head: ResponseHead, delivery: Delivery, isHeadMethod: Bool, closes: Bool, marks: Marks
+        _ head: ResponseHead, delivery: Delivery, isHeadMethod: Bool, note: ConnectionNote, marks: Marks
     ) -> ByteBuffer {
         var out = ByteBuffer()
         out.reserveCapacity(head.buffer.readableBytes + 256)
@@ -64,12 +64,14 @@ struct AnswerHead {
         out.writeStaticString(ResponseHeaderName.cacheStatus)
         out.writeStaticString(": MISS\r\n")
         write(marks, into: &out)
-        finish(closes: closes || delivery == .plain, into: &out)
+        finish(delivery == .plain ? .close : note, into: &out)
         return out
     }
 
     /// The head of one of the gateway's own answers.
-    static func own(status: Int, contentType: StaticString, length: Int, closes: Bool, marks: Marks?) -> ByteBuffer {
+    static func own(
+        status: Int, contentType: StaticString, length: Int, note: ConnectionNote, marks: Marks?
+    ) -> ByteBuffer {
         var out = ByteBuffer()
         out.reserveCapacity(384)
         HeadWriter.statusLine(status, into: &out)
@@ -79,7 +81,7 @@ struct AnswerHead {
         writeNumber(length, into: &out)
         out.writeStaticString("\r\n")
         if let marks { write(marks, into: &out) }
-        finish(closes: closes, into: &out)
+        finish(note, into: &out)
         return out
     }
 
@@ -111,9 +113,12 @@ struct AnswerHead {
         }
     }
 
-    private static func finish(closes: Bool, into out: inout ByteBuffer) {
-        if closes { out.writeStaticString("Connection: close\r\n") }
-        out.writeStaticString("\r\n")
+    private static func finish(_ note: ConnectionNote, into out: inout ByteBuffer) {
+        switch note {
+        case .none: out.writeStaticString("\r\n")
+        case .close: out.writeStaticString("Connection: close\r\n\r\n")
+        case .keepAlive: out.writeStaticString("Connection: keep-alive\r\n\r\n")
+        }
     }
 
     /// Decimal digits without an intermediate string.
@@ -128,7 +133,9 @@ struct AnswerHead {
 
 /// Heads of answers that belong to no exchange: refused bytes, health checks.
 package enum OwnAnswer {
-    package static func head(status: Int, contentType: StaticString, length: Int, closes: Bool) -> ByteBuffer {
-        AnswerHead.own(status: status, contentType: contentType, length: length, closes: closes, marks: nil)
+    package static func head(
+        status: Int, contentType: StaticString, length: Int, note: ConnectionNote
+    ) -> ByteBuffer {
+        AnswerHead.own(status: status, contentType: contentType, length: length, note: note, marks: nil)
     }
 }

@@ -1,12 +1,21 @@
 package import GatewayCore
 package import NIOCore
 
+/// The `Connection` field of an answer.
+package enum ConnectionNote: Sendable {
+    /// HTTP/1.1 and the connection goes on: nothing to say.
+    case none
+    case close
+    /// HTTP/1.0 and the connection goes on.
+    case keepAlive
+}
+
 /// The client's side of an exchange, as the pipeline sees it.
 @WorkerLoop
 package protocol Downstream: AnyObject {
     var version: HTTPVersion { get }
-    /// Whether the connection ends with this answer; decides the answer's `Connection` field.
-    var closesAfterAnswer: Bool { get }
+    /// What the answer has to say about the connection after it.
+    var connectionNote: ConnectionNote { get }
     /// False while the client reads slower than the provider sends.
     var isWritable: Bool { get }
 

@@ -42,7 +42,7 @@ package final class Exchange {
 
     /// Begins to work on the request; the connection goes on feeding the body.
     package func start() {
-        Task { await run() }
+        WorkerLoop.start { await self.run() }
     }
 
     // MARK: The client's side
@@ -192,7 +192,7 @@ package final class Exchange {
         let delivery = AnswerHead.delivery(of: reply.head, to: downstream.version, shape: attempt.reply)
         let answer = AnswerHead.relayed(
             reply.head, delivery: delivery, isHeadMethod: admitted.inbound.isHeadMethod,
-            closes: downstream.closesAfterAnswer, marks: outcome.marks(step: 0)
+            note: downstream.connectionNote, marks: outcome.marks(step: 0)
         )
         let stream = StreamKind(of: reply.head)
         let relay = ReplyRelay(
@@ -226,7 +226,7 @@ package final class Exchange {
         downstream.begin(
             AnswerHead.own(
                 status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes,
-                closes: downstream.closesAfterAnswer,
+                note: downstream.connectionNote,
                 marks: outcome.admitted == nil ? nil : outcome.marks(step: outcome.attempt == nil ? nil : 0)
             )
         )

@@ -1,7 +1,7 @@
 import CloudflareWire
 package import GatewayCore
 package import NIOCore
-import Pipeline
+package import Pipeline
 import WireFormats
 
 /// One client connection: reads requests one after the other and writes their answers.
@@ -220,7 +220,7 @@ package final class ClientConnection: Downstream {
         begin(
             OwnAnswer.head(
                 status: status, contentType: ErrorBody.contentType, length: json.readableBytes,
-                closes: closesAfterAnswer
+                note: connectionNote
             )
         )
         send(isHead ? ByteBuffer() : json, isLast: true)
@@ -238,7 +238,7 @@ package final class ClientConnection: Downstream {
         output = .pending
         begin(
             OwnAnswer.head(
-                status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes, closes: true
+                status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes, note: .close
             )
         )
         send(json, isLast: true)
@@ -246,7 +246,12 @@ package final class ClientConnection: Downstream {
 
     // MARK: Output
 
-    package var closesAfterAnswer: Bool {
+    package var connectionNote: ConnectionNote {
+        if endsAfterAnswer { return .close }
+        return version == .http10 ? .keepAlive : .none
+    }
+
+    private var endsAfterAnswer: Bool {
         if closesAfter || isClosing { return true }
         // A TLS connection cannot be handed over, so a draining worker ends it in the regular way.
         if registry.isDraining, descriptor == nil { return true }

@@ -47,7 +47,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         while next < jobs.count {
             let job = jobs[next]
             next += 1
-            job.runSynchronously(on: asUnownedSerialExecutor())
+            job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
         }
         jobs.removeAll(keepingCapacity: true)
         isTurnScheduled = false
@@ -55,6 +55,8 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     }
 
     package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+    package func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 
     package func checkIsolated() {
         precondition(loop.inEventLoop, "worker state is touched outside its loop")

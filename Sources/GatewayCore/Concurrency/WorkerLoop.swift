@@ -8,17 +8,27 @@ package actor WorkerLoop {
     package static let shared = WorkerLoop()
 
     // SAFETY: written once by `install` before any other thread or task exists, read only afterwards.
-    nonisolated(unsafe) private static var executor: (any SerialExecutor)?
+    nonisolated(unsafe) private static var executor: (any SerialExecutor & TaskExecutor)?
 
     /// Names the executor that runs this domain. Must be called exactly once, first thing in the process.
-    package static func install(_ executor: any SerialExecutor) {
+    package static func install(_ executor: any SerialExecutor & TaskExecutor) {
         precondition(Self.executor == nil, "WorkerLoop is installed twice")
         Self.executor = executor
     }
 
-    package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        guard let executor = Self.executor else { preconditionFailure("WorkerLoop is used before it is installed") }
-        return executor.asUnownedSerialExecutor()
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { Self.installed.asUnownedSerialExecutor() }
+
+    private static nonisolated var installed: any SerialExecutor & TaskExecutor {
+        guard let executor else { preconditionFailure("WorkerLoop is used before it is installed") }
+        return executor
+    }
+
+    /// Starts control flow on the loop, from the loop.
+    ///
+    /// The executor is the task's preference as well as its isolation: without the preference, a resumed continuation
+    /// takes a detour over the concurrency library's own threads (measured: 30 µs per request).
+    package static nonisolated func start(_ work: @escaping @WorkerLoop @Sendable () async -> Void) {
+        Task(executorPreference: installed) { await work() }
     }
 
     /// Runs `body` now; traps when the caller is not on the loop. For callbacks of NIO, which the compiler cannot place.
