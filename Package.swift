@@ -184,7 +184,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "SecretVaultTests", dependencies: ["SecretVault", "GatewayCore"],
+            name: "SecretVaultTests", dependencies: ["SecretVault", "GatewayCore", "TestKit"],
             swiftSettings: strict
         ),
         .testTarget(

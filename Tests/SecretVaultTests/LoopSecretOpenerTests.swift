@@ -1,27 +1,11 @@
-import Dispatch
 import GatewayCore
 import SecretVault
+import TestKit
 import Testing
-
-/// Stands in for the worker's event loop: a serial queue.
-private final class LoopThread: SerialExecutor {
-    private let queue = DispatchQueue(label: "worker loop")
-    static let installed: LoopThread = {
-        let thread = LoopThread()
-        WorkerLoop.install(thread)
-        return thread
-    }()
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
-    }
-}
 
 @Suite("LoopSecretOpener")
 struct LoopSecretOpenerTests {
     private static let account: AccountID = "0123456789abcdef0123456789abcdef"
-
-    init() { _ = LoopThread.installed }
 
     private func sealed(_ vault: Vault, _ id: SecretID, _ value: String) throws -> SealedSecret {
         SealedSecret(
@@ -31,8 +15,12 @@ struct LoopSecretOpenerTests {
     }
 
     @Test("a changed secret is opened anew, an unreadable one is nil, and the memory is bounded")
+    func opens() async throws {
+        try await TestLoop.run { try check() }
+    }
+
     @WorkerLoop
-    func opens() throws {
+    private func check() throws {
         let vault = Vault(masterKey: try MasterKey(MasterKey.generate()))
         let opener = LoopSecretOpener(vault: vault, capacity: 2)
         var secret = try sealed(vault, "a", "first")
