@@ -19,6 +19,12 @@ def post(daemon, gateway, path, headers=None, **options):
     return httpx.post(f"{daemon.base(gateway)}/{path}", headers=headers, timeout=30, **body)
 
 
+def raw_post(daemon, gateway, path, headers):
+    """For header values that no HTTP library is willing to send."""
+    with daemon.connect() as connection:
+        return connection.ask("POST", daemon.path(gateway, f"/{path}"), headers, BODY)
+
+
 def refusal(answer):
     """Code and HTTP status of a gateway error."""
     value = answer.json()
@@ -61,8 +67,8 @@ def test_rows_4_and_5_the_gateway_token_is_accepted_with_and_without_bearer(daem
 
 @pytest.mark.parametrize("token", ["wrong", "Bearer ", "", "Bearer aig_00000000000000000000000000000000"])
 def test_a_wrong_token_is_refused(daemon, locked_gateway, provider, token):
-    answer = post(daemon, locked_gateway, "openai/chat/completions", {"cf-aig-authorization": token})
-    assert refusal(answer) == (401, 2009)
+    answer = raw_post(daemon, locked_gateway, "openai/chat/completions", [("cf-aig-authorization", token)])
+    assert (answer.status, answer.json["error"][0]["code"]) == (401, 2009)
     assert not provider.requests
 
 
@@ -82,9 +88,9 @@ def test_row_6_the_provider_header_may_carry_the_token_and_the_stored_key_replac
 def test_row_7_an_empty_provider_key_counts_as_absent(daemon, locked_gateway, provider):
     key = "sk-" + daemon.canary("stored-key")
     daemon.api.store_key(locked_gateway, "openai", key)
-    answer = post(daemon, locked_gateway, "openai/chat/completions",
-                  {"authorization": "Bearer ", "cf-aig-authorization": f"Bearer {daemon.token}"})
-    assert answer.status_code == 200
+    answer = raw_post(daemon, locked_gateway, "openai/chat/completions",
+                      [("authorization", "Bearer "), ("cf-aig-authorization", f"Bearer {daemon.token}")])
+    assert answer.status == 200
     assert provider.only().all("authorization") == [f"Bearer {key}"]
 
 

@@ -10,7 +10,7 @@ import subprocess
 import httpx
 import pytest
 
-from harness.daemon import BINARY, REPOSITORY, Daemon, alive
+from harness.daemon import BINARY, REPOSITORY, Daemon, alive, environment_of, process_title
 from harness.load import Load
 from harness.provider import SSE_HEAD, chat_chunks, sse_event
 from harness.raw import request_bytes
@@ -332,6 +332,21 @@ def test_sigterm_finishes_what_is_in_flight_and_ships_every_row(new_daemon, prov
     daemon.stop()
 
 
+@pytest.mark.parametrize("mode", ["keep", "close"])
+def test_sigterm_under_load_ends_the_daemon_and_keeps_every_row(new_daemon, provider, mode):
+    daemon = new_daemon(workers=2).start()
+    gateway = daemon.api.create_gateway()
+    with Load(daemon, gateway, mode=mode) as load:
+        load.more(500)
+        daemon.process.send_signal(signal.SIGTERM)
+        # Clients that never tire must not keep it from ending.
+        assert daemon.process.wait(30) == 0
+        result = load.stop()
+    daemon.start()
+    every_answer_has_one_row(daemon, gateway, result["answered"])
+    daemon.stop()
+
+
 def test_a_second_sigterm_ends_it_at_once(new_daemon, provider):
     daemon = new_daemon(workers=1).start()
     gateway = daemon.api.create_gateway()
@@ -358,7 +373,7 @@ def test_a_killed_supervisor_takes_its_children_with_it_and_the_next_start_has_e
         daemon.process.kill()
         daemon.process.wait(10)
         until(lambda: not [pid for pid in family if alive(pid)], 40,
-              lambda: f"the end of {[pid for pid in family if alive(pid)]}")
+              lambda: f"the end of {[(pid, process_title(pid)) for pid in family if alive(pid)]}")
         result = load.stop()
     daemon.start()
     every_answer_has_one_row(daemon, gateway, result["answered"])
@@ -383,7 +398,7 @@ def test_a_child_that_never_comes_up_ends_the_daemon_with_a_clear_message(new_da
     daemon = new_daemon(workers=1)
     daemon.write_config()
     ended = subprocess.run([copy, "serve", "--config", daemon.config], capture_output=True, text=True, timeout=180,
-                           stdin=subprocess.DEVNULL)
+                           stdin=subprocess.DEVNULL, env=environment_of({}))
     assert ended.returncode == 70, ended.stderr[-2000:]
     assert "worker" in ended.stderr or "front" in ended.stderr
     assert "3" in ended.stderr

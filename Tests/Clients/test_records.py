@@ -24,11 +24,11 @@ def test_the_row_of_a_call(daemon, gateway, provider, log_of):
     gate = Gate()
 
     def script(exchange):
+        threading.Timer(0.2, gate.open).start()
         gate.wait()
         exchange.json(chat_completion(tokens_in=1000, tokens_out=500))
 
     provider.reply(script)
-    threading.Timer(0.2, gate.open).start()
     started = time.monotonic()
     answer = post(daemon, gateway, headers={"cf-aig-metadata": '{"team":"search","n":12,"beta":true}',
                                             "user-agent": "records-test/1"})

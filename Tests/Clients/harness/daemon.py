@@ -59,6 +59,7 @@ class Daemon:
         self.canaries = set()
         self.environment = environment or {}
         self.process = None
+        self._seen = set()
         self.settings = {
             "data": {"listen": f"127.0.0.1:{self.data_port}"},
             "control": {"listen": f"127.0.0.1:{self.control_port}"},
@@ -150,8 +151,10 @@ class Daemon:
 
     def destroy(self):
         """Ends whatever is left and removes the directory; for the end of a test, whatever happened in it."""
-        if self.process is not None and self.process.poll() is None:
-            for pid in self.family():
+        if self.process is not None:
+            running = self.family() if self.process.poll() is None else []
+            # Those that outlived a killed supervisor as well, if they are still the ones that were seen.
+            for pid in {*running, *(pid for pid in self._seen if self._is_ours(pid))}:
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
@@ -161,6 +164,12 @@ class Daemon:
             print(f"kept {self.directory}")
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _is_ours(self, pid):
+        try:
+            return os.readlink(f"/proc/{pid}/cwd").startswith(str(self.directory))
+        except OSError:
+            return False
 
     def output(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -194,6 +203,7 @@ class Daemon:
             pid = queue.pop()
             found.append(pid)
             queue += children.get(pid, [])
+        self._seen.update(found)
         return found
 
     def processes(self):
