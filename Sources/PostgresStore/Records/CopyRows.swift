@@ -1,10 +1,13 @@
 import GatewayCore
+import Glibc
 import NIOCore
 
 /// Rows in the binary form of `COPY`: header, rows of length-prefixed fields, trailer.
 struct CopyRows {
-    private(set) var buffer = ByteBuffer()
+    private var buffer = ByteBuffer()
     private(set) var count = 0
+    /// NULLs that are not written yet: most rows have runs of them, which go out in one piece.
+    private var nulls = 0
 
     init(capacity: Int) {
         buffer.reserveCapacity(capacity)
@@ -14,6 +17,7 @@ struct CopyRows {
     }
 
     mutating func startRow(fields: Int) {
+        flushNulls()
         buffer.writeInteger(Int16(truncatingIfNeeded: fields))
         count += 1
     }
@@ -21,22 +25,39 @@ struct CopyRows {
     /// The whole message, closed by the trailer.
     func finished() -> ByteBuffer {
         var closed = buffer
+        closed.writeRepeatingByte(0xff, count: 4 * nulls)
         closed.writeInteger(Int16(-1))
         return closed
     }
 
-    mutating func null() { buffer.writeInteger(Int32(-1)) }
+    mutating func null() { nulls += 1 }
+
+    /// A NULL is the length -1: four bytes of 0xff.
+    private mutating func flushNulls() {
+        guard nulls > 0 else { return }
+        buffer.writeRepeatingByte(0xff, count: 4 * nulls)
+        nulls = 0
+    }
 
     /// Text without zero bytes, which PostgreSQL cannot hold; a `String` is valid UTF-8 by construction.
     mutating func text(_ value: String) {
-        let lengthIndex = buffer.writerIndex
-        buffer.writeInteger(Int32(0))
-        if value.utf8.contains(0) {
-            buffer.writeBytes(value.utf8.lazy.filter { $0 != 0 })
-        } else {
-            buffer.writeString(value)
+        flushNulls()
+        var value = value
+        let isClean = value.withUTF8 { source in
+            if let start = source.baseAddress, unsafe memchr(start, 0, source.count) != nil { return false }
+            _ = unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: source.count + 4) { space in
+                unsafe space.storeBytes(of: Int32(source.count).bigEndian, as: Int32.self)
+                unsafe UnsafeMutableRawBufferPointer(rebasing: space[4...]).copyMemory(
+                    from: UnsafeRawBufferPointer(source)
+                )
+                return source.count + 4
+            }
+            return true
         }
-        buffer.setInteger(Int32(buffer.writerIndex - lengthIndex - 4), at: lengthIndex)
+        if isClean { return }
+        let kept = value.utf8.filter { $0 != 0 }
+        buffer.writeInteger(Int32(kept.count))
+        buffer.writeBytes(kept)
     }
 
     mutating func text(_ value: String?) {
@@ -44,15 +65,21 @@ struct CopyRows {
         text(value)
     }
 
-    mutating func int64(_ value: Int) { buffer.writeMultipleIntegers(Int32(8), Int64(value)) }
-    mutating func int64(_ value: Int64) { buffer.writeMultipleIntegers(Int32(8), value) }
+    mutating func int64(_ value: Int) { int64(Int64(value)) }
+    mutating func int64(_ value: Int64) {
+        flushNulls()
+        buffer.writeMultipleIntegers(Int32(8), value)
+    }
 
     mutating func int64(_ value: Int?) {
         guard let value else { return null() }
         int64(value)
     }
 
-    mutating func int32(_ value: Int) { buffer.writeMultipleIntegers(Int32(4), Int32(clamping: value)) }
+    mutating func int32(_ value: Int) {
+        flushNulls()
+        buffer.writeMultipleIntegers(Int32(4), Int32(clamping: value))
+    }
 
     mutating func int32(_ value: Int?) {
         guard let value else { return null() }
@@ -61,15 +88,20 @@ struct CopyRows {
 
     mutating func int16(_ value: Int?) {
         guard let value else { return null() }
+        flushNulls()
         buffer.writeMultipleIntegers(Int32(2), Int16(clamping: value))
     }
 
-    mutating func bool(_ value: Bool) { buffer.writeMultipleIntegers(Int32(1), UInt8(value ? 1 : 0)) }
+    mutating func bool(_ value: Bool) {
+        flushNulls()
+        buffer.writeMultipleIntegers(Int32(1), UInt8(value ? 1 : 0))
+    }
 
     mutating func instant(_ value: Instant) { int64(value.postgresMicroseconds) }
 
     mutating func bytes(_ value: ByteBuffer?) {
         guard let value else { return null() }
+        flushNulls()
         buffer.writeInteger(Int32(clamping: value.readableBytes))
         buffer.writeImmutableBuffer(value)
     }
@@ -77,6 +109,7 @@ struct CopyRows {
     /// `jsonb`; text that the type cannot hold becomes NULL.
     mutating func json(_ value: String?) {
         guard let value, StorableJSON.accepts(value) else { return null() }
+        flushNulls()
         buffer.writeInteger(Int32(value.utf8.count + 1))
         buffer.writeInteger(UInt8(1))
         buffer.writeString(value)
@@ -85,6 +118,7 @@ struct CopyRows {
     /// `numeric`, exact, with no more decimals than the amount has.
     mutating func numeric(_ value: PicoUSD?) {
         guard let value else { return null() }
+        flushNulls()
         var scale: Int16 = 12
         var shortened = value.picoDollars.magnitude
         while scale > 0, shortened % 10 == 0 {
