@@ -152,7 +152,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "CloudflareWireTests", dependencies: ["CloudflareWire", "WireFormats", "GatewayCore", nioCore],
+            name: "CloudflareWireTests", dependencies: ["CloudflareWire", "WireFormats", "GatewayCore", "TestKit", nioCore],
             swiftSettings: strict
         ),
         .testTarget(
@@ -192,7 +192,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "SettingsTests", dependencies: ["Settings", "GatewayCore", nioCore],
+            name: "SettingsTests", dependencies: ["Settings", "GatewayCore", "TestKit", nioCore],
             swiftSettings: strict
         ),
         .testTarget(
@@ -212,7 +212,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "AdminAPITests", dependencies: ["AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "GatewayCore", "TestKit", nioCore],
+            name: "AdminAPITests", dependencies: ["AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "GatewayCore", "TestKit", nioCore, nioPosix, logging],
             swiftSettings: strict
         ),
     ]

@@ -80,7 +80,7 @@ struct LogRoutesTests {
     }
 
     @Test("order, pages and the older parameters work", arguments: [
-        ("order_by_direction=asc", "abcd"), ("direction=asc", "abcd"), ("order_by=provider&order_by_direction=asc", "cabd"),
+        ("order_by_direction=asc", "abcd"), ("direction=asc", "abcd"), ("order_by=provider&order_by_direction=asc", "cdab"),
         ("order_by=cost", "badc"), ("order_by=tokens_in&order_by_direction=asc", "cdab"), ("per_page=2&page=2", "ba"),
         ("page=9", ""), ("start_date=2026-01-02T03:04:06Z", "dcb"), ("end_date=2026-01-02T03:04:06.000Z", "ba"),
         ("start_date=2026-01-02T03:04:06Z&end_date=2026-01-02T03:04:07Z&order_by=created_at", "cb"),

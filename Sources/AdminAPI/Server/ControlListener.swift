@@ -85,6 +85,8 @@ package struct ControlListener: Sendable {
                                 for try await connection in connections {
                                     handlers.addTask { await http.handle(value: connection, logger: logger) }
                                 }
+                            } catch is CancellationError {
+                                return
                             } catch {
                                 logger.error("control port stopped accepting", metadata: ["error": "\(error)"])
                             }

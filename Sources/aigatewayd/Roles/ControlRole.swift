@@ -42,6 +42,8 @@ struct ControlRole: Sendable {
     private static let patience: Duration = .seconds(3)
     /// How long the end waits for the database to take the last records; they stay on disk otherwise.
     private static let shippingLimit: Duration = .seconds(60)
+    /// Longest statement of an API call: a database that hangs is told as 503, not waited for by the caller's time-out.
+    private static let statementLimit: Duration = .seconds(8)
     private static let retry: Duration = .milliseconds(250)
 
     private enum Outcome: Sendable { case order(SupervisorOrder?), ended }
@@ -62,7 +64,9 @@ struct ControlRole: Sendable {
         self.settings = settings
         self.logger = logger
         let clock = CommandClock()
-        let pool = PostgresPool(url: settings.postgresURL.reveal())
+        var options = PostgresOptions(url: settings.postgresURL.reveal())
+        options.statementTimeout = Self.statementLimit
+        let pool = PostgresPool(options)
         self.pool = pool
         let gateways = GatewayAdministration(pool, limitPerAccount: settings.gatewaysPerAccount)
         self.gateways = gateways

@@ -1,0 +1,98 @@
+@testable import AdminAPI
+import ControlPlane
+import GatewayCore
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Testing
+
+@Suite("Control port")
+struct ControlListenerTests {
+    /// A listening socket as the supervisor hands it over, and its port.
+    private func boundSocket() throws -> (descriptor: Int32, port: UInt16) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(descriptor, address, length) == 0 && listen(descriptor, 16) == 0
+                    && getsockname(descriptor, address, &length) == 0
+            }
+        }
+        try #require(isBound)
+        return (descriptor, UInt16(bigEndian: address.sin_port))
+    }
+
+    /// Everything the peer sends in answer to `text` until it closes or `limit` bytes came.
+    private func exchange(_ port: UInt16, _ text: String, until marker: String) -> String {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { _ = close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        address.sin_port = port.bigEndian
+        let isConnected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isConnected else { return "not connected" }
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        let bytes = Array(text.utf8)
+        _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        var answer: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while !String(decoding: answer, as: UTF8.self).contains(marker) {
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            guard count > 0 else { break }
+            answer += chunk[..<count]
+        }
+        return String(decoding: answer, as: UTF8.self)
+    }
+
+    @Test("an inherited socket serves health, metrics and the API; too large a body is 413")
+    func serving() async throws {
+        let (descriptor, port) = try boundSocket()
+        let api = try await ManagementAPI()
+        let surface = ControlSurface(
+            api: api.responder,
+            health: {
+                HealthReport(
+                    status: .noSnapshot, snapshot: nil,
+                    dependencies: [.init(name: "postgres", state: "available", since: Instant(milliseconds: 0))],
+                    workers: [.init(number: 0, state: "ready", processID: 1, snapshot: 7, connections: 2)]
+                )
+            },
+            metrics: { "aig_test 1\n" }
+        )
+        let listener = ControlListener(
+            surface: surface, tls: nil, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test")
+        )
+        let work = Task { try await listener.run([descriptor]) }
+        func get(_ path: String, headers: String = "", until marker: String) -> String {
+            exchange(port, "GET \(path) HTTP/1.1\r\nHost: x\r\n\(headers)\r\n", until: marker)
+        }
+        #expect(get("/healthz", until: "ok").hasPrefix("HTTP/1.1 200 OK"))
+        let ready = get("/readyz", until: "connections")
+        #expect(ready.hasPrefix("HTTP/1.1 503"))
+        #expect(ready.contains(#""postgres":{"state":"available","since":"1970-01-01T00:00:00.000Z","problem":null}"#))
+        #expect(get("/metrics", until: "aig_test 1").contains("text/plain; version=0.0.4"))
+        let list = get(
+            "/client/v4" + ManagementAPI.gateways + "?per_page=1",
+            headers: "Authorization: Bearer \(api.read)\r\n", until: "total_pages"
+        )
+        #expect(list.hasPrefix("HTTP/1.1 200 OK"))
+        #expect(list.contains(#""per_page":1"#))
+        #expect(get(ManagementAPI.gateways, until: "10000").hasPrefix("HTTP/1.1 401"))
+        let large = "POST \(ManagementAPI.gateways) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(api.edit)\r\n"
+            + "Content-Length: 1048577\r\n\r\n" + String(repeating: " ", count: 1_048_577)
+        #expect(exchange(port, large, until: "7001").hasPrefix("HTTP/1.1 413"))
+        #expect(exchange(port, "not http\r\n\r\n", until: "\r\n\r\n").hasPrefix("HTTP/1.1 400"))
+        work.cancel()
+        _ = await work.result
+    }
+}
