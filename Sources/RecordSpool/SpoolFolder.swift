@@ -69,8 +69,14 @@ enum SpoolFolder {
     static func presence(of folder: String) -> Presence {
         let descriptor = open("\(folder)/\(lockName)", O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { return .writerGone }
-        defer { Glibc.close(descriptor) }
+        defer { unlock(descriptor) }
         return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? .writerGone : .writerLives
+    }
+
+    /// Gives a lock back at once, even if a child that is just being started still shares the descriptor.
+    static func unlock(_ descriptor: Int32) {
+        flock(descriptor, LOCK_UN)
+        Glibc.close(descriptor)
     }
 
     /// Takes a lock that lasts until the descriptor is closed; nil when somebody else has it.

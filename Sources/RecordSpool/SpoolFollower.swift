@@ -51,7 +51,7 @@ package final class SpoolFollower {
     package func close() {
         for name in segments.keys { segments[name]?.close() }
         segments = [:]
-        if lock >= 0 { Glibc.close(lock) }
+        if lock >= 0 { SpoolFolder.unlock(lock) }
         lock = -1
     }
 

@@ -53,13 +53,13 @@ package final class SpoolWriter: RecordSink {
         }
         guard rename(draft, folder) == 0 else {
             let code = errno
-            Glibc.close(lock)
+            SpoolFolder.unlock(lock)
             throw SpoolError("rename \(draft)", code: code)
         }
         do throws(SpoolError) {
             segment = try Self.openSegment(1, in: folder)
         } catch {
-            Glibc.close(lock)
+            SpoolFolder.unlock(lock)
             throw error
         }
         self.directory = directory
@@ -191,14 +191,14 @@ package final class SpoolWriter: RecordSink {
         flush()
         fsync(segment)
         Glibc.close(segment)
-        Glibc.close(lock)
+        SpoolFolder.unlock(lock)
         segment = -1
     }
 
     deinit {
         if segment >= 0 {
             Glibc.close(segment)
-            Glibc.close(lock)
+            SpoolFolder.unlock(lock)
         }
     }
 }

@@ -23,6 +23,10 @@ package actor PostgresServer {
     package static let shared = PostgresServer()
 
     private static let user = "postgres"
+    /// Starting and asking programs blocks; it must not hold a thread that other tests run on.
+    private nonisolated let executor = QueueExecutor()
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
     private var folder: URL?
     private var process: Process?
     private var templates: [String: Task<Void, any Error>] = [:]
@@ -209,6 +213,16 @@ package actor PostgresServer {
             else { continue }
             try? FileManager.default.removeItem(atPath: "/tmp/" + name)
         }
+    }
+}
+
+/// Runs an actor's jobs on a dispatch queue of its own.
+private final class QueueExecutor: SerialExecutor {
+    private let queue = DispatchQueue(label: "postgres server")
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
     }
 }
 
