@@ -1,4 +1,6 @@
-/// Why a secret could not be sealed or opened. Carries no part of the secret.
+/// Why a secret could not be sealed or opened.
+///
+/// Carries no part of the secret.
 package enum VaultError: Error, Sendable, Equatable {
     /// The operating system gave no random bytes.
     case noRandomness

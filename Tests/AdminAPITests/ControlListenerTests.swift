@@ -88,7 +88,8 @@ struct ControlListenerTests {
         #expect(list.hasPrefix("HTTP/1.1 200 OK"))
         #expect(list.contains(#""per_page":1"#))
         #expect(get(ManagementAPI.gateways, until: "10000").hasPrefix("HTTP/1.1 401"))
-        let large = "POST \(ManagementAPI.gateways) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(api.edit)\r\n"
+        let large =
+            "POST \(ManagementAPI.gateways) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(api.edit)\r\n"
             + "Content-Length: 1048577\r\n\r\n" + String(repeating: " ", count: 1_048_577)
         #expect(exchange(port, large, until: "7001").hasPrefix("HTTP/1.1 413"))
         #expect(exchange(port, "not http\r\n\r\n", until: "\r\n\r\n").hasPrefix("HTTP/1.1 400"))

@@ -28,7 +28,9 @@ struct GatewayRoutesTests {
         ]
         #expect(object == expected)
         #expect(await api.send("GET", ManagementAPI.gateways + "/my-gateway").result == object)
-        #expect(await api.send("GET", "/client/v4" + ManagementAPI.gateways + "/my-gateway", token: api.read).result == object)
+        #expect(
+            await api.send("GET", "/client/v4" + ManagementAPI.gateways + "/my-gateway", token: api.read).result
+                == object)
         #expect(Int(created.headers["cf-aig-snapshot"] ?? "") ?? 0 > 1)
     }
 
@@ -86,7 +88,8 @@ struct GatewayRoutesTests {
     @Test("structured members come back as they were sent")
     func structures() async throws {
         let api = try await ManagementAPI()
-        let limits = #"{"rules":[{"id":"r","limit":0.000000000001,"limitType":"cost","window":60,"model":{"mode":"filter","values":["a"]}}],"enabled":true}"#
+        let limits =
+            #"{"rules":[{"id":"r","limit":0.000000000001,"limitType":"cost","window":60,"model":{"mode":"filter","values":["a"]}}],"enabled":true}"#
         let created = await api.makeGateway("g", more: #","spend_limits":\#(limits)"#)
         #expect(created.status == 200)
         #expect(created.result["spend_limits"]?["rules"]?.elements?.first?["limit"] == .number("0.000000000001"))
@@ -126,9 +129,11 @@ struct GatewayRoutesTests {
         #expect(refused.codes == [7001])
     }
 
-    @Test("SQL in every place a client controls is data", arguments: [
-        "'; DROP TABLE gateways; --", "\\", "%", "_", "$1", "' OR '1'='1", "a\u{0}b", "\u{feff}",
-    ])
+    @Test(
+        "SQL in every place a client controls is data",
+        arguments: [
+            "'; DROP TABLE gateways; --", "\\", "%", "_", "$1", "' OR '1'='1", "a\u{0}b", "\u{feff}",
+        ])
     func injection(text: String) async throws {
         let api = try await ManagementAPI()
         await api.makeGateway("g")

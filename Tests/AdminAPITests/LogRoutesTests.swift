@@ -79,53 +79,66 @@ struct LogRoutesTests {
         #expect(await api.send("GET", Self.path).document["result_info"]?["min_cost"] == nil)
     }
 
-    @Test("order, pages and the older parameters work", arguments: [
-        ("order_by_direction=asc", "abcd"), ("direction=asc", "abcd"), ("order_by=provider&order_by_direction=asc", "cdab"),
-        ("order_by=cost", "badc"), ("order_by=tokens_in&order_by_direction=asc", "cdab"), ("per_page=2&page=2", "ba"),
-        ("page=9", ""), ("start_date=2026-01-02T03:04:06Z", "dcb"), ("end_date=2026-01-02T03:04:06.000Z", "ba"),
-        ("start_date=2026-01-02T03:04:06Z&end_date=2026-01-02T03:04:07Z&order_by=created_at", "cb"),
-        ("min_cost=1.5", "b"), ("max_cost=0", "d"), ("min_tokens_in=10&max_tokens_in=10", "a"),
-        ("min_total_tokens=40", "b"), ("min_duration=300", "dc"), ("success=false", "c"), ("success=1", "dba"),
-        ("feedback=-1", "b"), ("model=gpt-5", "a"), ("provider=openai", "ba"), ("search=MINI", "b"),
-        ("search=x%25y", "b"), ("search=ann", "a"), ("search=o%27neil", "d"), ("search=%25", "b"),
-    ])
+    @Test(
+        "order, pages and the older parameters work",
+        arguments: [
+            ("order_by_direction=asc", "abcd"), ("direction=asc", "abcd"),
+            ("order_by=provider&order_by_direction=asc", "cdab"),
+            ("order_by=cost", "badc"), ("order_by=tokens_in&order_by_direction=asc", "cdab"),
+            ("per_page=2&page=2", "ba"),
+            ("page=9", ""), ("start_date=2026-01-02T03:04:06Z", "dcb"), ("end_date=2026-01-02T03:04:06.000Z", "ba"),
+            ("start_date=2026-01-02T03:04:06Z&end_date=2026-01-02T03:04:07Z&order_by=created_at", "cb"),
+            ("min_cost=1.5", "b"), ("max_cost=0", "d"), ("min_tokens_in=10&max_tokens_in=10", "a"),
+            ("min_total_tokens=40", "b"), ("min_duration=300", "dc"), ("success=false", "c"), ("success=1", "dba"),
+            ("feedback=-1", "b"), ("model=gpt-5", "a"), ("provider=openai", "ba"), ("search=MINI", "b"),
+            ("search=x%25y", "b"), ("search=ann", "a"), ("search=o%27neil", "d"), ("search=%25", "b"),
+        ])
     func selection(query: String, expected: String) async throws {
         let api = try await filled()
         #expect(await ids(api, query) == expected)
     }
 
-    @Test("filters select what their operators say", arguments: [
-        (#"[{"key":"provider","operator":"eq","value":["openai","groq"]}]"#, "dba"),
-        (#"[{"key":"provider","operator":"neq","value":["openai","groq"]}]"#, "c"),
-        (#"[{"key":"model","operator":"contains","value":["GPT"]}]"#, "ba"),
-        (#"[{"key":"model","operator":"contains","value":["%"]}]"#, ""),
-        (#"[{"key":"cost","operator":"gt","value":[1]}]"#, "b"), (#"[{"key":"cost","operator":"lt","value":["1"]}]"#, "da"),
-        (#"[{"key":"cost","operator":"eq","value":[null]}]"#, "c"),
-        (#"[{"key":"feedback","operator":"eq","value":[null]}]"#, "dc"),
-        (#"[{"key":"feedback","operator":"neq","value":[1]}]"#, "dcb"),
-        (#"[{"key":"feedback","operator":"neq","value":[null]}]"#, "ba"),
-        (#"[{"key":"tokens","operator":"gt","value":[20]}]"#, "b"), (#"[{"key":"success","operator":"eq","value":["false"]}]"#, "c"),
-        (#"[{"key":"success","operator":"eq","value":[true]},{"key":"provider","operator":"eq","value":["openai"]}]"#, "ba"),
-        (#"[{"key":"created_at","operator":"gt","value":["2026-01-02T03:04:06Z"]}]"#, "dc"),
-        (#"[{"key":"metadata.key","operator":"eq","value":["team"]}]"#, "b"),
-        (#"[{"key":"metadata.value","operator":"eq","value":["ann"]}]"#, "a"),
-        (#"[{"key":"metadata.value","operator":"eq","value":[1]}]"#, "a"),
-        (#"[{"key":"metadata.key","operator":"neq","value":["team"]}]"#, "dca"),
-        (#"[{"key":"metadata.key","operator":"eq","value":[null]}]"#, "dc"),
-        (#"[{"key":"metadata.value","operator":"contains","value":["X%"]}]"#, "b"),
-        (#"[{"key":"id","operator":"eq","value":["c-g"]}]"#, "c"), (#"[{"key":"duration","operator":"lt","value":[150.5]}]"#, "a"),
-        (#"[{"key":"dlp_action","operator":"eq","value":["FLAG"]}]"#, ""),
-        (#"[{"key":"prompts.prompt_id","operator":"eq","value":[null]}]"#, "dcba"),
-        (#"[{"key":"compatibilityMode","operator":"eq","value":[true]}]"#, "dcba"),
-        (#"[{"key":"model","operator":"eq","value":["' OR 1=1 --"]}]"#, ""), (#"[{"key":"model","operator":"eq","value":[]}]"#, ""),
-        (#"[{"key":"cost","operator":"eq","value":["x"]}]"#, "400 [7001]"),
-        (#"[{"key":"success","operator":"eq","value":["maybe"]}]"#, "400 [7001]"),
-        (#"[{"key":"created_at","operator":"eq","value":["string"]}]"#, "400 [7001]"),
-        (#"[{"key":"nothing","operator":"eq","value":[1]}]"#, "400 [7001]"),
-        (#"[{"key":"cost","operator":"like","value":[1]}]"#, "400 [7001]"),
-        (#"[{"key":"cost","operator":"gt","value":[1e999]}]"#, "400 [7001]"),
-        (#"[{"key":"model","operator":"eq","value":["a\u0000"]}]"#, "400 [7001]"),
-    ])
+    @Test(
+        "filters select what their operators say",
+        arguments: [
+            (#"[{"key":"provider","operator":"eq","value":["openai","groq"]}]"#, "dba"),
+            (#"[{"key":"provider","operator":"neq","value":["openai","groq"]}]"#, "c"),
+            (#"[{"key":"model","operator":"contains","value":["GPT"]}]"#, "ba"),
+            (#"[{"key":"model","operator":"contains","value":["%"]}]"#, ""),
+            (#"[{"key":"cost","operator":"gt","value":[1]}]"#, "b"),
+            (#"[{"key":"cost","operator":"lt","value":["1"]}]"#, "da"),
+            (#"[{"key":"cost","operator":"eq","value":[null]}]"#, "c"),
+            (#"[{"key":"feedback","operator":"eq","value":[null]}]"#, "dc"),
+            (#"[{"key":"feedback","operator":"neq","value":[1]}]"#, "dcb"),
+            (#"[{"key":"feedback","operator":"neq","value":[null]}]"#, "ba"),
+            (#"[{"key":"tokens","operator":"gt","value":[20]}]"#, "b"),
+            (#"[{"key":"success","operator":"eq","value":["false"]}]"#, "c"),
+            (
+                #"[{"key":"success","operator":"eq","value":[true]},{"key":"provider","operator":"eq","value":["openai"]}]"#,
+                "ba"
+            ),
+            (#"[{"key":"created_at","operator":"gt","value":["2026-01-02T03:04:06Z"]}]"#, "dc"),
+            (#"[{"key":"metadata.key","operator":"eq","value":["team"]}]"#, "b"),
+            (#"[{"key":"metadata.value","operator":"eq","value":["ann"]}]"#, "a"),
+            (#"[{"key":"metadata.value","operator":"eq","value":[1]}]"#, "a"),
+            (#"[{"key":"metadata.key","operator":"neq","value":["team"]}]"#, "dca"),
+            (#"[{"key":"metadata.key","operator":"eq","value":[null]}]"#, "dc"),
+            (#"[{"key":"metadata.value","operator":"contains","value":["X%"]}]"#, "b"),
+            (#"[{"key":"id","operator":"eq","value":["c-g"]}]"#, "c"),
+            (#"[{"key":"duration","operator":"lt","value":[150.5]}]"#, "a"),
+            (#"[{"key":"dlp_action","operator":"eq","value":["FLAG"]}]"#, ""),
+            (#"[{"key":"prompts.prompt_id","operator":"eq","value":[null]}]"#, "dcba"),
+            (#"[{"key":"compatibilityMode","operator":"eq","value":[true]}]"#, "dcba"),
+            (#"[{"key":"model","operator":"eq","value":["' OR 1=1 --"]}]"#, ""),
+            (#"[{"key":"model","operator":"eq","value":[]}]"#, ""),
+            (#"[{"key":"cost","operator":"eq","value":["x"]}]"#, "400 [7001]"),
+            (#"[{"key":"success","operator":"eq","value":["maybe"]}]"#, "400 [7001]"),
+            (#"[{"key":"created_at","operator":"eq","value":["string"]}]"#, "400 [7001]"),
+            (#"[{"key":"nothing","operator":"eq","value":[1]}]"#, "400 [7001]"),
+            (#"[{"key":"cost","operator":"like","value":[1]}]"#, "400 [7001]"),
+            (#"[{"key":"cost","operator":"gt","value":[1e999]}]"#, "400 [7001]"),
+            (#"[{"key":"model","operator":"eq","value":["a\u0000"]}]"#, "400 [7001]"),
+        ])
     func filters(filter: String, expected: String) async throws {
         let api = try await filled()
         #expect(await ids(api, "filters=" + filter.replacing("%", with: "%25")) == expected)
@@ -145,10 +158,12 @@ struct LogRoutesTests {
         }
     }
 
-    @Test("per_page above 50, an unknown order and a bad flag are refused", arguments: [
-        "per_page=51", "per_page=0", "order_by=password", "order_by_direction=up", "meta_info=maybe", "min_cost=x",
-        "start_date=yesterday", "success=2",
-    ])
+    @Test(
+        "per_page above 50, an unknown order and a bad flag are refused",
+        arguments: [
+            "per_page=51", "per_page=0", "order_by=password", "order_by_direction=up", "meta_info=maybe", "min_cost=x",
+            "start_date=yesterday", "success=2",
+        ])
     func refusal(query: String) async throws {
         let api = try await filled()
         #expect(await ids(api, query) == "400 [7001]")
@@ -223,7 +238,9 @@ struct LogRoutesTests {
         #expect(done.status == 200)
         #expect(done.document["success"] == true)
         #expect(await ids(api, "") == "dcb")
-        #expect(await api.send("DELETE", Self.path, query: #"filters=[{"key":"success","operator":"eq","value":[false]}]"#).status == 200)
+        #expect(
+            await api.send("DELETE", Self.path, query: #"filters=[{"key":"success","operator":"eq","value":[false]}]"#)
+                .status == 200)
         #expect(await ids(api, "") == "db")
         #expect(try await api.pool.query("SELECT 1 FROM log_bodies").count == 1)
         #expect(await api.send("DELETE", Self.path, query: "limit=0").codes == [7001])

@@ -16,9 +16,13 @@ struct PermissionTests {
     @Test("the table grants by method, except to whoever asks about its own token")
     func table() async throws {
         let api = try await ManagementAPI()
-        let open = ["/user/tokens/verify", "/accounts/{account_id}/tokens/verify", "/accounts", "/accounts/{account_id}", "/memberships"]
+        let open = [
+            "/user/tokens/verify", "/accounts/{account_id}/tokens/verify", "/accounts", "/accounts/{account_id}",
+            "/memberships",
+        ]
         for route in api.routes {
-            let expected: Requirement = open.contains(route.template) ? .anyToken : route.method == "GET" ? .read : .edit
+            let expected: Requirement =
+                open.contains(route.template) ? .anyToken : route.method == "GET" ? .read : .edit
             #expect(route.requirement == expected, "\(route.method) \(route.template)")
         }
     }
@@ -81,12 +85,14 @@ struct PermissionTests {
         #expect(await api.send("GET", ManagementAPI.gateways + "/g").status == 200)
     }
 
-    @Test("credentials in other forms are refused by name", arguments: [
-        ([("X-Auth-Key", "k"), ("X-Auth-Email", "m")], 403, 9103), ([("X-Auth-User-Service-Key", "k")], 403, 9103),
-        ([("Authorization", "Basic abc")], 400, 6003), ([("Authorization", "Bearer")], 400, 6003),
-        ([("Authorization", "Bearer a b")], 400, 6003), ([("Authorization", "token")], 400, 6003),
-        ([("authorization", "bearer \u{1}")], 400, 6003), ([], 401, 10000),
-    ])
+    @Test(
+        "credentials in other forms are refused by name",
+        arguments: [
+            ([("X-Auth-Key", "k"), ("X-Auth-Email", "m")], 403, 9103), ([("X-Auth-User-Service-Key", "k")], 403, 9103),
+            ([("Authorization", "Basic abc")], 400, 6003), ([("Authorization", "Bearer")], 400, 6003),
+            ([("Authorization", "Bearer a b")], 400, 6003), ([("Authorization", "token")], 400, 6003),
+            ([("authorization", "bearer \u{1}")], 400, 6003), ([], 401, 10000),
+        ])
     func forms(headers: [(String, String)], status: Int, code: Int) async throws {
         let api = try await ManagementAPI()
         let reply = Reply(

@@ -14,7 +14,8 @@ struct ProviderConfigRoutesTests {
         await api.makeGateway("g")
         let created = await api.send(
             "POST", Self.path,
-            body: #"{"provider_slug":"openai","alias":"default","default_config":true,"secret":"sk-canary-0123456789-wxyz"}"#
+            body:
+                #"{"provider_slug":"openai","alias":"default","default_config":true,"secret":"sk-canary-0123456789-wxyz"}"#
         )
         #expect(created.status == 200)
         #expect(
@@ -51,7 +52,8 @@ struct ProviderConfigRoutesTests {
         let api = try await ManagementAPI()
         await api.makeGateway("g")
         let created = await api.send(
-            "POST", Self.path, body: #"{"provider_slug":"openai","alias":"a","default_config":false,"secret":"first-value-123456"}"#
+            "POST", Self.path,
+            body: #"{"provider_slug":"openai","alias":"a","default_config":false,"secret":"first-value-123456"}"#
         )
         let path = Self.path + "/" + (created.result["id"]?.text ?? "")
         let rotated = await api.send("PUT", path, body: #"{"secret":"second-value-65432"}"#)
@@ -82,11 +84,14 @@ struct ProviderConfigRoutesTests {
         #expect(await create("openai", "b", #""default_config":true,"secret":"v""#).status == 200)
         let defaults = await api.send("GET", Self.path).result.elements?.map { $0["default_config"] }
         #expect(defaults == [false, true])
-        #expect(await create("google", "a", #""default_config":true,"secret":"v""#).result["provider_slug"] == "google-ai-studio")
+        #expect(
+            await create("google", "a", #""default_config":true,"secret":"v""#).result["provider_slug"]
+                == "google-ai-studio")
         let missing = await create("groq", "x", #""default_config":true"#)
         #expect(missing.status == 400)
         #expect(missing.messages.first?.contains("was not found") == true)
-        let unknown = await create("groq", "x", #""default_config":true,"secret_id":"00000000000000000000000000000000""#)
+        let unknown = await create(
+            "groq", "x", #""default_config":true,"secret_id":"00000000000000000000000000000000""#)
         #expect(unknown.codes == [7001])
         #expect(await create("", "", "").status == 400)
         let elsewhere = await api.send(

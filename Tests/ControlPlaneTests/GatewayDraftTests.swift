@@ -32,32 +32,40 @@ struct GatewayDraftTests {
         )
     }
 
-    @Test("each bad field is named", arguments: [
-        (#""id":"Bad""#, ["body", "id"]), (#""id":"a--b""#, ["body", "id"]), (#""id":7"#, ["body", "id"]),
-        (#""cache_ttl":-1"#, ["body", "cache_ttl"]), (#""cache_ttl":"x""#, ["body", "cache_ttl"]),
-        (#""cache_ttl":1.5"#, ["body", "cache_ttl"]), (#""collect_logs":1"#, ["body", "collect_logs"]),
-        (#""collect_logs":null"#, ["body", "collect_logs"]),
-        (#""rate_limiting_technique":"other""#, ["body", "rate_limiting_technique"]),
-        (#""log_management":9999"#, ["body", "log_management"]),
-        (#""log_management":10000001"#, ["body", "log_management"]),
-        (#""log_management_strategy":"X""#, ["body", "log_management_strategy"]),
-        (#""retry_max_attempts":6"#, ["body", "retry_max_attempts"]),
-        (#""retry_delay":60001"#, ["body", "retry_delay"]), (#""retry_backoff":"x""#, ["body", "retry_backoff"]),
-        (#""logpush_public_key":"short""#, ["body", "logpush_public_key"]),
-        (#""store_id":"a\u0000b""#, ["body", "store_id"]),
-        (#""dlp":{"enabled":true}"#, ["body", "dlp", "action"]),
-        (#""dlp":{"enabled":true,"policies":[{"id":"p","enabled":true,"action":"X","check":["REQUEST"],"profiles":[]}]}"#,
-            ["body", "dlp", "policies", "0", "action"]),
-        (#""guardrails":{"prompt":{"S14":"FLAG"},"response":{}}"#, ["body", "guardrails", "prompt", "S14"]),
-        (#""guardrails":{"prompt":{}}"#, ["body", "guardrails", "response"]),
-        (#""otel":[{"url":"ftp://x","headers":{}}]"#, ["body", "otel", "0", "url"]),
-        (#""otel":{}"#, ["body", "otel"]),
-        (#""spend_limits":{"rules":[{"limit":0,"limitType":"cost","window":1}]}"#,
-            ["body", "spend_limits", "rules", "0", "limit"]),
-        (#""spend_limits":{"rules":[{"limit":1,"limitType":"cost","window":0}]}"#,
-            ["body", "spend_limits", "rules", "0", "window"]),
-        (#""stripe":{"authorization":"a"}"#, ["body", "stripe", "usage_events"]),
-    ])
+    @Test(
+        "each bad field is named",
+        arguments: [
+            (#""id":"Bad""#, ["body", "id"]), (#""id":"a--b""#, ["body", "id"]), (#""id":7"#, ["body", "id"]),
+            (#""cache_ttl":-1"#, ["body", "cache_ttl"]), (#""cache_ttl":"x""#, ["body", "cache_ttl"]),
+            (#""cache_ttl":1.5"#, ["body", "cache_ttl"]), (#""collect_logs":1"#, ["body", "collect_logs"]),
+            (#""collect_logs":null"#, ["body", "collect_logs"]),
+            (#""rate_limiting_technique":"other""#, ["body", "rate_limiting_technique"]),
+            (#""log_management":9999"#, ["body", "log_management"]),
+            (#""log_management":10000001"#, ["body", "log_management"]),
+            (#""log_management_strategy":"X""#, ["body", "log_management_strategy"]),
+            (#""retry_max_attempts":6"#, ["body", "retry_max_attempts"]),
+            (#""retry_delay":60001"#, ["body", "retry_delay"]), (#""retry_backoff":"x""#, ["body", "retry_backoff"]),
+            (#""logpush_public_key":"short""#, ["body", "logpush_public_key"]),
+            (#""store_id":"a\u0000b""#, ["body", "store_id"]),
+            (#""dlp":{"enabled":true}"#, ["body", "dlp", "action"]),
+            (
+                #""dlp":{"enabled":true,"policies":[{"id":"p","enabled":true,"action":"X","check":["REQUEST"],"profiles":[]}]}"#,
+                ["body", "dlp", "policies", "0", "action"]
+            ),
+            (#""guardrails":{"prompt":{"S14":"FLAG"},"response":{}}"#, ["body", "guardrails", "prompt", "S14"]),
+            (#""guardrails":{"prompt":{}}"#, ["body", "guardrails", "response"]),
+            (#""otel":[{"url":"ftp://x","headers":{}}]"#, ["body", "otel", "0", "url"]),
+            (#""otel":{}"#, ["body", "otel"]),
+            (
+                #""spend_limits":{"rules":[{"limit":0,"limitType":"cost","window":1}]}"#,
+                ["body", "spend_limits", "rules", "0", "limit"]
+            ),
+            (
+                #""spend_limits":{"rules":[{"limit":1,"limitType":"cost","window":0}]}"#,
+                ["body", "spend_limits", "rules", "0", "window"]
+            ),
+            (#""stripe":{"authorization":"a"}"#, ["body", "stripe", "usage_events"]),
+        ])
     func bad(member: String, path: [String]) {
         #expect(paths(Self.minimal + "," + member + "}").contains(path))
     }

@@ -3,24 +3,32 @@ import Testing
 
 @Suite("JSONValue")
 struct JSONValueTests {
-    @Test("numbers, order and text come back as they were", arguments: [
-        #"{"b":1.10,"a":[1e400,-0.0,12345678901234567890123],"t":"ä\u001f\"\\"}"#, "[]", "{}", "null", "true", "\"\"",
-    ])
+    @Test(
+        "numbers, order and text come back as they were",
+        arguments: [
+            #"{"b":1.10,"a":[1e400,-0.0,12345678901234567890123],"t":"ä\u001f\"\\"}"#, "[]", "{}", "null", "true",
+            "\"\"",
+        ])
     func roundTrip(text: String) throws {
         #expect(try JSONValue(parsing: text).encoded == text)
     }
 
-    @Test("escapes are read", arguments: [
-        (#""\u00e4\n\/\ud83d\ude00""#, "ä\n/😀"), (#""\b\f\r\t""#, "\u{8}\u{c}\r\t"),
-    ])
+    @Test(
+        "escapes are read",
+        arguments: [
+            (#""\u00e4\n\/\ud83d\ude00""#, "ä\n/😀"), (#""\b\f\r\t""#, "\u{8}\u{c}\r\t"),
+        ])
     func escapes(text: String, expected: String) throws {
         #expect(try JSONValue(parsing: text) == .string(expected))
     }
 
-    @Test("what is no JSON is refused", arguments: [
-        "", " ", "{", "[1,]", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "nul", "\"\u{1}\"", #""\x""#, #""\ud800""#,
-        #""\u+123""#, "1 2", "{a:1}", "'a'", "NaN", "\"abc",
-    ])
+    @Test(
+        "what is no JSON is refused",
+        arguments: [
+            "", " ", "{", "[1,]", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "nul", "\"\u{1}\"", #""\x""#,
+            #""\ud800""#,
+            #""\u+123""#, "1 2", "{a:1}", "'a'", "NaN", "\"abc",
+        ])
     func malformed(text: String) {
         #expect(throws: JSONValue.Malformed.self) { try JSONValue(parsing: text) }
     }

@@ -40,7 +40,8 @@ struct SpoolDrainTests {
 
     private static func write(_ numbers: ClosedRange<Int>, to folder: String) async throws {
         try await TestLoop.run {
-            let writer = try SpoolWriter(directory: folder, limit: 1 << 30, rotateAt: 50_000, observer: SilentObserver())
+            let writer = try SpoolWriter(
+                directory: folder, limit: 1 << 30, rotateAt: 50_000, observer: SilentObserver())
             for number in numbers {
                 var record = RequestRecord(
                     id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: "a", gateway: "g",
@@ -119,7 +120,8 @@ struct SpoolDrainTests {
         let folder = Folder()
         let url = try await Self.database()
         let pool = PostgresPool(url: url)
-        try await PostgresServer.shared.psql(url, "ALTER TABLE logs ADD CHECK ((extract(epoch FROM created_at) * 1000)::bigint % 1000 <> 7)")
+        try await PostgresServer.shared.psql(
+            url, "ALTER TABLE logs ADD CHECK ((extract(epoch FROM created_at) * 1000)::bigint % 1000 <> 7)")
         try await Self.write(1...100, to: folder.path)
         let reports = Reports()
         let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { reports.add($0) }

@@ -13,7 +13,8 @@ extension LogEntry {
             "output_reasoning_tokens": JSONValue(tokensReasoning), "input_cached_tokens": JSONValue(tokensCached),
         ]
         let timings: JSONValue = [
-            "total": JSONValue(durationMicroseconds / 1000), "latency": JSONValue(firstByteMicroseconds.map { $0 / 1000 }),
+            "total": JSONValue(durationMicroseconds / 1000),
+            "latency": JSONValue(firstByteMicroseconds.map { $0 / 1000 }),
         ]
         return [
             .init("id", .string(id)),
@@ -67,7 +68,9 @@ extension LogEntry {
         )
     }
 
-    /// A head as text. A character that the cut split is left off; bytes that are no text are replaced.
+    /// A head as text.
+    ///
+    /// A character that the cut split is left off; bytes that are no text are replaced.
     private static func text(_ bytes: [UInt8]) -> String {
         var count = bytes.count
         for back in 1...3 where back <= bytes.count {

@@ -5,7 +5,8 @@ enum Credentials {
     /// The bearer token of a call.
     static func token(of request: AdminRequest) throws(APIProblem) -> Secret<String> {
         guard let header = request.header("authorization") else {
-            for legacy in ["x-auth-key", "x-auth-email", "x-auth-user-service-key"] where request.header(legacy) != nil {
+            for legacy in ["x-auth-key", "x-auth-email", "x-auth-user-service-key"] where request.header(legacy) != nil
+            {
                 throw .legacyCredentials
             }
             throw .authentication(401)

@@ -5,7 +5,8 @@ import PostgresStore
 enum PageQuery {
     static let maximumPage = 1_000_000_000
 
-    static func read(_ query: QueryItems, sizes: ClosedRange<Int>, standard: Int = 20) throws(APIProblem) -> PageRequest {
+    static func read(_ query: QueryItems, sizes: ClosedRange<Int>, standard: Int = 20) throws(APIProblem) -> PageRequest
+    {
         PageRequest(
             number: try integer(query, "page", in: 1...maximumPage) ?? 1,
             size: try integer(query, "per_page", in: sizes) ?? standard
@@ -54,7 +55,8 @@ enum PageQuery {
     }
 
     /// What a list tells about itself.
-    static func info<Element>(_ page: Page<Element>, _ request: PageRequest, more: [JSONValue.Member] = []) -> JSONValue {
+    static func info<Element>(_ page: Page<Element>, _ request: PageRequest, more: [JSONValue.Member] = []) -> JSONValue
+    {
         let pages = request.size > 0 ? (page.total + request.size - 1) / request.size : 0
         return .object(
             [

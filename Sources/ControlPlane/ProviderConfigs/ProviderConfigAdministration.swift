@@ -120,7 +120,8 @@ package struct ProviderConfigAdministration: Sendable {
 
     private static func isSlug(_ text: String) -> Bool {
         text.utf8.allSatisfy {
-            (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_")
+            (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
+                || $0 == UInt8(ascii: "_")
         }
     }
 }

@@ -17,7 +17,9 @@ package struct TokenAdministration: Sendable {
         self.clock = clock
     }
 
-    /// Makes a token; its text is returned here and nowhere else. An account that does not exist yet is made.
+    /// Makes a token; its text is returned here and nowhere else.
+    ///
+    /// An account that does not exist yet is made.
     package func create(
         account: AccountID, name: String, permissions: Permissions, expiresAt: Instant?
     ) async throws(ControlError) -> (token: APIToken, text: Secret<String>, version: UInt64) {
@@ -48,7 +50,9 @@ package struct TokenAdministration: Sendable {
         return (token, Secret(text), written.version)
     }
 
-    /// Makes sure that the first account and its token exist. A token that was revoked stays revoked.
+    /// Makes sure that the first account and its token exist.
+    ///
+    /// A token that was revoked stays revoked.
     ///
     /// - Parameter token: decided by the operator or generated at the first start; only its digest is stored.
     package func bootstrap(account: AccountID, token: Secret<String>) async throws(ControlError) {

@@ -51,7 +51,9 @@ package struct LogBody: Sendable, Equatable {
     package var contentType: String?
 }
 
-/// Smallest and largest values over a whole selection; nil where no row has a value. Numbers are decimal text.
+/// Smallest and largest values over a whole selection; nil where no row has a value.
+///
+/// Numbers are decimal text.
 package struct LogRanges: Sendable, Equatable {
     package var cost: (low: String, high: String)?
     package var durationMilliseconds: (low: String, high: String)?

@@ -81,7 +81,9 @@ extension LogCondition {
         }
     }
 
-    /// The column or expression of a key. Facts that this version does not record are null.
+    /// The column or expression of a key.
+    ///
+    /// Facts that this version does not record are null.
     private var column: PostgresFragment {
         switch key {
         case .id: PostgresFragment("l.id")

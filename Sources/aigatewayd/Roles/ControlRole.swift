@@ -144,10 +144,18 @@ struct ControlRole: Sendable {
                 for await order in orders { return .order(order) }
                 return .order(nil)
             }
-            group.addTask { try await workers.run(); return .ended }
-            group.addTask { try await listener.run(listeners); return .ended }
-            group.addTask { try await serveDatabase(); return .ended }
-            group.addTask { await announce(hasPrevious: previous != nil); return .ended }
+            group.addTask {
+                try await workers.run(); return .ended
+            }
+            group.addTask {
+                try await listener.run(listeners); return .ended
+            }
+            group.addTask {
+                try await serveDatabase(); return .ended
+            }
+            group.addTask {
+                await announce(hasPrevious: previous != nil); return .ended
+            }
             defer { group.cancelAll() }
             while let outcome = try await group.next() {
                 if case .order(let order) = outcome { return order }
@@ -171,10 +179,14 @@ struct ControlRole: Sendable {
             for migration in try await migrator.migrate(migrations) {
                 logger.notice("migration applied", reason: migration.name)
             }
-        } isTemporary: { ($0 as? MigrationError)?.isUnavailable ?? false }
+        } isTemporary: {
+            ($0 as? MigrationError)?.isUnavailable ?? false
+        }
         try await persist("the first account is not there yet") {
             try await tokens.bootstrap(account: settings.account, token: settings.token)
-        } isTemporary: { ($0 as? ControlError) == .storeUnavailable }
+        } isTemporary: {
+            ($0 as? ControlError) == .storeUnavailable
+        }
         await withDiscardingTaskGroup { group in
             group.addTask { await compiler.run() }
             group.addTask { await drain.run() }
@@ -212,7 +224,9 @@ struct ControlRole: Sendable {
         logger.notice("control is ready")
     }
 
-    /// The supervisor's orders, read on a thread of their own. Ends when the supervisor is gone.
+    /// The supervisor's orders, read on a thread of their own.
+    ///
+    /// Ends when the supervisor is gone.
     private static func orders(_ link: SupervisorLink) -> AsyncStream<SupervisorOrder> {
         let (stream, continuation) = AsyncStream.makeStream(of: SupervisorOrder.self)
         BlockingCall.start {

@@ -66,7 +66,8 @@ struct ControlStatus: Sendable {
                 value: Double(statistics.stored)
             ),
             MetricSample(
-                "aig_log_records_rejected_total", .counter, "Log records that the database refused, kept aside on disk.",
+                "aig_log_records_rejected_total", .counter,
+                "Log records that the database refused, kept aside on disk.",
                 value: Double(statistics.rejected)
             ),
             MetricSample(
@@ -90,9 +91,10 @@ struct ControlStatus: Sendable {
                 )
             )
         }
-        let cells = scoreboard.map { board in
-            (0..<Scoreboard.slots).map { (slot: $0, cells: board.slot($0).counters as any MetricCells) }
-        } ?? []
+        let cells =
+            scoreboard.map { board in
+                (0..<Scoreboard.slots).map { (slot: $0, cells: board.slot($0).counters as any MetricCells) }
+            } ?? []
         let used = cells.filter { entry in slots.contains { $0.number == entry.slot } }
         return MetricText.render(workers: used, providers: ProviderRegistry.builtIn.slugs, samples: samples)
     }
