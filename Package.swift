@@ -9,6 +9,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
+    // Release only: exclusivity is checked dynamically in every test, and costs a tenth of a request's instructions;
+    // small functions of one module are inlined into the next.
+    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 /// Targets that hold C pointers also have to mark every unsafe expression.
 let pointers: [SwiftSetting] = strict + [.strictMemorySafety()]

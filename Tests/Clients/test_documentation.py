@@ -1,0 +1,65 @@
+"""The pages of `ops/docs` name files, tests, commands and columns that exist."""
+
+import re
+import subprocess
+
+import pytest
+
+from harness.daemon import BINARY, REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "ops/docs").glob("*.md"))]
+LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+
+
+def anchors(page):
+    """The names of a page's headings in links."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    for _, target in LINK.findall(page.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+def test_every_guarantee_is_held_by_tests_that_exist():
+    page = REPOSITORY / "ops/docs/guarantees.md"
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
+    rows = [row for row in rows if not row.startswith(("| guarantee", "| ---"))]
+    assert len(rows) > 20
+    for row in rows:
+        tests = LINK.findall(row)
+        assert tests, row
+        for name, target in tests:
+            text = (page.parent / target).read_text()
+            declared = f"def {name}(" if target.endswith(".py") else f'"{name}"'
+            assert declared in text, f"{name} in {target}"
+
+
+def test_every_column_of_the_log_is_documented():
+    sql = (REPOSITORY / "migrations/0002_logs.sql").read_text()
+    table = sql[sql.index("CREATE TABLE logs ("):sql.index("PRIMARY KEY")]
+    columns = set(re.findall(r"^    ([a-z_0-9]+) [a-z]", table, re.M))
+    assert {"id", "duration_us", "cost", "speed"} <= columns
+    page = (REPOSITORY / "ops/docs/database.md").read_text()
+    section = page[page.index("## Columns"):page.index("`log_bodies` has")]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == columns
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_exists(page):
+    code = re.findall(r"`([^`\n]+)`", page.read_text()) + re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)
+    known = {name for name in re.findall(r"^([a-z0-9-]+):", (REPOSITORY / "Makefile").read_text(), re.M)}
+    for text in code:
+        for target in re.findall(r"(?:^|\s)make ([a-z0-9-]+)", text):
+            assert target in known, f"make {target}"
+        for command in re.findall(r"^aigatewayd ((?:token )?[a-z]+)", text, re.M):
+            done = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True, timeout=30)
+            assert done.returncode == 0 and "USAGE: aigatewayd" in done.stdout, f"aigatewayd {command}"

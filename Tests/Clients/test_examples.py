@@ -1,0 +1,99 @@
+"""Every example in `ops/examples` runs as it stands."""
+
+import base64
+import re
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+from harness.daemon import BINARY, REPOSITORY, environment_of
+from harness.provider import anthropic_events, sse_reply
+
+EXAMPLES = REPOSITORY / "ops" / "examples"
+
+
+@pytest.fixture
+def run(daemon):
+    """Runs an example as its first lines say, and returns what it printed."""
+    def run(name, *arguments, environment=None):
+        interpreter = "sh" if name.endswith(".sh") else sys.executable
+        done = subprocess.run(
+            [interpreter, EXAMPLES / name, daemon.state / "credentials.json", *arguments], capture_output=True,
+            text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=daemon.directory,
+            env=environment_of(environment or {}),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert daemon.token not in done.stdout + done.stderr
+        return done.stdout
+    return run
+
+
+def test_the_openai_sdk(run, daemon, locked_gateway, provider):
+    lines = run("openai_sdk.py", locked_gateway).splitlines()
+    assert lines[0] == "answer: Hello, gateway"
+    assert lines[3:] == ["stream: Hello, gateway", "native: Hello, gateway"]
+    entry = daemon.api.log(locked_gateway, lines[2].removeprefix("log id: "))
+    assert entry["metadata"] == '{"team": "examples"}' and lines[1] == f"tokens: {entry['tokens_in'] + entry['tokens_out']}"
+    assert not provider.requests
+
+
+def test_the_anthropic_sdk(run, daemon, locked_gateway, provider):
+    provider.reply(sse_reply(anthropic_events(["Hello", " there."], 30, 9, "claude-sonnet-4-6")))
+    key = daemon.canary("anthropic")
+    printed = run("anthropic_sdk.py", locked_gateway, environment={"ANTHROPIC_API_KEY": key})
+    assert printed.splitlines() == ["Hello there.", "tokens: 9"]
+    seen = provider.only()
+    assert seen.path == "/anthropic/v1/messages"
+    assert key in (seen.header("x-api-key") or seen.header("authorization"))
+    assert seen.header("cf-aig-authorization") is None
+
+
+def test_the_cloudflare_sdk(run, daemon, provider):
+    name = f"example-{secrets.token_hex(3)}"
+    lines = run("cloudflare_sdk.py", name).splitlines()
+    assert lines[:2] == [f"gateway: {name}", "stored key: ****6789"]
+    assert lines[2].startswith("log entry: sandbox tokens-20 20 tokens, $ ")
+    assert lines[3] == f"deleted: {name}"
+    assert daemon.api.gateway(name).status_code == 404
+    assert not provider.requests
+
+
+def test_curl(run, locked_gateway, provider):
+    parts = dict(part.split("\n", 1) for part in run("curl.sh", locked_gateway).split("== ")[1:])
+    assert '"content":"Hello, gateway"' in parts["a chat completion"]
+    stream = parts["a stream, on the provider's own path"]
+    assert stream.count("data: ") > 3 and stream.rstrip().endswith("data: [DONE]")
+    assert '"code":2008' in parts["what a refusal looks like"]
+    assert '"provider":"sandbox"' in parts["the log entry of the first call"]
+    assert not provider.requests
+
+
+def uncommented(lines):
+    """The same file with the settings that it only proposes."""
+    for line in lines:
+        proposal = re.match(r"^( *)# ( *[a-z_]+:.*)$", line)
+        yield proposal[1] + proposal[2] if proposal and not line.startswith("# Try") else line
+
+
+@pytest.mark.parametrize("variant", [lambda lines: lines, uncommented], ids=["as it stands", "with its proposals"])
+def test_the_configuration_names_only_settings_that_exist(variant, tmp_path):
+    key = tmp_path / "master.key"
+    key.write_text(base64.b64encode(bytes(32)).decode())
+    key.chmod(0o600)
+    certificate = tmp_path / "tls.pem"
+    certificate.write_text("")
+    text = "\n".join(variant((EXAMPLES / "aigatewayd.yaml").read_text().splitlines()))
+    for here, there in [
+        ("/etc/aigatewayd/master.key", key), ("/etc/aigatewayd/tls/fullchain.pem", certificate),
+        ("/etc/aigatewayd/tls/privkey.pem", certificate), ("/var/lib/aigatewayd", tmp_path / "state"),
+        # Nobody listens there: it is asked when everything else has been found good.
+        ("db.internal", "127.0.0.1:1"),
+    ]:
+        text = text.replace(here, str(there))
+    file = tmp_path / "aigatewayd.yaml"
+    file.write_text(text)
+    done = subprocess.run([BINARY, "check", "--config", file], capture_output=True, text=True, timeout=60,
+                          env=environment_of({}), cwd=tmp_path)
+    assert done.returncode == 69 and "postgres.url" in done.stderr, done.stdout + done.stderr
