@@ -130,10 +130,13 @@ struct SettingsAssembly {
         return mentioned.sorted().map { slug in
             var entry = WorkerSettings.ProviderOverride(provider: ProviderID(slug))
             let prefix = "providers.\(slug)."
-            entry.baseURL = text(prefix + "base_url").flatMap { EndpointURL($0, schemes: ["http", "https"])?.description }
+            entry.baseURL = text(prefix + "base_url").flatMap {
+                EndpointURL($0, schemes: ["http", "https"])?.description
+            }
             entry.webSocketURL = text(prefix + "websocket_url")
                 .flatMap { EndpointURL($0, schemes: ["ws", "wss"])?.description }
-            entry.compatUpstream = chosenProviderKeys.contains(prefix + "compat_upstream")
+            entry.compatUpstream =
+                chosenProviderKeys.contains(prefix + "compat_upstream")
                 ? text(prefix + "compat_upstream") : nil
             entry.enabled = text(prefix + "enabled") != "false"
             return entry

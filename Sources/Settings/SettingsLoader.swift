@@ -38,13 +38,8 @@ package enum SettingsLoader {
 
     private static func fileLayer(_ input: SettingsInput) throws(SettingsError) -> SettingLayer {
         guard let path = configFile(input) else { return SettingLayer() }
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw SettingsError("the configuration file \(path) cannot be read: \(PrivateFile.reason(error))")
-        }
-        guard let text = String(data: data, encoding: .utf8) else {
+        let bytes = try PlainFile.read(path)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
             throw SettingsError("the configuration file \(path) is not UTF-8")
         }
         return try YAMLSource(path: path, providers: input.providers).layer(text)

@@ -29,7 +29,10 @@ struct BreakerTests {
             breaker.startProbe()
             breaker.trip()
         }
-        #expect(delays == [.zero, .milliseconds(20), .milliseconds(40), .milliseconds(80), .milliseconds(100), .milliseconds(100)])
+        #expect(
+            delays == [
+                .zero, .milliseconds(20), .milliseconds(40), .milliseconds(80), .milliseconds(100), .milliseconds(100),
+            ])
         breaker.startProbe()
         breaker.probeSucceeded()
         breaker.trip()

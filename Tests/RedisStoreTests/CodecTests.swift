@@ -11,7 +11,8 @@ struct CodecTests {
         command.append(ByteBuffer(bytes: [0, 13, 10]))
         var buffer = ByteBuffer()
         #expect(command.write(into: &buffer))
-        #expect(Array(buffer.readableBytesView) == Array("*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n12\r\n$3\r\n\0\r\n\r\n".utf8))
+        #expect(
+            Array(buffer.readableBytesView) == Array("*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n12\r\n$3\r\n\0\r\n\r\n".utf8))
         #expect(!RedisCommand().write(into: &buffer))
     }
 

@@ -7,18 +7,26 @@ import WorkerRuntime
 
 @Suite("The worker's connection to Redis", .timeLimit(.minutes(1)))
 struct RedisConnectionTests {
+    /// Patience for tests whose subject is not the deadline: the machine may be busy.
+    private static let patient: RedisConnection.Options = {
+        var options = RedisConnection.Options()
+        options.deadline = .seconds(20)
+        return options
+    }()
+
     /// A connection that has answered its first commands.
     @WorkerLoop
     private static func connected(
         to server: RedisServer, flush: RedisConnection.FlushPolicy = .eachTick, password: String? = nil,
-        database: Int = 0
+        database: Int = 0, options: RedisConnection.Options = patient
     ) async throws -> (RedisConnection, StoreWatch) {
         let watch = StoreWatch()
         let endpoint = RedisEndpoint(
             address: .unix(path: server.socketPath), password: password.map { Secret($0) }, database: database
         )
         let connection = try RedisConnection(
-            endpoint, loop: TestLoop.loop, observer: watch, clock: SystemClock(), flush: flush
+            endpoint, loop: TestLoop.loop, observer: watch, clock: SystemClock(), flush: flush,
+            options: options
         )
         #expect(connection.health.state == .unknown)
         connection.start()
@@ -75,7 +83,9 @@ struct RedisConnectionTests {
     }
 
     private static func figure(_ name: String, _ server: RedisServer) throws -> Int {
-        let line = try server.command("INFO", "stats").split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
+        let line = try server.command("INFO", "stats").split(whereSeparator: \.isNewline).first {
+            $0.hasPrefix(name + ":")
+        }
         return try #require(line.flatMap { Int($0.dropFirst(name.count + 1)) })
     }
 
@@ -97,7 +107,9 @@ struct RedisConnectionTests {
     func frozenServer() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let (connection, watch) = try await Self.connected(to: server)
+            let (connection, watch) = try await Self.connected(
+                to: server, options: RedisConnection.Options()
+            )
             server.freeze()
             let clock = ContinuousClock()
             let start = clock.now
@@ -107,19 +119,23 @@ struct RedisConnectionTests {
             #expect(await second == nil)
             let waited = clock.now - start
             #expect(waited >= .milliseconds(15))
-            #expect(waited < .milliseconds(200), "the deadline is 20 ms, the rest is a busy machine: \(waited)")
+            #expect(waited < .seconds(2), "the deadline is 20 ms, the rest is a busy machine: \(waited)")
             let event = try #require(await watch.next())
             #expect(event == .unavailable("no answer within 0.02 seconds"))
             let later = clock.now
             for _ in 0..<1000 { #expect(await connection.send(RedisCommand("PING")) == nil) }
-            #expect(clock.now - later < .milliseconds(200), "refused without waiting")
+            #expect(clock.now - later < .seconds(2), "1000 deadlines would be 20 s: refused without waiting")
             guard case .unavailable = connection.health.state else {
                 Issue.record("\(connection.health.state)")
                 return
             }
             server.thaw()
-            #expect(await watch.next() == .available)
-            #expect(await connection.send(RedisCommand("PING")) == .status("PONG"))
+            // On a busy machine an answer may be late again; then the connection comes back once more.
+            var reply: RedisReply?
+            while reply == nil {
+                if await watch.next() == .available { reply = await connection.send(RedisCommand("PING")) }
+            }
+            #expect(reply == .status("PONG"))
             connection.close()
         }
     }
@@ -210,7 +226,7 @@ struct RedisConnectionTests {
         let server = try RedisServer()
         try await TestLoop.run {
             let watch = StoreWatch()
-            var options = RedisConnection.Options()
+            var options = Self.patient
             options.maxWaiting = 10
             let connection = try RedisConnection(
                 RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,

@@ -6,17 +6,25 @@ import WorkerRuntime
 
 @Suite("Requests per gateway and day")
 struct RedisRequestCounterTests {
+    @WorkerLoop
+    private static func connected(to server: RedisServer) async throws -> RedisConnection {
+        let watch = StoreWatch()
+        var options = RedisConnection.Options()
+        options.deadline = .seconds(20)
+        let connection = try RedisConnection(
+            RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,
+            clock: SystemClock(), options: options
+        )
+        connection.start()
+        #expect(await watch.next() == .available)
+        return connection
+    }
+
     @Test("requests are added up and written under the gateway's key with a limited life")
     func counting() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let watch = StoreWatch()
-            let connection = try RedisConnection(
-                RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,
-                clock: SystemClock()
-            )
-            connection.start()
-            #expect(await watch.next() == .available)
+            let connection = try await Self.connected(to: server)
             let account: AccountID = "0123456789abcdef0123456789abcdef"
             let counter = RedisRequestCounter(
                 connection, clock: FixedClock(Instant(milliseconds: 1_795_392_000_123)),
@@ -42,13 +50,7 @@ struct RedisRequestCounterTests {
     func timer() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let watch = StoreWatch()
-            let connection = try RedisConnection(
-                RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,
-                clock: SystemClock()
-            )
-            connection.start()
-            #expect(await watch.next() == .available)
+            let connection = try await Self.connected(to: server)
             let timers = HeldTimers()
             let counter = RedisRequestCounter(connection, clock: SystemClock(), timers: timers)
             counter.count("a", of: "b")

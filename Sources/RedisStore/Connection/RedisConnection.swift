@@ -100,7 +100,7 @@ package final class RedisConnection {
 
     /// The same with a callback, which is called exactly once: at once when Redis is unavailable.
     package func send(_ command: RedisCommand, _ completion: @escaping @WorkerLoop (RedisReply?) -> Void) {
-        guard breaker.admitsOperations, waiting.count < options.maxWaiting,
+        guard !isClosed, breaker.admitsOperations, waiting.count < options.maxWaiting,
             outgoing.readableBytes + command.size < options.maxOutgoing, command.write(into: &outgoing)
         else { return completion(nil) }
         let deadline = NIODeadline.now() + .nanoseconds((options.deadline - options.grace).wholeNanoseconds)
@@ -155,7 +155,8 @@ package final class RedisConnection {
         attempt += 1
         self.reader = reader
         let attempt = attempt
-        let future = dialer.connect(on: loop, within: .nanoseconds(options.connectDeadline.wholeNanoseconds)) { channel in
+        let future = dialer.connect(on: loop, within: .nanoseconds(options.connectDeadline.wholeNanoseconds)) {
+            channel in
             try channel.pipeline.syncOperations.addHandler(RedisInbound(self, attempt: attempt))
         }
         future.whenComplete { result in
@@ -263,5 +264,7 @@ package final class RedisConnection {
 
 extension Duration {
     /// Rounded down.
-    fileprivate var wholeNanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+    fileprivate var wholeNanoseconds: Int64 {
+        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+    }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 
 /// Files that only their owner may read: keys and credentials.
@@ -10,30 +9,19 @@ enum PrivateFile {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 {
             if errno == ENOENT { return nil }
-            throw SettingsError("\(path) cannot be read: \(reason(errno))")
+            throw SettingsError("\(path) cannot be read: \(PlainFile.reason(errno))")
         }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw SettingsError("\(path) cannot be read: \(reason(errno))") }
+        guard fstat(descriptor, &status) == 0 else {
+            throw SettingsError("\(path) cannot be read: \(PlainFile.reason(errno))")
+        }
         guard status.st_mode & S_IFMT == S_IFREG else { throw SettingsError("\(path) is not a file") }
         if status.st_mode & 0o077 != 0 {
             let mode = String(status.st_mode & 0o777, radix: 8)
             throw SettingsError("\(path) can be read by others (mode 0\(mode)); make it 0600")
         }
-        guard status.st_size <= 1 << 20 else { throw SettingsError("\(path) is too large") }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = bytes.withUnsafeMutableBytes { space in
-                Glibc.read(descriptor, space.baseAddress?.advanced(by: filled), space.count - filled)
-            }
-            if count < 0, errno == EINTR { continue }
-            if count < 0 { throw SettingsError("\(path) cannot be read: \(reason(errno))") }
-            if count == 0 { break }
-            filled += count
-        }
-        bytes.removeLast(bytes.count - filled)
-        return bytes
+        return try PlainFile.bytes(descriptor, path: path)
     }
 
     /// Replaces the file as a whole (mode 0600); after a crash either the old or the new content is there.
@@ -41,7 +29,7 @@ enum PrivateFile {
         let temporary = path + ".new"
         unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SettingsError("\(path) cannot be written: \(reason(errno))") }
+        guard descriptor >= 0 else { throw SettingsError("\(path) cannot be written: \(PlainFile.reason(errno))") }
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes { space in
@@ -49,7 +37,7 @@ enum PrivateFile {
             }
             if count < 0, errno == EINTR { continue }
             if count < 0 {
-                let problem = reason(errno)
+                let problem = PlainFile.reason(errno)
                 close(descriptor)
                 unlink(temporary)
                 throw SettingsError("\(path) cannot be written: \(problem)")
@@ -57,21 +45,11 @@ enum PrivateFile {
             written += count
         }
         let synced = fsync(descriptor) == 0
-        let problem = reason(errno)
+        let problem = PlainFile.reason(errno)
         close(descriptor)
         guard synced, rename(temporary, path) == 0 else {
             unlink(temporary)
-            throw SettingsError("\(path) cannot be written: \(synced ? reason(errno) : problem)")
+            throw SettingsError("\(path) cannot be written: \(synced ? PlainFile.reason(errno) : problem)")
         }
-    }
-
-    static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
-
-    /// A short reason without the paths that Foundation repeats.
-    static func reason(_ error: any Error) -> String {
-        if let cocoa = error as? CocoaError, let posix = cocoa.underlying as? POSIXError {
-            return reason(posix.code.rawValue)
-        }
-        return (error as NSError).localizedDescription
     }
 }

@@ -8,7 +8,7 @@ package enum StateDirectory {
         for part in path.split(separator: "/") {
             built += "/" + part
             if mkdir(built, built == path ? 0o700 : 0o755) == 0 || errno == EEXIST { continue }
-            throw SettingsError("state_directory: \(built) cannot be created: \(PrivateFile.reason(errno))")
+            throw SettingsError("state_directory: \(built) cannot be created: \(PlainFile.reason(errno))")
         }
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {

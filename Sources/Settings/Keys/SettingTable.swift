@@ -11,7 +11,8 @@ package enum SettingTable {
     /// Settings with a fixed key, in the order of the manual.
     package static let keys: [SettingKey] = [
         SettingKey("data.listen", .listenAddresses, "127.0.0.1:8787", "Addresses of the data port."),
-        SettingKey("data.tls.certificate", .path, nil, "PEM file with the data port's certificate chain; none: no TLS."),
+        SettingKey(
+            "data.tls.certificate", .path, nil, "PEM file with the data port's certificate chain; none: no TLS."),
         SettingKey("data.tls.private_key", .path, nil, "PEM file with the private key of data.tls.certificate."),
         SettingKey("data.trusted_proxies", .networks, "", "Networks whose X-Forwarded-For is believed."),
         SettingKey("data.max_request_body", .size, "100MiB", "Larger request bodies are refused with 413."),
@@ -21,7 +22,8 @@ package enum SettingTable {
         SettingKey("workers.count", .workerCount, "auto", "Number of proxy workers; auto: one per CPU core."),
         SettingKey("workers.drain_timeout", .durationOrNone, "none", "Longest wait for streams of an outgoing worker."),
         SettingKey(
-            "state_directory", .path, "./var", "Spool, last good snapshot, generated keys and embedded stores (mode 0700)."
+            "state_directory", .path, "./var",
+            "Spool, last good snapshot, generated keys and embedded stores (mode 0700)."
         ),
         SettingKey("postgres.url", .postgresURL, nil, "PostgreSQL database; absent: an embedded server is started."),
         SettingKey("redis.url", .redisURL, nil, "Redis server; absent: an embedded server is started."),
@@ -53,10 +55,12 @@ package enum SettingTable {
             "Management calls a token may make in five minutes; 0: no limit."
         ),
         SettingKey("logs.queue", .size, "8MiB", "Records in memory on their way from the spool into PostgreSQL."),
-        SettingKey("logs.spool_max", .size, "4GiB", "Records on disk that wait for PostgreSQL; beyond it they are dropped."),
+        SettingKey(
+            "logs.spool_max", .size, "4GiB", "Records on disk that wait for PostgreSQL; beyond it they are dropped."),
         SettingKey("bootstrap.account_id", .accountID, nil, "First account; absent: generated, see credentials.json."),
         SettingKey("bootstrap.api_token", .apiToken, nil, "First API token; absent: generated, see credentials.json."),
-        SettingKey("workers_ai.account_id", .word, nil, "Account in Workers AI's upstream URL; absent: that of the gateway."),
+        SettingKey(
+            "workers_ai.account_id", .word, nil, "Account in Workers AI's upstream URL; absent: that of the gateway."),
         SettingKey("prices.file", .path, nil, "Price list that replaces the built-in one."),
         SettingKey(
             "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info",

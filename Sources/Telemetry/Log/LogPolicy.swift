@@ -5,7 +5,9 @@ import Logging
 struct LogPolicy {
     let accessLog: AccessLogPolicy
 
-    /// The level of a line for `observation`; nil when there is none. Costs nothing but the switch.
+    /// The level of a line for `observation`; nil when there is none.
+    ///
+    /// Costs nothing but the switch.
     func level(of observation: Observation) -> Logger.Level? {
         switch observation {
         case .workerStarted, .workerDraining, .workerStopped, .controlConnected, .storeAvailable: .notice

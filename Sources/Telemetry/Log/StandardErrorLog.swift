@@ -19,14 +19,17 @@ package struct StandardErrorLog: LogHandler {
         self.descriptor = descriptor
     }
 
-    /// Makes every logger of this process write here. Call it once, before the first logger is made.
+    /// Makes every logger of this process write here.
+    ///
+    /// Call it once, before the first logger is made.
     ///
     /// - Parameters:
-    ///   - level: a swift-log level name; anything else is `info`.
-    ///   - format: `text` or `json`; anything else is `json`.
+    /// - level: a swift-log level name; anything else is `info`.
+    /// - format: `text` or `json`; anything else is `json`.
     package static func install(level: String, format: String, process: String) {
         let handler = StandardErrorLog(
-            level: Logger.Level(rawValue: level) ?? .info, format: LogFormat(rawValue: format) ?? .json, process: process
+            level: Logger.Level(rawValue: level) ?? .info, format: LogFormat(rawValue: format) ?? .json,
+            process: process
         )
         LoggingSystem.bootstrap { _ in handler }
     }

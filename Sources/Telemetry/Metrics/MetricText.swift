@@ -80,7 +80,9 @@ package enum MetricText {
                 [slot, ("code", code)], "\(count)"
             )
         }
-        let duration = ("aig_request_duration_seconds", "From the complete request head to the last byte of the answer.")
+        let duration = (
+            "aig_request_duration_seconds", "From the complete request head to the last byte of the answer."
+        )
         histogram(MetricFamily.wholeDuration, duration, [slot, ("answer", "whole")], cells, &page)
         histogram(MetricFamily.streamDuration, duration, [slot, ("answer", "stream")], cells, &page)
         let firstByte = ("aig_first_byte_seconds", "To the first byte of the provider's answer.")

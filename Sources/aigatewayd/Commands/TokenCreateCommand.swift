@@ -54,15 +54,20 @@ struct TokenCreateCommand: AsyncParsableCommand {
 
     private static func object(_ token: APIToken, text: String) -> String {
         struct Output: Encodable {
-            var account_id: String
+            var account: String
             var id: String
             var permissions: [String]
             var token: String
+
+            enum CodingKeys: String, CodingKey {
+                case account = "account_id"
+                case id, permissions, token
+            }
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let output = Output(
-            account_id: token.account.rawValue, id: token.id.rawValue, permissions: token.permissions.words, token: text
+            account: token.account.rawValue, id: token.id.rawValue, permissions: token.permissions.words, token: text
         )
         return (try? encoder.encode(output)).map { String(decoding: $0, as: UTF8.self) } ?? text
     }
