@@ -63,3 +63,19 @@ def test_every_command_exists(page):
         for command in re.findall(r"^aigatewayd ((?:token )?[a-z]+)", text, re.M):
             done = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True, timeout=30)
             assert done.returncode == 0 and "USAGE: aigatewayd" in done.stdout, f"aigatewayd {command}"
+
+
+def test_the_map_names_places_and_types_that_exist():
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text()
+    files = [str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "Sources").rglob("*.swift")]
+    declared = set()
+    for file in files:
+        declared |= set(re.findall(r"\b(?:class|struct|enum|protocol|actor) (\w+)", (REPOSITORY / file).read_text()))
+    targets = {file.split("/")[1] for file in files}
+    for path in re.findall(r"`([A-Z]\w+/[\w/.]+)`", text):
+        assert any(file.startswith((f"Sources/{path}/", f"Sources/{path}.swift")) or file == f"Sources/{path}"
+                   for file in files), path
+    for name in re.findall(r"`([A-Z][a-z]\w+)`", text):
+        assert name in declared | targets, name
+    for path in re.findall(r"`(ops/[\w/]+)`", text):
+        assert (REPOSITORY / path).exists(), path

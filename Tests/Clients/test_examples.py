@@ -1,6 +1,7 @@
-"""Every example in `ops/examples` runs as it stands."""
+"""Every example in `ops/examples` and in the README runs as it stands."""
 
 import base64
+import json
 import re
 import secrets
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from harness.daemon import BINARY, REPOSITORY, environment_of
 from harness.provider import anthropic_events, sse_reply
+from harness.waiting import until
 
 EXAMPLES = REPOSITORY / "ops" / "examples"
 
@@ -68,6 +70,42 @@ def test_curl(run, locked_gateway, provider):
     assert '"code":2008' in parts["what a refusal looks like"]
     assert '"provider":"sandbox"' in parts["the log entry of the first call"]
     assert not provider.requests
+
+
+@pytest.fixture(scope="module")
+def readme():
+    """The blocks of code of the README, by their language, in order."""
+    blocks = {}
+    for language, text in re.findall(r"^```(\w+)\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.M | re.S):
+        blocks.setdefault(language, []).append(text)
+    return blocks
+
+
+def test_the_readme(readme, daemon, tmp_path):
+    (tmp_path / "var").symlink_to(daemon.state)
+
+    def shell(command, **variables):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                              env=environment_of(variables))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert shell([sys.executable, "-c", readme["python"][0]]) == "Hello, gateway"
+    query = next(block for block in readme["sh"] if block.startswith("psql "))
+    until(lambda: re.search(r"sandbox +\| echo ", shell(["sh", "-c", query])), 15, "the row of the README's request")
+    store = next(block for block in readme["sh"] if block.startswith("curl -X POST"))
+    stored = json.loads(shell(["sh", "-c", store], CONTROL=daemon.control_url, ACCOUNT=daemon.account,
+                              TOKEN=daemon.token))
+    assert stored["success"] is True, stored
+    daemon.api.write("DELETE", daemon.api.path(f"/default/provider_configs/{stored['result']['id']}"))
+
+
+def test_the_configuration_of_the_readme(readme, tmp_path):
+    file = tmp_path / "aigatewayd.yaml"
+    file.write_text(readme["yaml"][0].replace("@db/", "@127.0.0.1:1/"))
+    done = subprocess.run([BINARY, "check", "--config", file], capture_output=True, text=True, timeout=60,
+                          env=environment_of({}), cwd=tmp_path)
+    assert done.returncode == 69 and "postgres.url" in done.stderr, done.stdout + done.stderr
 
 
 def uncommented(lines):
