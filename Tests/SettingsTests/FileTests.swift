@@ -5,7 +5,9 @@ import Testing
 
 @Suite("Files in the state directory")
 struct FileTests {
-    private func settings(in directory: TemporaryDirectory, _ assignments: String..., environment: [String: String] = [:])
+    private func settings(
+        in directory: TemporaryDirectory, _ assignments: String..., environment: [String: String] = [:]
+    )
         throws -> DaemonSettings
     {
         try load(environment: environment, assignments: ["state_directory=\(directory.path)"] + assignments)
@@ -26,12 +28,15 @@ struct FileTests {
         let directory = try TemporaryDirectory()
         let key = Data(repeating: 7, count: 32).base64EncodedString()
         let good = try directory.write(key + "\n", to: "good")
-        #expect(try MasterKeyFile.load(settings(in: directory, "secrets.master_key_file=\(good)")).reveal() == Array(repeating: 7, count: 32))
+        #expect(
+            try MasterKeyFile.load(settings(in: directory, "secrets.master_key_file=\(good)")).reveal()
+                == Array(repeating: 7, count: 32))
         for (name, text, mode, reason) in [
             ("group", key, 0o640, "can be read by others (mode 0640)"),
             ("world", key, 0o604, "can be read by others (mode 0604)"),
             ("short", Data(repeating: 7, count: 31).base64EncodedString(), 0o600, "does not hold a master key"),
-            ("text", "swordfish", 0o600, "does not hold a master key"), ("empty", "", 0o600, "does not hold a master key"),
+            ("text", "swordfish", 0o600, "does not hold a master key"),
+            ("empty", "", 0o600, "does not hold a master key"),
         ] {
             let path = try directory.write(text, to: name, mode: mode)
             let settings = try settings(in: directory, "secrets.master_key_file=\(path)")

@@ -84,9 +84,10 @@ struct PrecedenceTests {
                 try load(environment: [key.environmentName: value])
             }
             let parts = key.name.split(separator: ".")
-            let yaml = parts.enumerated().map { index, part in
-                String(repeating: "  ", count: index) + part + ":"
-            }.joined(separator: "\n") + " '\(value)'\n"
+            let yaml =
+                parts.enumerated().map { index, part in
+                    String(repeating: "  ", count: index) + part + ":"
+                }.joined(separator: "\n") + " '\(value)'\n"
             #expect(throws: Never.self, "\(key.name) in YAML") { try load(yaml: yaml) }
         }
     }

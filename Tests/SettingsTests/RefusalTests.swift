@@ -10,8 +10,14 @@ struct RefusalTests {
             ("dta:\n  listen: 127.0.0.1:1\n", "dta is not a setting; did you mean data?"),
             ("wrokers:\n  count: 1\n", "wrokers is not a setting; did you mean workers?"),
             ("workers:\n  cuont: 1\n", "workers.cuont is not a setting; did you mean workers.count?"),
-            ("data:\n  tls:\n    certificat: x\n", "data.tls.certificat is not a setting; did you mean data.tls.certificate?"),
-            ("providers:\n  openia:\n    base_url: http://h\n", "providers.openia is not a setting; did you mean providers.openai?"),
+            (
+                "data:\n  tls:\n    certificat: x\n",
+                "data.tls.certificat is not a setting; did you mean data.tls.certificate?"
+            ),
+            (
+                "providers:\n  openia:\n    base_url: http://h\n",
+                "providers.openia is not a setting; did you mean providers.openai?"
+            ),
             (
                 "providers:\n  openai:\n    baseurl: http://h\n",
                 "providers.openai.baseurl is not a setting; did you mean providers.openai.base_url?"
@@ -81,7 +87,8 @@ struct RefusalTests {
         #expect(!refused.contains("hunter2"))
     }
 
-    @Test("secrets are not taken from the command line", arguments: ["postgres.url", "redis.url", "bootstrap.api_token"])
+    @Test(
+        "secrets are not taken from the command line", arguments: ["postgres.url", "redis.url", "bootstrap.api_token"])
     func secretFlags(key: String) throws {
         let refused = try refusal(assignments: ["\(key)=postgres://hunter2@h/d"])
         #expect(refused.hasPrefix("\(key) may hold a secret"), "\(refused)")
@@ -124,6 +131,7 @@ struct RefusalTests {
                 == "data.listen: 127.0.0.1:8787 is also an address of control.listen")
         #expect(try refusal(assignments: ["data.listen="]) == "data.listen: at least one address is needed")
         #expect(
-            try refusal(assignments: ["data.listen=127.0.0.1:1,127.0.0.1:1"]) == "data.listen: an address is given twice")
+            try refusal(assignments: ["data.listen=127.0.0.1:1,127.0.0.1:1"])
+                == "data.listen: an address is given twice")
     }
 }

@@ -88,7 +88,8 @@ struct RoleTests {
 
     @Test("the supervisor is told sockets, counts and which stores are its own")
     func supervisor() throws {
-        let supervisor = try load(yaml: Self.yaml, environment: ["AIGATEWAYD_POSTGRES_URL": "postgres://h/d"]).supervisor
+        let supervisor = try load(yaml: Self.yaml, environment: ["AIGATEWAYD_POSTGRES_URL": "postgres://h/d"])
+            .supervisor
         #expect(supervisor.dataListen.map(\.description) == ["127.0.0.1:1", "unix:/run/a.sock"])
         #expect(supervisor.workerCount == 2)
         #expect(supervisor.drainTimeout == .seconds(300))

@@ -7,7 +7,8 @@ import Testing
 @Suite("Observations become lines and figures")
 struct WorkerTelemetryTests {
     private static func request(_ status: Int = 200, provider: ProviderID = "openai") -> RequestSummary {
-        var request = RequestSummary(requestType: "compat", provider: provider, status: status, duration: .milliseconds(42))
+        var request = RequestSummary(
+            requestType: "compat", provider: provider, status: status, duration: .milliseconds(42))
         request.logID = LogID("01JADCV0YR0000000000000000")
         request.firstByte = .microseconds(1500)
         request.bytesIn = 100
@@ -35,7 +36,8 @@ struct WorkerTelemetryTests {
                             "aig.log_id": "01JADCV0YR0000000000000000", "aig.request_type": "compat",
                             "aig.provider": "openai", "aig.status": "200", "aig.streamed": "false",
                             "aig.cached": "false", "aig.duration_ms": "42.0", "aig.first_byte_ms": "1.5",
-                            "aig.bytes_in": "100", "aig.bytes_out": "2000", "aig.tokens_in": "7", "aig.tokens_out": "11",
+                            "aig.bytes_in": "100", "aig.bytes_out": "2000", "aig.tokens_in": "7",
+                            "aig.tokens_out": "11",
                         ]
                     )
                 ])
