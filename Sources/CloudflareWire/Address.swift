@@ -79,7 +79,7 @@ extension StaticString {
     /// Whether `bytes[range]` is exactly this text.
     package func equals(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
         guard range.count == utf8CodeUnitCount else { return false }
-        for offset in 0..<range.count where bytes[range.lowerBound + offset] != utf8Start[offset] { return false }
-        return true
+        return UnsafeRawBufferPointer(rebasing: bytes[range])
+            .isSame(as: UnsafeRawBufferPointer(start: utf8Start, count: utf8CodeUnitCount))
     }
 }

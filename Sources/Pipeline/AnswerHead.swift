@@ -64,7 +64,7 @@ struct AnswerHead {
         out.writeStaticString(ResponseHeaderName.cacheStatus)
         out.writeStaticString(": MISS\r\n")
         write(marks, into: &out)
-        finish(delivery == .plain ? .close : note, into: &out)
+        finish(note, into: &out)
         return out
     }
 

@@ -8,9 +8,11 @@ package final class ConnectionMemo {
     private var index: SnapshotIndex?
     private var prefix: [UInt8] = []
     private var plan: GatewayPlan?
+    private var segment: [UInt8] = []
+    private var provider: Provider?
     private var tokens: [(text: [UInt8], grant: TokenGrant?)] = []
-    /// Different credential texts that are remembered; two is what one client sends.
-    private static let tokenLimit = 4
+    /// Different credential texts that are remembered; two or three is what one client sends.
+    private static let tokenLimit = 8
 
     package nonisolated init() {}
 
@@ -25,7 +27,7 @@ package final class ConnectionMemo {
     /// The gateway last found for the same account and gateway bytes.
     package func gateway(_ bytes: UnsafeRawBufferPointer, in current: SnapshotIndex) -> GatewayPlan? {
         use(current)
-        guard let plan, prefix.count == bytes.count, prefix.elementsEqual(bytes) else { return nil }
+        guard let plan, bytes.isSame(as: prefix) else { return nil }
         return plan
     }
 
@@ -34,12 +36,20 @@ package final class ConnectionMemo {
         self.plan = plan
     }
 
+    /// The provider of the segment, asked from `find` when it is another than last time.
+    func provider(_ segment: UnsafeRawBufferPointer, find: (String) -> Provider?) -> Provider? {
+        if let provider, segment.isSame(as: self.segment) { return provider }
+        provider = find(String(decoding: segment, as: UTF8.self))
+        self.segment = Array(segment)
+        return provider
+    }
+
     /// The grant of a credential text, found or known to be none.
     package func grant(
         _ text: UnsafeRawBufferPointer, in current: SnapshotIndex, hasher: any TokenHasher
     ) -> TokenGrant? {
         use(current)
-        for entry in tokens where entry.text.count == text.count && entry.text.elementsEqual(text) {
+        for entry in tokens where text.isSame(as: entry.text) {
             return entry.grant
         }
         let grant = current.grant(hash: hasher.hash(text))

@@ -24,7 +24,8 @@ package protocol Downstream: AnyObject {
     /// Tells a client that waits for it to send the body (RFC 9110 §10.1.1); nothing for others.
     func askForBody()
     /// Gives the answer's head; sent with the first body bytes or at the end of the turn.
-    func begin(_ head: ByteBuffer)
+    /// - Parameter note: what the head says about the connection, which the connection then keeps to.
+    func begin(_ head: ByteBuffer, _ note: ConnectionNote)
     /// Sends body bytes. Those with `isLast` leave at the end of the turn, after the turn's records are on disk.
     func send(_ bytes: ByteBuffer, isLast: Bool)
     /// Cuts the connection so that the client sees an incomplete answer.

@@ -16,6 +16,8 @@ package final class Exchange {
     private let cancel = CancelHook()
     private let body: RequestBody
     private var facts = JSONCapture(wanted: Exchange.wantedFacts)
+    /// The body, when it came in one piece: then it is scanned once, at the end.
+    private var piece: ByteBuffer?
     private var requestCapture: PayloadCapture
     private var allowance: Int
     private var relay: ReplyRelay?
@@ -25,8 +27,8 @@ package final class Exchange {
     private var bodyRefusal: GatewayError?
     private var hasAnswered = false
 
-    /// Members of a request body that are worth a name: `factModel`, `factStream`.
-    private static let wantedFacts: [StaticString] = ["model", "stream"]
+    /// Members of a request body that are worth a name: `factModel`.
+    private static let wantedFacts: [StaticString] = ["model"]
     private static let factModel = 0
 
     package init(environment: WorkerEnvironment, memo: ConnectionMemo, head: RequestHead, downstream: any Downstream) {
@@ -66,9 +68,14 @@ package final class Exchange {
             wholeBodyHeld += payload.readableBytes
             environment.wholeBodiesHeld += payload.readableBytes
         }
-        payload.withUnsafeReadableBytes { bytes in
-            facts.feed(bytes)
-            requestCapture.append(bytes, allowance: &allowance)
+        if body.received == 0, head.framing == .length(payload.readableBytes) {
+            piece = payload
+            requestCapture.keep(payload, allowance: &allowance)
+        } else {
+            payload.withUnsafeReadableBytes { bytes in
+                facts.feed(bytes)
+                requestCapture.append(bytes, allowance: &allowance)
+            }
         }
         body.append(payload)
     }
@@ -130,6 +137,11 @@ package final class Exchange {
         case .health, .readiness, .elsewhere:
             throw GatewayError(.noSuchPath, origin: .client)
         }
+        // TRACE would show a client the head that the provider got, keys included; CONNECT is no request at all.
+        let isForwardable = head.withBytes { bytes in
+            !("TRACE" as StaticString).equals(bytes, head.method) && !("CONNECT" as StaticString).equals(bytes, head.method)
+        }
+        guard isForwardable else { throw GatewayError(.methodNotAllowed, origin: .client) }
         if case .length(let count) = head.framing, count > environment.limits.requestBody {
             throw GatewayError(.bodyTooLarge, origin: .client)
         }
@@ -143,12 +155,12 @@ package final class Exchange {
             try checkCompat(admitted.inbound)
             attempt = try plan.compat(admitted, body: try await wholeBody())
         default:
-            attempt = try plan.native(admitted, provider: try plan.provider(of: admitted), body: body)
+            attempt = try plan.native(admitted, provider: try plan.provider(of: admitted, memo: memo), body: body)
             downstream.askForBody()
         }
         outcome.attempt = attempt
         environment.counter.count(admitted.gateway.id, of: admitted.gateway.account)
-        let client = attempt.provider.service == .sandbox ? environment.sandbox : environment.upstream
+        let client = attempt.provider.definition.service == .sandbox ? environment.sandbox : environment.upstream
         let reply: any UpstreamReply
         do throws(GatewayError) {
             reply = try await client.send(attempt.request, cancel: cancel)
@@ -189,21 +201,24 @@ package final class Exchange {
             outcome.ending = .clientGone
             return
         }
-        let delivery = AnswerHead.delivery(of: reply.head, to: downstream.version, shape: attempt.reply)
+        let stream = StreamKind(of: reply.head)
+        // Only an event stream can carry the chunk that was asked for; an error in JSON goes through as it is.
+        let shape = attempt.reply == .withoutUsageChunk && stream != .sse ? .compat : attempt.reply
+        let delivery = AnswerHead.delivery(of: reply.head, to: downstream.version, shape: shape)
+        let note = delivery == .plain ? .close : downstream.connectionNote
         let answer = AnswerHead.relayed(
             reply.head, delivery: delivery, isHeadMethod: admitted.inbound.isHeadMethod,
-            note: downstream.connectionNote, marks: outcome.marks(step: 0)
+            note: note, marks: outcome.marks(step: 0)
         )
-        let stream = StreamKind(of: reply.head)
         let relay = ReplyRelay(
-            reply: reply, downstream: downstream, delivery: delivery, shape: attempt.reply,
-            truncation: attempt.reply != .asIs && stream == .sse ? .errorEvent : .silent,
+            reply: reply, downstream: downstream, delivery: delivery, shape: shape,
+            truncation: shape != .asIs && stream == .sse ? .errorEvent : .silent,
             usage: attempt.usageReader(for: stream, reply.head),
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance
         )
         self.relay = relay
         hasAnswered = true
-        downstream.begin(answer)
+        downstream.begin(answer, note)
         outcome.ending = await relay.run()
         outcome.take(relay)
     }
@@ -223,12 +238,13 @@ package final class Exchange {
         let isHead = outcome.inbound.isHeadMethod
         outcome.responseBytes = json.readableBytes
         if outcome.logsPayload { outcome.responseBody = json }
+        let note = downstream.connectionNote
         downstream.begin(
             AnswerHead.own(
                 status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes,
-                note: downstream.connectionNote,
+                note: note,
                 marks: outcome.admitted == nil ? nil : outcome.marks(step: outcome.attempt == nil ? nil : 0)
-            )
+            ), note
         )
         downstream.send(isHead ? ByteBuffer() : json, isLast: true)
     }
@@ -236,15 +252,26 @@ package final class Exchange {
     private func settle(_ outcome: Outcome) {
         environment.wholeBodiesHeld -= wholeBodyHeld
         wholeBodyHeld = 0
-        let model = facts.value(Self.factModel).flatMap { raw in
-            raw.withUnsafeReadableBytes { JSONView($0).string }
-        }
+        let model = requestedModel()
         let isWhole = requestCapture.isComplete && body.state == .complete
         let kept = requestCapture.take()
         Settle(environment: environment).settle(
             outcome, requestedModel: model, requestBytes: body.received, requestBody: kept, isRequestWhole: isWhole
         )
         body.detach()
+    }
+}
+
+extension Exchange {
+    /// The `model` member of the request's body, if it is a JSON object that has one.
+    private func requestedModel() -> String? {
+        if let piece {
+            return piece.withUnsafeReadableBytes { raw in
+                guard let range = JSONScan.topLevel(raw, wanted: Self.wantedFacts)?[Self.factModel] else { return nil }
+                return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
+            }
+        }
+        return facts.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
     }
 }
 

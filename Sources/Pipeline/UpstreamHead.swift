@@ -40,6 +40,7 @@ struct UpstreamHead {
             buffer.writeStaticString("\r\nAccept-Encoding: identity\r\n")
             for (position, field) in head.fields.enumerated() {
                 if ForwardedFields.isWithheld(bytes, field) || admitted.withheldFields.contains(position) { continue }
+                if Self.repeatsToken(bytes, field, admitted) { continue }
                 if kept == .none, admitted.providerKeyFields.contains(position) { continue }
                 if !options.isEmpty, options.contains(head.text(field.name).lowercased()) { continue }
                 buffer.writeBytes(
@@ -69,6 +70,17 @@ struct UpstreamHead {
             buffer.writeStaticString("\r\n\r\n")
         case .chunked: buffer.writeStaticString("Transfer-Encoding: chunked\r\n\r\n")
         case .none, .untilClose: buffer.writeStaticString("\r\n")
+        }
+    }
+
+    /// Whether a field holds a gateway token that came in another place as well.
+    private static func repeatsToken(
+        _ bytes: UnsafeRawBufferPointer, _ field: FieldSlice, _ admitted: Admitted
+    ) -> Bool {
+        admitted.tokens.contains { token in
+            field.valueLength >= token.count
+                && ByteSearch.contains(
+                    UnsafeRawBufferPointer(rebasing: bytes[field.value]), UnsafeRawBufferPointer(rebasing: bytes[token]))
         }
     }
 

@@ -32,6 +32,7 @@ package final class WorkerEnvironment {
     /// Account id in Workers AI's upstream URL; nil: the account of the request.
     package let workersAIAccount: String?
     package var random: LogIDEntropy
+    private var providerReferences: [String: Provider] = [:]
 
     /// Bytes now held for logs.
     package var loggedPayloadHeld = 0
@@ -59,7 +60,20 @@ package final class WorkerEnvironment {
         self.limits = limits
         self.workersAIAccount = workersAIAccount
         random = LogIDEntropy()
+        for definition in providers.all {
+            let provider = Provider(definition)
+            for segment in [definition.id.rawValue] + definition.aliases { providerReferences[segment] = provider }
+        }
     }
+
+    /// The provider of a URL segment, slug or alias.
+    func provider(segment: String) -> Provider? { providerReferences[segment] }
+}
+
+/// A provider's definition by reference: it is large, and every request points at one.
+package final class Provider: Sendable {
+    package let definition: ProviderDefinition
+    init(_ definition: ProviderDefinition) { self.definition = definition }
 }
 
 /// The random part of log ids: seeded by the system once, then without system calls (SplitMix64 over 64 bits).

@@ -1,5 +1,6 @@
 import CloudflareWire
 package import GatewayCore
+import Glibc
 package import NIOCore
 package import Pipeline
 import WireFormats
@@ -54,7 +55,14 @@ package final class ClientConnection: Downstream {
     private var isBodyPaused = false
     private var isReadHeld = false
     private var isDirty = false
+    /// When something last moved, in the registry's seconds.
     private var lastActivity: Int
+    /// When the head that is being received began.
+    private var headSince: Int
+    /// Since when the connection is ending.
+    private var endingSince: Int?
+    /// Whether an answer's bytes are still on their way to a client that reads slowly.
+    private var awaitsWrites = false
     private var isProcessing = false
 
     package private(set) var version = HTTPVersion.http11
@@ -64,6 +72,7 @@ package final class ClientConnection: Downstream {
         self.registry = registry
         self.descriptor = descriptor
         lastActivity = registry.second
+        headSince = registry.second
     }
 
     // MARK: The channel's side
@@ -79,9 +88,10 @@ package final class ClientConnection: Downstream {
     }
 
     func receive(_ bytes: ByteBuffer) {
-        lastActivity = registry.second
         if case .discarding = input { return }
+        lastActivity = registry.second
         if buffered.readableBytes == 0 {
+            headSince = registry.second
             buffered = bytes
         } else {
             buffered.writeImmutableBuffer(bytes)
@@ -188,7 +198,7 @@ package final class ClientConnection: Downstream {
             }
         } catch {
             exchange?.failBody()
-            if exchange == nil { refuse(error) }
+            if exchange == nil, output == .none { refuse(error) }
             closesAfter = true
             input = .discarding
             return false
@@ -217,11 +227,11 @@ package final class ClientConnection: Downstream {
         }
         guard let (status, json) = registry.local.answer(surface) else { return false }
         let isHead = head.withBytes { ("HEAD" as StaticString).equals($0, head.method) }
+        let note = connectionNote
         begin(
             OwnAnswer.head(
-                status: status, contentType: ErrorBody.contentType, length: json.readableBytes,
-                note: connectionNote
-            )
+                status: status, contentType: ErrorBody.contentType, length: json.readableBytes, note: note
+            ), note
         )
         send(isHead ? ByteBuffer() : json, isLast: true)
         return true
@@ -239,7 +249,7 @@ package final class ClientConnection: Downstream {
         begin(
             OwnAnswer.head(
                 status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes, note: .close
-            )
+            ), .close
         )
         send(json, isLast: true)
     }
@@ -253,8 +263,8 @@ package final class ClientConnection: Downstream {
 
     private var endsAfterAnswer: Bool {
         if closesAfter || isClosing { return true }
-        // A TLS connection cannot be handed over, so a draining worker ends it in the regular way.
-        if registry.isDraining, descriptor == nil { return true }
+        // What cannot be handed over, a draining worker ends in the regular way.
+        if registry.isDraining, descriptor == nil || !registry.canHandBack { return true }
         return !isBodyComplete
     }
 
@@ -275,8 +285,8 @@ package final class ClientConnection: Downstream {
         write(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n"), flush: .now)
     }
 
-    package func begin(_ head: ByteBuffer) {
-        if !isBodyComplete { closesAfter = true }
+    package func begin(_ head: ByteBuffer, _ note: ConnectionNote) {
+        if note == .close || !isBodyComplete { closesAfter = true }
         answerHead = head
         markDirty()
     }
@@ -312,7 +322,15 @@ package final class ClientConnection: Downstream {
             answerHead = nil
             write(head, flush: .later)
         }
+        if version == .http10 { resetOnClose() }
         closeAfterWrites()
+    }
+
+    /// Makes the close a reset: to an HTTP/1.0 client a regular end would look like the end of a complete answer.
+    private func resetOnClose() {
+        guard let descriptor else { return }
+        var now = Glibc.linger(l_onoff: 1, l_linger: 0)
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<Glibc.linger>.size))
     }
 
     private enum Flush { case now, later }
@@ -363,20 +381,33 @@ package final class ClientConnection: Downstream {
         input = .discarding
         isBodyPaused = false
         buffered = ByteBuffer()
-        lastActivity = registry.second
         resumeReading()
-        guard !isClosing else { return }
+        guard !isClosing, let context else { return }
         isClosing = true
-        context?.close(mode: .output, promise: nil)
+        afterWrites(context) { $0.close(mode: .output, promise: nil) }
     }
 
     private func closeAfterWrites() {
         isClosing = true
         input = .discarding
         guard let context else { return }
+        afterWrites(context) { $0.close(promise: nil) }
+    }
+
+    /// Runs `action` when everything written so far has left.
+    private func afterWrites(_ context: ChannelHandlerContext, _ action: @escaping @WorkerLoop (any Channel) -> Void) {
         let written = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
-        written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        awaitsWrites = true
+        endingSince = registry.second
+        let connection = self
+        written.futureResult.whenComplete { _ in
+            WorkerLoop.onLoop {
+                connection.awaitsWrites = false
+                connection.endingSince = connection.registry.second
+                action(channel)
+            }
+        }
         context.writeAndFlush(NIOAny(ByteBuffer()), promise: written)
     }
 
@@ -389,20 +420,26 @@ package final class ClientConnection: Downstream {
         let isOverdue: Bool =
             switch input {
             case .head where exchange == nil && output == .none:
-                quiet > (buffered.readableBytes > 0 ? deadlines.head : deadlines.idle)
+                buffered.readableBytes > 0 ? now - headSince > deadlines.head : quiet > deadlines.idle
             case .head, .done: !isWritable && quiet > deadlines.stalledReader
             case .length, .chunked: quiet > deadlines.body && !isBodyPaused
-            case .discarding: quiet > deadlines.linger
+            case .discarding:
+                now - (endingSince ?? lastActivity) > (awaitsWrites ? deadlines.stalledReader : deadlines.linger)
             }
         if isOverdue { context.close(promise: nil) }
     }
 
     /// Gives the connection to another worker if it is between requests.
     func leaveIfIdle() {
-        guard let context, let descriptor, !isClosing, case .head = input, exchange == nil, output == .none,
+        guard let context, !isClosing, case .head = input, exchange == nil, output == .none,
             buffered.readableBytes == 0, !isDirty
         else { return }
-        guard registry.handBack(descriptor: descriptor) else { return }
+        if let descriptor {
+            if registry.handBack(descriptor: descriptor) == .later { return }
+        } else if registry.canHandBack {
+            // TLS: the client learns with its next answer that the connection ends.
+            return
+        }
         isClosing = true
         input = .discarding
         context.close(promise: nil)

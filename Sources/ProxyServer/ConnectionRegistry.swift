@@ -25,8 +25,17 @@ package final class ConnectionRegistry {
     let deadlines: Deadlines
     private let scheduleTurn: @WorkerLoop () -> Void
     private let connectionCountChanged: @WorkerLoop (Int) -> Void
-    /// Gives a connection's descriptor to another worker; false when that is not possible now.
-    private let handBack: @WorkerLoop (Int32) -> Bool
+    /// What became of an attempt to give a connection to another worker.
+    package enum HandBack: Sendable {
+        case given
+        /// The front is busy: try again.
+        case later
+        /// There is no front any more.
+        case impossible
+    }
+    private let handBack: @WorkerLoop (Int32) -> HandBack
+    /// Whether idle connections can still be given away.
+    private(set) var canHandBack = true
 
     private var connections: [ObjectIdentifier: ClientConnection] = [:]
     private var dirty: [ClientConnection] = []
@@ -42,7 +51,7 @@ package final class ConnectionRegistry {
     package init(
         environment: WorkerEnvironment, local: LocalEndpoints, deadlines: Deadlines = Deadlines(),
         scheduleTurn: @escaping @WorkerLoop () -> Void,
-        connectionCountChanged: @escaping @WorkerLoop (Int) -> Void, handBack: @escaping @WorkerLoop (Int32) -> Bool
+        connectionCountChanged: @escaping @WorkerLoop (Int) -> Void, handBack: @escaping @WorkerLoop (Int32) -> HandBack
     ) {
         self.environment = environment
         self.local = local
@@ -101,7 +110,11 @@ package final class ConnectionRegistry {
         for connection in connections.values { connection.leaveIfIdle() }
     }
 
-    func handBack(descriptor: Int32) -> Bool { handBack(descriptor) }
+    func handBack(descriptor: Int32) -> HandBack {
+        let result = handBack(descriptor)
+        if result == .impossible { canHandBack = false }
+        return result
+    }
 
     private func finishDrain() {
         let done = drained

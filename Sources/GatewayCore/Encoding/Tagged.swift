@@ -10,19 +10,28 @@ package struct TaggedWriter {
 
     package init(_ buffer: ByteBuffer = ByteBuffer()) { self.buffer = buffer }
 
-    private mutating func head(_ field: UInt16, _ type: UInt16) {
-        buffer.writeInteger(field << 2 | type, endianness: .little)
+    /// The head of a field, with room for `extra` bytes behind it: one check of the buffer for both.
+    private mutating func begin(
+        _ field: UInt16, _ type: UInt16, extra: Int, _ rest: (UnsafeMutableRawBufferPointer) -> Int
+    ) {
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 2 + extra) { space in
+            space.storeBytes(of: (field << 2 | type).littleEndian, toByteOffset: 0, as: UInt16.self)
+            return 2 + rest(UnsafeMutableRawBufferPointer(rebasing: space[2...]))
+        }
     }
 
     package mutating func write(_ field: UInt16, _ value: UInt64) {
-        buffer.reserveCapacity(minimumWritableBytes: 12)
-        head(field, 0)
-        var rest = value
-        while rest > 0x7f {
-            buffer.writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
+        begin(field, 0, extra: 10) { space in
+            var rest = value
+            var length = 0
+            while rest > 0x7f {
+                space[length] = UInt8(truncatingIfNeeded: rest) | 0x80
+                rest >>= 7
+                length += 1
+            }
+            space[length] = UInt8(rest)
+            return length + 1
         }
-        buffer.writeInteger(UInt8(rest))
     }
 
     /// Signed values are zigzag encoded.
@@ -43,34 +52,38 @@ package struct TaggedWriter {
     }
 
     package mutating func write(_ field: UInt16, _ text: String?) {
-        guard let text else { return }
-        head(field, 1)
-        buffer.writeInteger(UInt32(text.utf8.count), endianness: .little)
-        buffer.writeString(text)
+        guard var text else { return }
+        text.withUTF8 { writeBytes(field, UnsafeRawBufferPointer($0)) }
+    }
+
+    private mutating func writeBytes(_ field: UInt16, _ bytes: UnsafeRawBufferPointer) {
+        begin(field, 1, extra: 4 + bytes.count) { space in
+            space.storeBytes(of: UInt32(bytes.count).littleEndian, toByteOffset: 0, as: UInt32.self)
+            UnsafeMutableRawBufferPointer(rebasing: space[4...]).copyMemory(from: bytes)
+            return 4 + bytes.count
+        }
     }
 
     package mutating func write(_ field: UInt16, bytes: [UInt8]?) {
         guard let bytes else { return }
-        head(field, 1)
-        buffer.writeInteger(UInt32(bytes.count), endianness: .little)
-        buffer.writeBytes(bytes)
+        bytes.withUnsafeBytes { writeBytes(field, $0) }
     }
 
     package mutating func write(_ field: UInt16, bytes: ByteBuffer?) {
         guard let bytes else { return }
-        head(field, 1)
-        buffer.writeInteger(UInt32(bytes.readableBytes), endianness: .little)
-        buffer.writeImmutableBuffer(bytes)
+        bytes.withUnsafeReadableBytes { writeBytes(field, $0) }
     }
 
     package mutating func write(_ field: UInt16, fixed value: UInt64) {
-        head(field, 2)
-        buffer.writeInteger(value, endianness: .little)
+        begin(field, 2, extra: 8) { space in
+            space.storeBytes(of: value.littleEndian, toByteOffset: 0, as: UInt64.self)
+            return 8
+        }
     }
 
     /// Writes a nested group of fields.
     package mutating func write(_ field: UInt16, nested body: (inout TaggedWriter) -> Void) {
-        head(field, 1)
+        buffer.writeInteger(field << 2 | 1, endianness: .little)
         let lengthIndex = buffer.writerIndex
         buffer.writeInteger(UInt32(0), endianness: .little)
         body(&self)

@@ -25,6 +25,11 @@ package final class RequestBody {
     private var wake: (@WorkerLoop () -> Void)?
     private var demand: (@WorkerLoop (_ wanted: Bool) -> Void)?
     private var isPaused = false
+    /// Whether the last piece is a buffer of our own, which may grow.
+    private var hasOwnTail = false
+    /// Pieces below this size are copied instead of kept in the buffer they were read into.
+    private static let crumb = 1024
+    private static let tailLimit = 16 << 10
 
     package init(replayLimit: Int = 1 << 20, highWaterMark: Int = 256 << 10) {
         self.replayLimit = replayLimit
@@ -47,7 +52,7 @@ package final class RequestBody {
     package func append(_ bytes: ByteBuffer) {
         guard state == .open, bytes.readableBytes > 0 else { return }
         received += bytes.readableBytes
-        kept.append(bytes)
+        keep(bytes)
         keptBytes += bytes.readableBytes
         pending += bytes.readableBytes
         if canReplay, keptBytes > replayLimit { canReplay = false }
@@ -57,6 +62,22 @@ package final class RequestBody {
             isPaused = true
             demand?(false)
         }
+    }
+
+    /// Keeps a piece without pinning more memory than it has bytes: what comes in crumbs is put together.
+    private func keep(_ bytes: ByteBuffer) {
+        guard bytes.readableBytes < Self.crumb, received > bytes.readableBytes else {
+            hasOwnTail = false
+            return kept.append(bytes)
+        }
+        if hasOwnTail, taken < kept.count, let last = kept.indices.last, kept[last].readableBytes < Self.tailLimit {
+            kept[last].writeImmutableBuffer(bytes)
+        } else {
+            var tail = ByteBuffer()
+            tail.writeImmutableBuffer(bytes)
+            kept.append(tail)
+        }
+        hasOwnTail = true
     }
 
     package func finish() {
@@ -75,7 +96,13 @@ package final class RequestBody {
     // MARK: Consumer
 
     /// Whether a stage reads the whole body before anything is sent, so the producer must not pause.
-    package var waitsForWhole = false
+    package var waitsForWhole = false {
+        didSet {
+            guard waitsForWhole, isPaused else { return }
+            isPaused = false
+            demand?(true)
+        }
+    }
 
     /// Starts over from the first byte for a new consumer and calls `wake` whenever there is something new.
     ///

@@ -61,7 +61,7 @@ package struct PicoDecimal: Hashable, Sendable {
             case 0x2e where !seenPoint: seenPoint = true
             case 0x65, 0x45:
                 guard seenDigit, let parsed = Int(String(decoding: text[text.index(after: index)...], as: UTF8.self)),
-                    abs(parsed) < 40
+                    (-39...39).contains(parsed)
                 else { return nil }
                 exponent = parsed
                 break scan

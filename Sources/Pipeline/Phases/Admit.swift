@@ -3,7 +3,7 @@ package import GatewayCore
 import Providers
 
 /// A request whose gateway exists and whose sender may use it.
-package struct Admitted: Sendable {
+package final class Admitted: Sendable {
     package let inbound: Inbound
     /// The configuration that this request runs on, to its end.
     package let index: SnapshotIndex
@@ -16,10 +16,38 @@ package struct Admitted: Sendable {
     package let providerKey: Secret<String>?
     /// Fields in which `providerKey` came.
     package let providerKeyFields: [Int]
-    /// Whether the query's `key` parameter holds a gateway token, which no provider sees.
-    package let withholdsQueryKey: Bool
+    /// Where in the head gateway tokens stand; no field that repeats one is passed on.
+    package let tokens: [Range<Int>]
+    /// Query parameters that hold a gateway token, which no provider sees.
+    package let withheldQueryKeys: [String]
     /// Whether the query's `key` parameter holds a provider key.
     package let hasQueryKey: Bool
+
+    fileprivate init(
+        _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, grant: TokenGrant?, _ found: Credentials
+    ) {
+        self.inbound = inbound
+        self.index = index
+        self.gateway = gateway
+        self.grant = grant
+        withheldFields = found.withheld
+        providerKey = found.providerKey
+        providerKeyFields = found.providerKeyFields
+        tokens = found.tokens
+        withheldQueryKeys = found.withheldQueryKeys
+        hasQueryKey = found.hasQueryKey
+    }
+}
+
+/// The credentials of a request, sorted.
+private struct Credentials {
+    var grants: [TokenGrant] = []
+    var withheld: [Int] = []
+    var providerKey: Secret<String>?
+    var providerKeyFields: [Int] = []
+    var tokens: [Range<Int>] = []
+    var withheldQueryKeys: [String] = []
+    var hasQueryKey = false
 }
 
 /// Second phase: who is asking for which gateway, and may they?
@@ -64,11 +92,7 @@ struct Admit {
         if gateway.authentication, grant == nil {
             throw GatewayError(.unauthorized, origin: .client, detail: "no valid gateway credential")
         }
-        return Admitted(
-            inbound: inbound, index: index, gateway: gateway, grant: grant, withheldFields: credentials.withheld,
-            providerKey: credentials.providerKey, providerKeyFields: credentials.providerKeyFields,
-            withholdsQueryKey: credentials.withholdsQueryKey, hasQueryKey: credentials.hasQueryKey
-        )
+        return Admitted(inbound, to: gateway, index: index, grant: grant, credentials)
     }
 
     /// The rules for a gateway that does not exist (data-plane §1.5, §10.2).
@@ -103,27 +127,6 @@ struct Admit {
         return now < expiry
     }
 
-    private struct Credentials {
-        var grants: [TokenGrant] = []
-        var withheld: [Int] = []
-        var providerKey: Secret<String>?
-        var providerKeyFields: [Int] = []
-        var withholdsQueryKey = false
-        var hasQueryKey = false
-    }
-
-    /// The value of the query's `key` parameter, as Google's clients send it.
-    private func queryKey(_ bytes: UnsafeRawBufferPointer, _ query: Range<Int>) -> Range<Int>? {
-        var start = query.lowerBound
-        while start < query.upperBound {
-            var end = start
-            while end < query.upperBound, bytes[end] != 0x26 { end += 1 }
-            if end - start > 4, ("key=" as StaticString).equals(bytes, start..<start + 4) { return start + 4..<end }
-            start = end + 1
-        }
-        return nil
-    }
-
     /// Sorts credential fields into gateway tokens (any account's: they never leave) and provider keys.
     private func credentials(of inbound: Inbound, in index: SnapshotIndex) -> Credentials {
         var found = Credentials()
@@ -131,22 +134,17 @@ struct Admit {
         head.withBytes { bytes in
             if let range = inbound.directives.authorization, let grant = grant(bytes, range, in: index) {
                 found.grants.append(grant)
+                found.tokens.append(range)
             }
-            if let query = inbound.address.query, let key = queryKey(bytes, query) {
-                if let grant = grant(bytes, key, in: index) {
-                    found.grants.append(grant)
-                    found.withholdsQueryKey = true
-                } else {
-                    found.hasQueryKey = true
-                }
-            }
+            if let query = inbound.address.query { sort(query: head.text(query), in: index, into: &found) }
             for (position, field) in head.fields.enumerated() where isCredential(bytes, field) {
                 guard let range = Credential.withoutScheme(bytes, field.value) else {
                     found.withheld.append(position)
                     continue
                 }
-                if let grant = grant(bytes, range, in: index) {
+                if let (grant, token) = token(bytes, range, in: index) {
                     found.grants.append(grant)
+                    found.tokens.append(token)
                     found.withheld.append(position)
                 } else {
                     found.providerKeyFields.append(position)
@@ -157,6 +155,36 @@ struct Admit {
             }
         }
         return found
+    }
+
+    private func sort(query: String, in index: SnapshotIndex, into found: inout Credentials) {
+        for (name, value) in QueryPairs.credentials(in: query) {
+            var value = value
+            if let grant = value.withUTF8({
+                memo.grant(UnsafeRawBufferPointer($0), in: index, hasher: environment.hasher)
+            }) {
+                found.grants.append(grant)
+                found.withheldQueryKeys.append(name)
+            } else if name == "key", !value.isEmpty {
+                found.hasQueryKey = true
+            }
+        }
+    }
+
+    /// The gateway token in a credential without its scheme: all of it, behind a second scheme word, or its last word.
+    private func token(
+        _ bytes: UnsafeRawBufferPointer, _ credential: Range<Int>, in index: SnapshotIndex
+    ) -> (TokenGrant, Range<Int>)? {
+        var range = credential
+        if let grant = grant(bytes, range, in: index) { return (grant, range) }
+        while let inner = Credential.withoutScheme(bytes, range), inner != range {
+            range = inner
+            if let grant = grant(bytes, range, in: index) { return (grant, range) }
+        }
+        let word = range.reversed().prefix { bytes[$0] != 0x20 && bytes[$0] != 0x3d && bytes[$0] != 0x22 }.count
+        let last = range.upperBound - word..<range.upperBound
+        guard word > 0, last != range, let grant = grant(bytes, last, in: index) else { return nil }
+        return (grant, last)
     }
 
     private func isCredential(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) -> Bool {

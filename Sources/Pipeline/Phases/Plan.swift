@@ -5,15 +5,27 @@ package import Providers
 import WireFormats
 
 /// One call of one provider, ready to be sent.
-package struct Attempt: Sendable {
-    package var provider: ProviderDefinition
+package final class Attempt: Sendable {
+    package let provider: Provider
     /// The model as far as the request tells it; the answer may name it more exactly.
-    package var model: String?
-    package var request: UpstreamRequest
-    package var target: UpstreamTarget
+    package let model: String?
+    package let request: UpstreamRequest
+    package let target: UpstreamTarget
     /// The alias of the stored key that goes along.
-    package var keyAlias: KeyAlias?
-    package var reply: ReplyShape
+    package let keyAlias: KeyAlias?
+    package let reply: ReplyShape
+
+    init(
+        provider: Provider, model: String?, request: UpstreamRequest, target: UpstreamTarget, keyAlias: KeyAlias?,
+        reply: ReplyShape
+    ) {
+        self.provider = provider
+        self.model = model
+        self.request = request
+        self.target = target
+        self.keyAlias = keyAlias
+        self.reply = reply
+    }
 }
 
 /// What has to happen to an answer on its way to the client.
@@ -37,9 +49,13 @@ struct Plan {
     let environment: WorkerEnvironment
 
     /// The provider of a native URL.
-    func provider(of admitted: Admitted) throws(GatewayError) -> ProviderDefinition {
-        let segment = admitted.inbound.head.text(admitted.inbound.address.provider)
-        guard let provider = environment.providers.provider(segment: segment) else {
+    func provider(of admitted: Admitted, memo: ConnectionMemo) throws(GatewayError) -> Provider {
+        let inbound = admitted.inbound
+        let found = inbound.head.withBytes { bytes in
+            let segment = UnsafeRawBufferPointer(rebasing: bytes[inbound.address.provider])
+            return memo.provider(segment) { environment.provider(segment: $0) }
+        }
+        guard let provider = found else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider segment")
         }
         return provider
@@ -47,26 +63,27 @@ struct Plan {
 
     /// A native call: path and credential are mapped, everything else goes through as it came.
     func native(
-        _ admitted: Admitted, provider: ProviderDefinition, body: RequestBody
+        _ admitted: Admitted, provider: Provider, body: RequestBody
     ) throws(GatewayError) -> Attempt {
         let inbound = admitted.inbound
+        let definition = provider.definition
         let rest = inbound.head.text(inbound.address.rest)
         let query = inbound.address.query.map { inbound.head.text($0) }
-        let target = try provider.target(
+        let target = try definition.target(
             path: rest, query: query, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount,
-            removing: admitted.withholdsQueryKey ? QueryFilter(keys: ["key"]) : QueryFilter()
+            removing: QueryFilter(keys: admitted.withheldQueryKeys, prefixes: [QueryPairs.gatewayPrefix])
         )
-        let key = try storedKey(for: provider, admitted)
+        let key = try storedKey(for: definition, admitted)
         let framing: BodyFraming = inbound.head.framing
-        var head = UpstreamHead(admitted, provider: provider, target: target)
-        if let key { head.inject(key.value, provider, target) }
+        var head = UpstreamHead(admitted, provider: definition, target: target)
+        if let key { head.inject(key.value, definition, target) }
         head.finish(framing)
         let request = UpstreamRequest(
             origin: target.origin, head: head.buffer, isHeadMethod: inbound.isHeadMethod, framing: framing, body: body,
             egress: target.egress, firstByteTimeout: inbound.directives.requestTimeout
         )
         return Attempt(
-            provider: provider, model: provider.modelInPath(rest), request: request, target: target,
+            provider: provider, model: definition.modelInPath(rest), request: request, target: target,
             keyAlias: key?.alias, reply: .asIs
         )
     }
@@ -74,25 +91,27 @@ struct Plan {
     /// A call through the OpenAI-compatible endpoint, once its whole body is there.
     func compat(_ admitted: Admitted, body whole: ByteBuffer) throws(GatewayError) -> Attempt {
         let facts = try CompatBody.read(whole)
-        guard let (provider, prefixless) = environment.providers.compatTarget(model: facts.model) else {
+        guard let (definition, prefixless) = environment.providers.compatTarget(model: facts.model),
+            let provider = environment.provider(segment: definition.id.rawValue)
+        else {
             if facts.model.contains("/") {
                 throw GatewayError(.invalidProvider, origin: .client, detail: "unknown model prefix")
             }
             throw GatewayError(.badChatCompletion, origin: .client, detail: "model without provider prefix")
         }
-        let (target, model) = try provider.compatTarget(
+        let (target, model) = try definition.compatTarget(
             model: prefixless, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount
         )
-        let asksForUsage = facts.isStream && !facts.includesUsage && provider.compat.surface?.usageOption == .ask
+        let asksForUsage = facts.isStream && !facts.includesUsage && definition.compat.surface?.usageOption == .ask
         let body = facts.rewritten(model: model, asksForUsage ? .addUsageOption : .modelOnly)
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
-        var head = UpstreamHead(admitted, provider: provider, target: target, keepingCredentials: .none)
+        var head = UpstreamHead(admitted, provider: definition, target: target, keepingCredentials: .none)
         var alias: KeyAlias?
         if let key = admitted.providerKey {
-            head.inject(key, provider, target)
-        } else if let key = try storedKey(for: provider, admitted, alias: nil) {
-            head.inject(key.value, provider, target)
+            head.inject(key, definition, target)
+        } else if let key = try storedKey(for: definition, admitted, alias: nil) {
+            head.inject(key.value, definition, target)
             alias = key.alias
         }
         let framing = BodyFraming.length(body.readableBytes)

@@ -8,6 +8,7 @@ import Providers
 struct Outcome: Sendable {
     let inbound: Inbound
     let id: LogID
+    let eventID: String
     var admitted: Admitted?
     /// The provider call that was made; nil when the request was refused before.
     var attempt: Attempt?
@@ -27,9 +28,8 @@ struct Outcome: Sendable {
     init(inbound: Inbound, id: LogID) {
         self.inbound = inbound
         self.id = id
+        eventID = inbound.directives.eventID ?? id.description
     }
-
-    var eventID: String { inbound.directives.eventID ?? id.description }
 
     /// Whether an entry is made (data-plane §7.1): the request's word, else the gateway's.
     var logs: Bool { inbound.directives.collectLog ?? admitted?.gateway.collectLogs ?? false }
@@ -69,7 +69,7 @@ struct Settle {
         let ticket = RecordTicket(outcome.id)
         let duration = environment.clock.monotonic - outcome.inbound.started
         let (status, success) = verdict(outcome)
-        let provider = outcome.attempt?.provider.id ?? ""
+        let provider = outcome.attempt?.provider.definition.id ?? ""
         let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel ?? ""
         var summary = RequestSummary(
             requestType: outcome.inbound.requestType, provider: provider, status: status, duration: duration
@@ -96,7 +96,9 @@ struct Settle {
         record.provider = provider
         record.model = model
         record.path = inbound.head.text(inbound.address.rest)
-        record.modelType = ModelType.of(path: record.path)
+        record.modelType = inbound.head.withBytes { bytes in
+            ModelType.of(path: UnsafeRawBufferPointer(rebasing: bytes[inbound.address.rest]))
+        }
         record.method = inbound.head.text(inbound.head.method)
         record.requestType = inbound.requestType
         record.requestContentType = inbound.head.value(.contentType)
@@ -149,7 +151,7 @@ struct Settle {
             let hasFailed = !(200..<400).contains(outcome.status)
             return (hasFailed ? .zero : nil, false)
         }
-        guard let row = environment.prices.row(for: attempt.provider, model: model) else { return (nil, false) }
+        guard let row = environment.prices.row(for: attempt.provider.definition, model: model) else { return (nil, false) }
         let amount = Cost.price(
             outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.target.place
         )
@@ -174,7 +176,7 @@ extension Inbound {
 
 /// What kind of model a path calls, as logs name it.
 enum ModelType {
-    private static let endings: [(String, String)] = [
+    private static let endings: [(StaticString, String)] = [
         ("chat/completions", "chat"), ("/messages", "chat"), (":generateContent", "chat"),
         (":streamGenerateContent", "chat"), ("/converse", "chat"), ("/converse-stream", "chat"), ("responses", "chat"),
         ("completions", "completion"), ("embeddings", "embeddings"), (":embedContent", "embeddings"),
@@ -182,7 +184,11 @@ enum ModelType {
         ("audio/transcriptions", "transcription"), ("moderations", "moderation"),
     ]
 
-    static func of(path: String) -> String? {
-        endings.first { path.hasSuffix($0.0) }?.1
+    static func of(path: UnsafeRawBufferPointer) -> String? {
+        for (ending, type) in endings {
+            let length = ending.utf8CodeUnitCount
+            if path.count >= length, ending.equals(path, path.count - length..<path.count) { return type }
+        }
+        return nil
     }
 }

@@ -4,18 +4,32 @@ import Providers
 extension StreamKind {
     /// How an answer can be read for usage, by its own head.
     init(of head: ResponseHead) {
-        guard !head.fields.contains(where: { $0.kind == .contentEncoding }), head.framing != .none,
-            let type = head.value(.contentType)?.prefix(while: { $0 != ";" }).lowercased()
-        else {
-            self = .other
-            return
+        self = .other
+        guard head.framing != .none else { return }
+        var type: FieldSlice?
+        for field in head.fields {
+            if field.kind == .contentEncoding { return }
+            if field.kind == .contentType, type == nil { type = field }
         }
-        if type.hasPrefix("text/event-stream") {
-            self = .sse
-        } else if type.hasPrefix("application/json") || type.hasSuffix("+json") {
-            self = .whole
-        } else {
-            self = .other
+        guard let type else { return }
+        self = head.withBytes { bytes in
+            let value = type.value
+            func begins(_ text: StaticString) -> Bool {
+                let length = text.utf8CodeUnitCount
+                guard value.count >= length, text.matches(bytes, value.lowerBound..<value.lowerBound + length) else {
+                    return false
+                }
+                guard value.count > length else { return true }
+                let next = bytes[value.lowerBound + length]
+                return next == 0x3b || next == 0x20
+            }
+            if begins("application/json") { return .whole }
+            if begins("text/event-stream") { return .sse }
+            let media = UnsafeRawBufferPointer(rebasing: bytes[value]).prefix { $0 != 0x3b }
+            let suffix: StaticString = "+json"
+            guard media.count > suffix.utf8CodeUnitCount else { return .other }
+            let end = value.lowerBound + media.count
+            return suffix.matches(bytes, end - suffix.utf8CodeUnitCount..<end) ? .whole : .other
         }
     }
 }
@@ -23,7 +37,7 @@ extension StreamKind {
 extension Attempt {
     /// The reader for this call's answer, already told what the head says.
     func usageReader(for stream: StreamKind, _ head: ResponseHead) -> UsageReader? {
-        let format = provider.usageFormat(path: target.path)
+        let format = provider.definition.usageFormat(path: target.path)
         var reader = UsageReader(format: format, streamed: stream)
         for name in format.wantedHeaders {
             if let value = head.value(named: name) { reader.note(header: name.description, value: value) }

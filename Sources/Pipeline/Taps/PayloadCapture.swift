@@ -28,6 +28,18 @@ struct PayloadCapture {
         environment.loggedPayloadHeld += count
     }
 
+    /// Keeps a first piece as it is, without a copy, if all of it fits.
+    mutating func keep(_ piece: ByteBuffer, allowance: inout Int) {
+        let count = piece.readableBytes
+        let room = min(allowance, environment.limits.loggedPayloadTotal - environment.loggedPayloadHeld)
+        guard isWanted, bytes.readableBytes == 0, count <= room else {
+            return piece.withUnsafeReadableBytes { append($0, allowance: &allowance) }
+        }
+        bytes = piece
+        allowance -= count
+        environment.loggedPayloadHeld += count
+    }
+
     /// What the log gets; nil when payloads are not wanted. Gives the held bytes back to the worker's allowance.
     mutating func take() -> ByteBuffer? {
         environment.loggedPayloadHeld -= bytes.readableBytes

@@ -36,7 +36,7 @@ extension ProviderDefinition {
         let upstream: UpstreamPath
         switch self.path {
         case .plain(let rule):
-            if !root.prefix.isEmpty { try UntrustedPath.requireNoDotSegments(path) }
+            try UntrustedPath.requireNoDotSegments(path)
             upstream = rule.apply(path, root: root)
         case .bespoke(let rule):
             try UntrustedPath.requireNoDotSegments(path)

@@ -19,6 +19,9 @@ import WorkerRuntime
 /// The composition root of a worker: the only place that knows every adapter of the data plane.
 @WorkerLoop
 final class WorkerRole {
+    /// The process's one role, which lives as long as the process.
+    private static var running: WorkerRole?
+
     private let identity: WorkerIdentity
     private let settings: WorkerSettings
     private let scoreboard: Scoreboard
@@ -75,6 +78,9 @@ final class WorkerRole {
                 guard store == .postgres else { return }
                 slot.postgresState = isAvailable ? .available : .unavailable
                 slot.postgresSince = since
+                telemetry.record(
+                    isAvailable ? .storeAvailable(.postgres) : .storeUnavailable(.postgres, reason: "as control says")
+                )
             }
         )
         var upstreamSettings = UpstreamSettings()
@@ -96,7 +102,13 @@ final class WorkerRole {
             environment: environment, local: LocalEndpoints { readiness.report() },
             scheduleTurn: { executor.scheduleTurn() },
             connectionCountChanged: { slot.connections = UInt64($0) },
-            handBack: { HandoverSocket().send($0) }
+            handBack: { descriptor in
+                switch HandoverSocket().offer(descriptor) {
+                case .sent: .given
+                case .full: .later
+                case .closed: .impossible
+                }
+            }
         )
         adoption = ClientAdoption(loop: loop, registry: registry, tls: try Self.tls(settings))
         let spool = spool
@@ -125,6 +137,7 @@ final class WorkerRole {
 
     /// Begins to serve: configuration first, then connections.
     func start() {
+        Self.running = self
         slot.processID = getpid()
         slot.startedAt = clock.now
         slot.state = .ready
