@@ -62,6 +62,7 @@ struct ResponseReaderTests {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno",
         "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\\\";c\";d\r\nhello\r\n0;e\r\nX-A: 1\r\nX-B: 2\r\n\r\n",
     ])
     func cuts(_ text: String) {
         let whole = read(text)
@@ -79,6 +80,22 @@ struct ResponseReaderTests {
         let result = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         #expect(result.payload == "abc")
         #expect(result.raw == "3\r\nabc\r\n0\r\n\r\n")
+    }
+
+    @Test("chunk extensions and trailer fields stay behind, the framing does not")
+    func extensionsAndTrailers() {
+        let result = read(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + "3;a=b\r\nabc\r\n2\r\nde\r\n0;c=\"d;\"\r\nSet-Cookie: e=f\r\nX-G: h\r\n\r\n"
+        )
+        #expect(result.payload == "abcde" && result.isUsable)
+        #expect(result.raw == "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    }
+
+    @Test("a change of protocol is refused, because none is ever asked for")
+    func switchingProtocols() {
+        let result = read("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        #expect(result.status == nil && result.problem != nil)
     }
 
     @Test("an answer to HEAD has no body, whatever its head says")

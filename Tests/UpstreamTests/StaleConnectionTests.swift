@@ -111,4 +111,50 @@ struct StaleConnectionTests {
             provider.stop()
         }
     }
+
+    @Test("what comes while the replacement is being opened does not push the start of the body out")
+    func bodyGrowsMeanwhile() async throws {
+        try await TestLoop.run {
+            let provider = try await ScriptedProvider.start()
+            let observer = RetryWitness()
+            let upstream = try PooledUpstream(loop: TestLoop.loop, settings: UpstreamSettings(), observer: observer)
+            let first = Task { @WorkerLoop in
+                try await upstream.reply(to: .get(provider.origin()), cancel: CancelHook())
+            }
+            let stale = await provider.accept()
+            _ = try await stale.head()
+            stale.send(Self.ok)
+            let sink = RecordingSink()
+            try await first.value.relay(to: sink)
+            await sink.ended()
+
+            let body = RequestBody(replayLimit: 4)
+            observer.onRetry = {
+                body.append(ByteBuffer(string: "defgh"))
+                body.finish()
+            }
+            let request = UpstreamRequest.post(provider.origin(), body, framing: .chunked)
+            let second = Task { @WorkerLoop in try await upstream.reply(to: request, cancel: CancelHook()) }
+            _ = try await stale.head()
+            body.append(ByteBuffer(string: "abc"))
+            #expect(try await stale.bytes(8) == "3\r\nabc\r\n")
+            stale.close()
+            let fresh = await provider.accept()
+            _ = try await fresh.head()
+            #expect(try await fresh.bytes(23) == "3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n")
+            fresh.send(Self.ok)
+            #expect(try await second.value.head.status == 200)
+            provider.stop()
+        }
+    }
+}
+
+/// Acts at the moment when a stale connection is given up.
+@WorkerLoop
+private final class RetryWitness: Observer {
+    var onRetry: (@WorkerLoop () -> Void)?
+
+    func record(_ observation: Observation) {
+        if case .upstreamRetriedStale = observation { onRetry?() }
+    }
 }

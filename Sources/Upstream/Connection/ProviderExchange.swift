@@ -198,6 +198,9 @@ final class ProviderExchange {
             if connection.isReused, !response.sawByte, !hasRetried, request.body.canReplay {
                 hasRetried = true
                 framer = BodyFramer(request.framing)
+                // Now, not when the new connection is open: until then the client may send so much that the body can
+                // no longer be replayed, and what was already taken would be dropped.
+                request.body.rewind {}
                 client.observer.record(.upstreamRetriedStale)
                 return connect()
             }

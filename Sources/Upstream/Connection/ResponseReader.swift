@@ -15,7 +15,7 @@ struct ResponseReader {
 
     enum BodyStep {
         case needsMore
-        /// Bytes of the body as they came; more of it follows.
+        /// Bytes of the body as they came, but for chunk extensions and trailer fields; more of it follows.
         case part(ByteBuffer)
         /// The body is complete with these bytes (possibly none).
         case last(ByteBuffer)
@@ -58,7 +58,7 @@ struct ResponseReader {
         if buffer.readableBytes == 0 { buffer = bytes } else { buffer.writeImmutableBuffer(bytes) }
     }
 
-    /// Takes the final head; interim ones (1xx but 101) are dropped.
+    /// Takes the final head; interim ones are dropped.
     mutating func nextHead() -> HeadStep {
         while true {
             let parsed: ResponseHead?
@@ -68,13 +68,14 @@ struct ResponseReader {
                 return .malformed(reason: error.reason)
             }
             guard let head = parsed else { return .needsMore }
-            if head.status < 200, head.status != 101 {
+            if head.status < 200 {
+                // `Upgrade` is never passed on, so nobody asked for another protocol (RFC 9110 §15.2.2).
+                guard head.status != 101 else { return .malformed(reason: "a change of protocol nobody asked for") }
                 interims += 1
                 guard interims <= Self.interimLimit else { return .malformed(reason: "too many interim answers") }
                 continue
             }
-            // After 101 the connection speaks something else until it ends.
-            framing = head.status == 101 ? .untilClose : head.framing
+            framing = head.framing
             keepsAlive = head.keepsAlive && framing != .untilClose
             follower = BodyFollower(framing)
             isComplete = framing != .untilClose && follower.isComplete
@@ -86,9 +87,20 @@ struct ResponseReader {
     mutating func nextPart(observe: (UnsafeRawBufferPointer) -> Void) -> BodyStep {
         if isComplete { return .last(ByteBuffer()) }
         guard buffer.readableBytes > 0 else { return .needsMore }
+        var omitted = 0
+        var kept = ByteBuffer()
         let outcome: Result<BodyFollower.Progress, HTTP1Error> = buffer.withUnsafeReadableBytes { bytes in
+            var copied = 0
             do throws(HTTP1Error) {
-                return .success(try follower.follow(bytes, payload: observe))
+                let progress = try follower.follow(bytes, payload: observe) { run in
+                    kept.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[copied..<run.lowerBound]))
+                    copied = run.upperBound
+                    omitted += run.count
+                }
+                if omitted > 0 {
+                    kept.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[copied..<progress.consumed]))
+                }
+                return .success(progress)
             } catch {
                 return .failure(error)
             }
@@ -97,9 +109,10 @@ struct ResponseReader {
         case .failure(let error):
             return .malformed(reason: error.reason)
         case .success(let progress):
-            guard let raw = buffer.readSlice(length: progress.consumed) else {
+            guard var raw = buffer.readSlice(length: progress.consumed) else {
                 preconditionFailure("the body follower consumed more than there is")
             }
+            if omitted > 0 { raw = kept }
             isComplete = progress.isComplete
             if isComplete { return .last(raw) }
             return progress.consumed > 0 ? .part(raw) : .needsMore

@@ -50,8 +50,12 @@ package struct BodyFollower: Sendable {
     package var sawExtensionOrTrailer: Bool { chunks.sawExtensionOrTrailer }
 
     /// Walks `bytes` from their start and calls `payload` for each run of payload bytes, in order.
+    ///
+    /// - Parameter omissible: called for runs of bytes that belong to chunk extensions and trailer fields, in order;
+    ///   without them the body is framed as well as with them.
     package mutating func follow(
-        _ bytes: UnsafeRawBufferPointer, payload: (UnsafeRawBufferPointer) -> Void
+        _ bytes: UnsafeRawBufferPointer, payload: (UnsafeRawBufferPointer) -> Void,
+        omissible: (Range<Int>) -> Void = { _ in }
     ) throws(HTTP1Error) -> Progress {
         switch state {
         case .complete:
@@ -62,7 +66,7 @@ package struct BodyFollower: Sendable {
             state = taken == left ? .complete : .counted(left: left - taken)
             return Progress(consumed: taken, isComplete: taken == left)
         case .chunked:
-            let consumed = try chunks.follow(bytes, payload: payload)
+            let consumed = try chunks.follow(bytes, payload: payload, omissible: omissible)
             if chunks.isComplete { state = .complete }
             return Progress(consumed: consumed, isComplete: chunks.isComplete)
         case .untilClose:

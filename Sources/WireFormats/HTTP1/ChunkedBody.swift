@@ -45,8 +45,10 @@ struct ChunkedBody: Sendable {
     var isComplete: Bool { state == .complete }
 
     /// Walks `bytes` up to the end of the body and says how many belong to it.
+    ///
+    /// - Parameter omissible: called for bytes of extensions and trailer fields.
     mutating func follow(
-        _ bytes: UnsafeRawBufferPointer, payload: (UnsafeRawBufferPointer) -> Void
+        _ bytes: UnsafeRawBufferPointer, payload: (UnsafeRawBufferPointer) -> Void, omissible: (Range<Int>) -> Void
     ) throws(HTTP1Error) -> Int {
         var at = 0
         while at < bytes.count, state != .complete {
@@ -57,11 +59,24 @@ struct ChunkedBody: Sendable {
                 left -= taken
                 if left == 0 { state = .dataReturn }
             } else {
+                let before = state
                 try step(bytes[at])
+                if sawExtensionOrTrailer, isOmissible(after: before) { omissible(at..<at + 1) }
                 at += 1
             }
         }
         return at
+    }
+
+    /// Whether the byte that led here from `before` carried neither framing nor payload.
+    private func isOmissible(after before: State) -> Bool {
+        switch state {
+        case .extensionName, .extensionNameRest, .extensionValue, .extensionValueRest, .quoted, .quotedEscape,
+            .quotedEnd, .trailerName, .trailerValue, .trailerEnd:
+            true
+        case .trailerStart: before == .trailerEnd
+        default: false
+        }
     }
 
     private mutating func step(_ byte: UInt8) throws(HTTP1Error) {
