@@ -42,6 +42,8 @@ struct ControlRole: Sendable {
     private static let patience: Duration = .seconds(3)
     /// How long the end waits for the database to take the last records; they stay on disk otherwise.
     private static let shippingLimit: Duration = .seconds(60)
+    /// The same when the supervisor is gone.
+    private static let orphanLimit: Duration = .seconds(3)
     /// Longest statement of an API call: a database that hangs is told as 503, not waited for by the caller's time-out.
     private static let statementLimit: Duration = .seconds(8)
     private static let retry: Duration = .milliseconds(250)
@@ -163,7 +165,8 @@ struct ControlRole: Sendable {
             return nil
         }
         if order == .stop { return 0 }
-        let ending = await drain.finish(within: Self.shippingLimit)
+        // Without a supervisor the embedded database is ending as well; the spool waits for the next start.
+        let ending = await drain.finish(within: order == nil ? Self.orphanLimit : Self.shippingLimit)
         if case .left(let bytes) = ending {
             logger.warning("records stay in the spool for the next start", reason: "\(bytes) bytes")
         }
