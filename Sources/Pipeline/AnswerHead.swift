@@ -39,50 +39,58 @@ struct AnswerHead {
     static func relayed(
         _ head: ResponseHead, delivery: Delivery, isHeadMethod: Bool, note: ConnectionNote, marks: Marks
     ) -> ByteBuffer {
-        var out = ByteBuffer()
-        out.reserveCapacity(head.buffer.readableBytes + 256)
         let options = ForwardedFields.connectionOptions(head)
-        head.withBytes { bytes in
-            out.writeStaticString("HTTP/1.1 ")
-            writeNumber(head.status, into: &out)
-            out.writeStaticString(" ")
-            out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.reason]))
-            out.writeStaticString("\r\n")
-            for field in head.fields {
-                let keepsLength =
-                    field.kind == .contentLength && (delivery == .raw || delivery == .empty && allowsLength(head, isHeadMethod))
-                if !keepsLength, ForwardedFields.isWithheldFromClient(bytes, field) { continue }
-                if !options.isEmpty, options.contains(head.text(field.name).lowercased()) { continue }
-                out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[field.name.lowerBound..<field.value.upperBound]))
-                out.writeStaticString("\r\n")
+        let keepsLength = delivery == .raw || delivery == .empty && allowsLength(head, isHeadMethod)
+        var buffer = ByteBuffer()
+        buffer.compose(capacity: head.buffer.readableBytes + marks.eventID.utf8.count + ownFieldsLimit) { out in
+            head.withBytes { bytes in
+                out.write("HTTP/1.1 ")
+                out.write(decimal: head.status)
+                out.write(" ")
+                out.write(UnsafeRawBufferPointer(rebasing: bytes[head.reason]))
+                out.write("\r\n")
+                for field in head.fields {
+                    if !(keepsLength && field.kind == .contentLength),
+                        ForwardedFields.isWithheldFromClient(bytes, field)
+                    {
+                        continue
+                    }
+                    if !options.isEmpty, options.contains(head.text(field.name).lowercased()) { continue }
+                    out.write(UnsafeRawBufferPointer(rebasing: bytes[field.name.lowerBound..<field.value.upperBound]))
+                    out.write("\r\n")
+                }
             }
+            switch delivery {
+            case .raw where head.framing == .chunked, .chunks: out.write("Transfer-Encoding: chunked\r\n")
+            case .raw, .plain, .empty: break
+            }
+            out.write(ResponseHeaderName.cacheStatus)
+            out.write(": MISS\r\n")
+            write(marks, into: &out)
+            finish(note, into: &out)
         }
-        switch delivery {
-        case .raw where head.framing == .chunked, .chunks: out.writeStaticString("Transfer-Encoding: chunked\r\n")
-        case .raw, .plain, .empty: break
-        }
-        out.writeStaticString(ResponseHeaderName.cacheStatus)
-        out.writeStaticString(": MISS\r\n")
-        write(marks, into: &out)
-        finish(note, into: &out)
-        return out
+        return buffer
     }
+
+    /// More than all fields of our own take, the event id apart.
+    private static let ownFieldsLimit = 512
 
     /// The head of one of the gateway's own answers.
     static func own(
         status: Int, contentType: StaticString, length: Int, note: ConnectionNote, marks: Marks?
     ) -> ByteBuffer {
-        var out = ByteBuffer()
-        out.reserveCapacity(384)
-        HeadWriter.statusLine(status, into: &out)
-        out.writeStaticString("Content-Type: ")
-        out.writeStaticString(contentType)
-        out.writeStaticString("\r\nContent-Length: ")
-        writeNumber(length, into: &out)
-        out.writeStaticString("\r\n")
-        if let marks { write(marks, into: &out) }
-        finish(note, into: &out)
-        return out
+        var buffer = ByteBuffer()
+        HeadWriter.statusLine(status, into: &buffer)
+        buffer.compose(capacity: contentType.utf8CodeUnitCount + (marks?.eventID.utf8.count ?? 0) + ownFieldsLimit) {
+            $0.write("Content-Type: ")
+            $0.write(contentType)
+            $0.write("\r\nContent-Length: ")
+            $0.write(decimal: length)
+            $0.write("\r\n")
+            if let marks { write(marks, into: &$0) }
+            finish(note, into: &$0)
+        }
+        return buffer
     }
 
     /// Answers to HEAD and 304 may announce a length without a body; 204 and 1xx may not (RFC 9110 §8.6).
@@ -90,43 +98,34 @@ struct AnswerHead {
         isHeadMethod || head.status == 304 || head.status >= 200 && head.status != 204
     }
 
-    private static func write(_ marks: Marks, into out: inout ByteBuffer) {
+    private static func write(_ marks: Marks, into out: inout RawWriter) {
         if let log = marks.logID {
-            out.writeStaticString(ResponseHeaderName.logID)
-            out.writeStaticString(": ")
+            out.write(ResponseHeaderName.logID)
+            out.write(": ")
             log.write(into: &out)
-            out.writeStaticString("\r\n")
+            out.write("\r\n")
         }
-        out.writeStaticString(ResponseHeaderName.eventID)
-        out.writeStaticString(": ")
-        out.writeString(marks.eventID)
-        out.writeStaticString("\r\n")
-        out.writeStaticString(ResponseHeaderName.requestID)
-        out.writeStaticString(": ")
+        out.write(ResponseHeaderName.eventID)
+        out.write(": ")
+        out.write(marks.eventID)
+        out.write("\r\n")
+        out.write(ResponseHeaderName.requestID)
+        out.write(": ")
         marks.requestID.write(into: &out)
-        out.writeStaticString("\r\n")
+        out.write("\r\n")
         if let step = marks.step {
-            out.writeStaticString(ResponseHeaderName.step)
-            out.writeStaticString(": ")
-            writeNumber(step, into: &out)
-            out.writeStaticString("\r\n")
+            out.write(ResponseHeaderName.step)
+            out.write(": ")
+            out.write(decimal: step)
+            out.write("\r\n")
         }
     }
 
-    private static func finish(_ note: ConnectionNote, into out: inout ByteBuffer) {
+    private static func finish(_ note: ConnectionNote, into out: inout RawWriter) {
         switch note {
-        case .none: out.writeStaticString("\r\n")
-        case .close: out.writeStaticString("Connection: close\r\n\r\n")
-        case .keepAlive: out.writeStaticString("Connection: keep-alive\r\n\r\n")
-        }
-    }
-
-    /// Decimal digits without an intermediate string.
-    static func writeNumber(_ number: Int, into out: inout ByteBuffer) {
-        if number >= 0, number < 10 {
-            out.writeInteger(UInt8(0x30 + number))
-        } else {
-            out.writeString(String(number))
+        case .none: out.write("\r\n")
+        case .close: out.write("Connection: close\r\n\r\n")
+        case .keepAlive: out.write("Connection: keep-alive\r\n\r\n")
         }
     }
 }

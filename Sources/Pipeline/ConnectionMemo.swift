@@ -8,8 +8,8 @@ package final class ConnectionMemo {
     private var index: SnapshotIndex?
     private var prefix: [UInt8] = []
     private var plan: GatewayPlan?
-    private var segment: [UInt8] = []
-    private var provider: Provider?
+    private var routeKey: [UInt8] = []
+    private var route: NativeRoute?
     private var tokens: [(text: [UInt8], grant: TokenGrant?)] = []
     /// Different credential texts that are remembered; two or three is what one client sends.
     private static let tokenLimit = 8
@@ -36,12 +36,15 @@ package final class ConnectionMemo {
         self.plan = plan
     }
 
-    /// The provider of the segment, asked from `find` when it is another than last time.
-    func provider(_ segment: UnsafeRawBufferPointer, find: (String) -> Provider?) -> Provider? {
-        if let provider, segment.isSame(as: self.segment) { return provider }
-        provider = find(String(decoding: segment, as: UTF8.self))
-        self.segment = Array(segment)
-        return provider
+    /// The route last worked out for the same target bytes.
+    func route(_ target: UnsafeRawBufferPointer) -> NativeRoute? {
+        guard let route, target.isSame(as: routeKey) else { return nil }
+        return route
+    }
+
+    func remember(_ target: UnsafeRawBufferPointer, _ route: NativeRoute) {
+        routeKey = Array(target)
+        self.route = route
     }
 
     /// The grant of a credential text, found or known to be none.
@@ -49,9 +52,7 @@ package final class ConnectionMemo {
         _ text: UnsafeRawBufferPointer, in current: SnapshotIndex, hasher: any TokenHasher
     ) -> TokenGrant? {
         use(current)
-        for entry in tokens where text.isSame(as: entry.text) {
-            return entry.grant
-        }
+        for index in tokens.indices where text.isSame(as: tokens[index].text) { return tokens[index].grant }
         let grant = current.grant(hash: hasher.hash(text))
         if tokens.count == Self.tokenLimit { tokens.removeFirst() }
         tokens.append((Array(text), grant))

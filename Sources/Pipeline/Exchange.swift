@@ -155,12 +155,12 @@ package final class Exchange {
             try checkCompat(admitted.inbound)
             attempt = try plan.compat(admitted, body: try await wholeBody())
         default:
-            attempt = try plan.native(admitted, provider: try plan.provider(of: admitted, memo: memo), body: body)
+            attempt = try plan.native(admitted, memo: memo, body: body)
             downstream.askForBody()
         }
         outcome.attempt = attempt
         environment.counter.count(admitted.gateway.id, of: admitted.gateway.account)
-        let client = attempt.provider.definition.service == .sandbox ? environment.sandbox : environment.upstream
+        let client = attempt.route.provider.definition.service == .sandbox ? environment.sandbox : environment.upstream
         let reply: any UpstreamReply
         do throws(GatewayError) {
             reply = try await client.send(attempt.request, cancel: cancel)

@@ -22,34 +22,41 @@ struct UpstreamHead {
         keepingCredentials kept: KeptCredentials = .providerKeys
     ) {
         let head = admitted.inbound.head
-        buffer = ByteBuffer()
-        buffer.reserveCapacity(head.buffer.readableBytes + target.path.utf8.count + 256)
         let options = ForwardedFields.connectionOptions(head)
         present = provider.requiredHeaders.isEmpty ? [] : Set(head.fields.map { head.text($0.name).lowercased() })
-        head.withBytes { bytes in
-            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.method]))
-            buffer.writeStaticString(" ")
-            buffer.writeString(target.path)
-            if let query = target.query {
-                buffer.writeStaticString("?")
-                buffer.writeString(query)
-            }
-            buffer.writeStaticString(" HTTP/1.1\r\nHost: ")
-            buffer.writeString(Self.isClientSigned(admitted) ? target.canonicalAuthority : target.origin.authority)
-            // Bodies are read for usage and kept for the log, so the provider is asked not to compress.
-            buffer.writeStaticString("\r\nAccept-Encoding: identity\r\n")
-            for (position, field) in head.fields.enumerated() {
-                if ForwardedFields.isWithheld(bytes, field) || admitted.withheldFields.contains(position) { continue }
-                if Self.repeatsToken(bytes, field, admitted) { continue }
-                if kept == .none, admitted.providerKeyFields.contains(position) { continue }
-                if !options.isEmpty, options.contains(head.text(field.name).lowercased()) { continue }
-                buffer.writeBytes(
-                    UnsafeRawBufferPointer(rebasing: bytes[field.name.lowerBound..<field.value.upperBound])
-                )
-                buffer.writeStaticString("\r\n")
+        let host = Self.isClientSigned(admitted) ? target.canonicalAuthority : target.origin.authority
+        let own = target.path.utf8.count + (target.query?.utf8.count ?? 0) + host.utf8.count + 128
+        buffer = ByteBuffer()
+        buffer.reserveCapacity(head.buffer.readableBytes + own + Self.laterRoom)
+        buffer.compose(capacity: head.buffer.readableBytes + own) { out in
+            head.withBytes { bytes in
+                out.write(UnsafeRawBufferPointer(rebasing: bytes[head.method]))
+                out.write(" ")
+                out.write(target.path)
+                if let query = target.query {
+                    out.write("?")
+                    out.write(query)
+                }
+                out.write(" HTTP/1.1\r\nHost: ")
+                out.write(host)
+                // Bodies are read for usage and kept for the log, so the provider is asked not to compress.
+                out.write("\r\nAccept-Encoding: identity\r\n")
+                for (position, field) in head.fields.enumerated() {
+                    if ForwardedFields.isWithheld(bytes, field) || admitted.withheldFields.contains(position) {
+                        continue
+                    }
+                    if Self.repeatsToken(bytes, field, admitted) { continue }
+                    if kept == .none, admitted.providerKeyFields.contains(position) { continue }
+                    if !options.isEmpty, options.contains(head.text(field.name).lowercased()) { continue }
+                    out.write(UnsafeRawBufferPointer(rebasing: bytes[field.name.lowerBound..<field.value.upperBound]))
+                    out.write("\r\n")
+                }
             }
         }
     }
+
+    /// Room for a key and the body's framing.
+    private static let laterRoom = 256
 
     /// Writes a stored key, or one that came in another provider's form, into this provider's own place.
     mutating func inject(_ key: Secret<String>, _ provider: ProviderDefinition, _ target: UpstreamTarget) {
@@ -63,13 +70,15 @@ struct UpstreamHead {
 
     /// Writes the body's framing and the end of the head.
     mutating func finish(_ framing: BodyFraming) {
-        switch framing {
-        case .length(let count):
-            buffer.writeStaticString("Content-Length: ")
-            buffer.writeString(String(count))
-            buffer.writeStaticString("\r\n\r\n")
-        case .chunked: buffer.writeStaticString("Transfer-Encoding: chunked\r\n\r\n")
-        case .none, .untilClose: buffer.writeStaticString("\r\n")
+        buffer.compose(capacity: 64) { out in
+            switch framing {
+            case .length(let count):
+                out.write("Content-Length: ")
+                out.write(decimal: count)
+                out.write("\r\n\r\n")
+            case .chunked: out.write("Transfer-Encoding: chunked\r\n\r\n")
+            case .none, .untilClose: out.write("\r\n")
+            }
         }
     }
 

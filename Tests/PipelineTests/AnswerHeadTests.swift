@@ -57,11 +57,11 @@ struct AnswerHeadTests {
         #expect(text.hasSuffix("Connection: close\r\n\r\n"))
     }
 
-    @Test("a body without own end closes an HTTP/1.0 connection")
-    func plainCloses() throws {
+    @Test("a body without own end is not announced as chunked to HTTP/1.0")
+    func plain() throws {
         let provider = try head("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         let text = String(
-            buffer: AnswerHead.relayed(provider, delivery: .plain, isHeadMethod: false, note: .keepAlive, marks: marks))
+            buffer: AnswerHead.relayed(provider, delivery: .plain, isHeadMethod: false, note: .close, marks: marks))
         #expect(text.contains("Connection: close\r\n"))
         #expect(!text.contains("chunked"))
     }

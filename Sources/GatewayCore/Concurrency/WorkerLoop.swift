@@ -14,9 +14,16 @@ package actor WorkerLoop {
     package static func install(_ executor: any SerialExecutor & TaskExecutor) {
         precondition(Self.executor == nil, "WorkerLoop is installed twice")
         Self.executor = executor
+        unowned = executor.asUnownedSerialExecutor()
     }
 
-    package nonisolated var unownedExecutor: UnownedSerialExecutor { Self.installed.asUnownedSerialExecutor() }
+    // SAFETY: as above; a copy without an owner, because it is asked for dozens of times per request.
+    nonisolated(unsafe) private static var unowned: UnownedSerialExecutor?
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        guard let unowned = Self.unowned else { preconditionFailure("WorkerLoop is used before it is installed") }
+        return unowned
+    }
 
     private static nonisolated var installed: any SerialExecutor & TaskExecutor {
         guard let executor else { preconditionFailure("WorkerLoop is used before it is installed") }

@@ -40,6 +40,7 @@ package enum BodyFraming: Sendable, Equatable {
     case untilClose
 }
 
+/// The HTTP versions that one connection here can speak.
 package enum HTTPVersion: Sendable, Equatable { case http10, http11 }
 
 /// A parsed head: its bytes, from the start line through the empty line, and where things are in them.
@@ -91,6 +92,20 @@ extension StaticString {
             if lower != own[offset] { return false }
         }
         return true
+    }
+}
+
+extension RequestHead {
+    @inlinable
+    package func withBytes<T>(_ body: (UnsafeRawBufferPointer) throws -> T) rethrows -> T {
+        try buffer.withUnsafeReadableBytes(body)
+    }
+}
+
+extension ResponseHead {
+    @inlinable
+    package func withBytes<T>(_ body: (UnsafeRawBufferPointer) throws -> T) rethrows -> T {
+        try buffer.withUnsafeReadableBytes(body)
     }
 }
 

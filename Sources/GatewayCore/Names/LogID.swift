@@ -44,10 +44,11 @@ package struct LogID: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     package func write(into buffer: inout ByteBuffer) {
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.encodedLength) { space in
-            for index in 0..<Self.encodedLength { space[index] = character(index) }
-            return Self.encodedLength
-        }
+        buffer.compose(capacity: Self.encodedLength) { write(into: &$0) }
+    }
+
+    package func write(into out: inout RawWriter) {
+        for index in 0..<Self.encodedLength { out.write(byte: character(index)) }
     }
 
     package var description: String {

@@ -1,28 +1,25 @@
 import CloudflareWire
 package import GatewayCore
 import NIOCore
-package import Providers
+import Providers
 import WireFormats
 
 /// One call of one provider, ready to be sent.
 package final class Attempt: Sendable {
-    package let provider: Provider
+    let route: NativeRoute
     /// The model as far as the request tells it; the answer may name it more exactly.
     package let model: String?
     package let request: UpstreamRequest
-    package let target: UpstreamTarget
     /// The alias of the stored key that goes along.
     package let keyAlias: KeyAlias?
     package let reply: ReplyShape
 
     init(
-        provider: Provider, model: String?, request: UpstreamRequest, target: UpstreamTarget, keyAlias: KeyAlias?,
-        reply: ReplyShape
+        route: NativeRoute, model: String?, request: UpstreamRequest, keyAlias: KeyAlias?, reply: ReplyShape
     ) {
-        self.provider = provider
+        self.route = route
         self.model = model
         self.request = request
-        self.target = target
         self.keyAlias = keyAlias
         self.reply = reply
     }
@@ -48,44 +45,47 @@ package struct ServePlan: Sendable {
 struct Plan {
     let environment: WorkerEnvironment
 
-    /// The provider of a native URL.
-    func provider(of admitted: Admitted, memo: ConnectionMemo) throws(GatewayError) -> Provider {
-        let inbound = admitted.inbound
-        let found = inbound.head.withBytes { bytes in
-            let segment = UnsafeRawBufferPointer(rebasing: bytes[inbound.address.provider])
-            return memo.provider(segment) { environment.provider(segment: $0) }
-        }
-        guard let provider = found else {
-            throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider segment")
-        }
-        return provider
-    }
-
     /// A native call: path and credential are mapped, everything else goes through as it came.
-    func native(
-        _ admitted: Admitted, provider: Provider, body: RequestBody
-    ) throws(GatewayError) -> Attempt {
+    func native(_ admitted: Admitted, memo: ConnectionMemo, body: RequestBody) throws(GatewayError) -> Attempt {
         let inbound = admitted.inbound
-        let definition = provider.definition
-        let rest = inbound.head.text(inbound.address.rest)
-        let query = inbound.address.query.map { inbound.head.text($0) }
-        let target = try definition.target(
-            path: rest, query: query, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount,
-            removing: QueryFilter(keys: admitted.withheldQueryKeys, prefixes: [QueryPairs.gatewayPrefix])
-        )
-        let key = try storedKey(for: definition, admitted)
+        let route = try route(admitted, memo)
+        let target = route.target
+        let key = try storedKey(for: route.provider.definition, admitted)
         let framing: BodyFraming = inbound.head.framing
-        var head = UpstreamHead(admitted, provider: definition, target: target)
-        if let key { head.inject(key.value, definition, target) }
+        var head = UpstreamHead(admitted, provider: route.provider.definition, target: target)
+        if let key { head.inject(key.value, route.provider.definition, target) }
         head.finish(framing)
         let request = UpstreamRequest(
             origin: target.origin, head: head.buffer, isHeadMethod: inbound.isHeadMethod, framing: framing, body: body,
             egress: target.egress, firstByteTimeout: inbound.directives.requestTimeout
         )
-        return Attempt(
-            provider: provider, model: definition.modelInPath(rest), request: request, target: target,
-            keyAlias: key?.alias, reply: .asIs
+        return Attempt(route: route, model: route.model, request: request, keyAlias: key?.alias, reply: .asIs)
+    }
+
+    /// Where a native URL leads. Without a query it depends on nothing but the URL, and is remembered.
+    private func route(_ admitted: Admitted, _ memo: ConnectionMemo) throws(GatewayError) -> NativeRoute {
+        let inbound = admitted.inbound
+        let head = inbound.head
+        if inbound.address.query == nil {
+            let known = head.withBytes { memo.route(UnsafeRawBufferPointer(rebasing: $0[head.target])) }
+            if let known { return known }
+        }
+        guard let provider = environment.provider(segment: head.text(inbound.address.provider)) else {
+            throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider segment")
+        }
+        let rest = head.text(inbound.address.rest)
+        let target = try provider.definition.target(
+            path: rest, query: inbound.address.query.map { head.text($0) }, account: admitted.gateway.account,
+            workersAIAccount: environment.workersAIAccount,
+            removing: QueryFilter(keys: admitted.withheldQueryKeys, prefixes: [QueryPairs.gatewayPrefix])
         )
+        let route = NativeRoute(
+            provider: provider, target: target, model: provider.definition.modelInPath(rest), path: rest
+        )
+        if inbound.address.query == nil {
+            head.withBytes { memo.remember(UnsafeRawBufferPointer(rebasing: $0[head.target]), route) }
+        }
+        return route
     }
 
     /// A call through the OpenAI-compatible endpoint, once its whole body is there.
@@ -120,8 +120,10 @@ struct Plan {
             origin: target.origin, head: head.buffer, framing: framing, body: RequestBody(complete: body),
             egress: target.egress, firstByteTimeout: admitted.inbound.directives.requestTimeout
         )
+        let path = admitted.inbound.head.text(admitted.inbound.address.rest)
+        let route = NativeRoute(provider: provider, target: target, model: model, path: path)
         return Attempt(
-            provider: provider, model: model, request: request, target: target, keyAlias: alias,
+            route: route, model: model, request: request, keyAlias: alias,
             reply: asksForUsage ? .withoutUsageChunk : .compat
         )
     }

@@ -69,7 +69,7 @@ struct Settle {
         let ticket = RecordTicket(outcome.id)
         let duration = environment.clock.monotonic - outcome.inbound.started
         let (status, success) = verdict(outcome)
-        let provider = outcome.attempt?.provider.definition.id ?? ""
+        let provider = outcome.attempt?.route.provider.definition.id ?? ""
         let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel ?? ""
         var summary = RequestSummary(
             requestType: outcome.inbound.requestType, provider: provider, status: status, duration: duration
@@ -95,10 +95,8 @@ struct Settle {
         )
         record.provider = provider
         record.model = model
-        record.path = inbound.head.text(inbound.address.rest)
-        record.modelType = inbound.head.withBytes { bytes in
-            ModelType.of(path: UnsafeRawBufferPointer(rebasing: bytes[inbound.address.rest]))
-        }
+        record.path = attempt.route.path
+        record.modelType = attempt.route.modelType
         record.method = inbound.head.text(inbound.head.method)
         record.requestType = inbound.requestType
         record.requestContentType = inbound.head.value(.contentType)
@@ -151,9 +149,9 @@ struct Settle {
             let hasFailed = !(200..<400).contains(outcome.status)
             return (hasFailed ? .zero : nil, false)
         }
-        guard let row = environment.prices.row(for: attempt.provider.definition, model: model) else { return (nil, false) }
+        guard let row = environment.prices.row(for: attempt.route.provider.definition, model: model) else { return (nil, false) }
         let amount = Cost.price(
-            outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.target.place
+            outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.route.target.place
         )
         return (amount, false)
     }

@@ -37,12 +37,13 @@ extension StreamKind {
 extension Attempt {
     /// The reader for this call's answer, already told what the head says.
     func usageReader(for stream: StreamKind, _ head: ResponseHead) -> UsageReader? {
-        let format = provider.definition.usageFormat(path: target.path)
+        let format = route.usageFormat
+        let wanted = format.wantedHeaders
+        if stream == .other, wanted.isEmpty { return nil }
         var reader = UsageReader(format: format, streamed: stream)
-        for name in format.wantedHeaders {
+        for name in wanted {
             if let value = head.value(named: name) { reader.note(header: name.description, value: value) }
         }
-        if stream == .other, format.wantedHeaders.isEmpty { return nil }
         return reader
     }
 }

@@ -24,7 +24,7 @@ package struct SandboxScript: Sendable {
     package var answer: Answer
 
     /// Most tokens and events that a model name can ask for.
-    package static let countLimit = 100_000
+    package static let countLimit = 10_000
     /// Longest `slow-MS`.
     package static let delayLimit = Duration.seconds(600)
 

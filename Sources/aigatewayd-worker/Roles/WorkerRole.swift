@@ -141,6 +141,8 @@ final class WorkerRole {
         slot.processID = getpid()
         slot.startedAt = clock.now
         slot.state = .ready
+        // First, because it sets all gauges to their beginning.
+        telemetry.record(.workerStarted(slot: identity.slot))
         if let bytes = try? WholeFile.read(settings.snapshotPath) { control.adopt(ByteBuffer(bytes: bytes)) }
         control.start()
         redis?.start()
@@ -148,7 +150,6 @@ final class WorkerRole {
         loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
             WorkerLoop.onLoop { registry.tick() }
         }
-        telemetry.record(.workerStarted(slot: identity.slot))
         receiveConnections()
         receiveOrders()
         SupervisorLink().announceReady()

@@ -1,0 +1,74 @@
+package import NIOCore
+
+/// Writes many small pieces into one region of a buffer, with one check of the buffer for all of them.
+///
+/// Heads and records consist of dozens of pieces; a buffer's own `write` looks at its storage for each.
+/// - Limit: the capacity given to `ByteBuffer.compose`; writing beyond it traps.
+package struct RawWriter: ~Copyable {
+    private let base: UnsafeMutableRawPointer
+    fileprivate var count = 0
+    private let capacity: Int
+
+    fileprivate init(_ space: UnsafeMutableRawBufferPointer) {
+        // An empty region is never written to.
+        base = space.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 8).unsafelyUnwrapped
+        capacity = space.count
+    }
+
+    package mutating func write(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        precondition(bytes.count <= capacity - count, "a composed buffer exceeds its announced capacity")
+        (base + count).copyMemory(from: source, byteCount: bytes.count)
+        count += bytes.count
+    }
+
+    package mutating func write(_ text: StaticString) {
+        write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    package mutating func write(_ text: String) {
+        var text = text
+        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
+
+    package mutating func write(byte: UInt8) {
+        precondition(count < capacity, "a composed buffer exceeds its announced capacity")
+        base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+        count += 1
+    }
+
+    /// Little-endian, without alignment.
+    package mutating func write<T: FixedWidthInteger & BitwiseCopyable>(integer: T) {
+        precondition(MemoryLayout<T>.size <= capacity - count, "a composed buffer exceeds its announced capacity")
+        base.storeBytes(of: integer.littleEndian, toByteOffset: count, as: T.self)
+        count += MemoryLayout<T>.size
+    }
+
+    /// Puts `integer` at a place that was written before.
+    package mutating func overwrite<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, integer: T) {
+        precondition(offset >= 0 && offset + MemoryLayout<T>.size <= count, "nothing was written there")
+        base.storeBytes(of: integer.littleEndian, toByteOffset: offset, as: T.self)
+    }
+
+    /// Decimal digits of a number that is not negative; of a negative one nothing.
+    package mutating func write(decimal number: Int) {
+        guard number >= 0 else { return }
+        var divisor = 1
+        while number / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            write(byte: 0x30 + UInt8(truncatingIfNeeded: number / divisor % 10))
+            divisor /= 10
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Appends what `body` writes, at most `capacity` bytes.
+    package mutating func compose(capacity: Int, _ body: (inout RawWriter) -> Void) {
+        writeWithUnsafeMutableBytes(minimumWritableBytes: capacity) { space in
+            var writer = RawWriter(space)
+            body(&writer)
+            return writer.count
+        }
+    }
+}
