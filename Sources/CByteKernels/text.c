@@ -21,6 +21,30 @@ static const unsigned char is_token[256] = {
     ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
 };
 
+ptrdiff_t aig_find(const void *haystack, size_t length, const void *needle, size_t needle_length) {
+    const unsigned char *p = haystack;
+    const unsigned char *n = needle;
+    size_t at = 0;
+    if (needle_length > length) return -1;
+    if (needle_length == 0) return 0;
+#if defined(__SSE2__)
+    // Sixteen places at a time are tried by two of the needle's bytes; what fits both is compared in full.
+    const size_t middle = needle_length / 2, last = needle_length - 1;
+    const __m128i in_middle = _mm_set1_epi8((char)n[middle]), at_end = _mm_set1_epi8((char)n[last]);
+    for (; at + last + 16 <= length; at += 16) {
+        __m128i left = _mm_loadu_si128((const __m128i *)(p + at + middle));
+        __m128i right = _mm_loadu_si128((const __m128i *)(p + at + last));
+        __m128i both = _mm_and_si128(_mm_cmpeq_epi8(left, in_middle), _mm_cmpeq_epi8(right, at_end));
+        for (unsigned mask = (unsigned)_mm_movemask_epi8(both); mask; mask &= mask - 1) {
+            size_t place = at + (size_t)__builtin_ctz(mask);
+            if (memcmp(p + place, n, needle_length) == 0) return (ptrdiff_t)place;
+        }
+    }
+#endif
+    const void *hit = memmem(p + at, length - at, n, needle_length);
+    return hit ? (const unsigned char *)hit - p : -1;
+}
+
 size_t aig_token_prefix(const void *bytes, size_t length) {
     const unsigned char *p = bytes;
     size_t at = 0;

@@ -11,10 +11,7 @@
 uint32_t aig_crc32c(uint32_t seed, const void *bytes, size_t length);
 
 /// Offset of `needle` in `haystack`, or -1.
-static inline ptrdiff_t aig_find(const void *haystack, size_t length, const void *needle, size_t needle_length) {
-    const void *hit = memmem(haystack, length, needle, needle_length);
-    return hit ? (const char *)hit - (const char *)haystack : -1;
-}
+ptrdiff_t aig_find(const void *haystack, size_t length, const void *needle, size_t needle_length);
 
 /// How many of the first bytes are token characters (RFC 9110 §5.6.2).
 size_t aig_token_prefix(const void *bytes, size_t length);
@@ -33,6 +30,31 @@ size_t aig_json_dull_prefix(const void *bytes, size_t length);
 
 /// How many of the first bytes are neither a quote nor a backslash.
 size_t aig_json_string_run(const void *bytes, size_t length);
+
+/// The deepest nesting of arrays and objects that `aig_json_value_end` follows.
+#define AIG_JSON_LEVELS 512
+
+/// What the `aig_json_*_end` functions return for what is not JSON (RFC 8259).
+#define AIG_NOT_JSON SIZE_MAX
+
+/// The offset behind the JSON string whose opening quote is at `at`; says in `escapes` whether it has any.
+size_t aig_json_string_end(const void *bytes, size_t length, size_t at, int *escapes);
+
+/// The offset behind the longest JSON number at `at`.
+size_t aig_json_number_end(const void *bytes, size_t length, size_t at);
+
+/// The offset behind the JSON value whose first byte is at `at`; deeper than `levels` containers is no JSON.
+size_t aig_json_value_end(const void *bytes, size_t length, size_t at, size_t levels);
+
+/// Where a member of a JSON object is: the inside of its key, whether that has escapes, and its value.
+struct aig_json_member {
+    size_t key, key_end;
+    size_t value, value_end;
+    int escapes;
+};
+
+/// Reads the member whose key's opening quote is at `at`; the offset of what follows it and the space behind it.
+size_t aig_json_member(const void *bytes, size_t length, size_t at, size_t levels, struct aig_json_member *member);
 
 /// How many of the first bytes form whole, valid UTF-8 sequences of more than one byte (RFC 3629); stops at ASCII.
 size_t aig_utf8_prefix(const void *bytes, size_t length);

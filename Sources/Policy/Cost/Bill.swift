@@ -13,18 +13,21 @@ struct Bill {
 
     private var pricesTokens: Bool { rates[.input] != nil || rates[.output] != nil }
 
-    /// Adds `count` at the first known rate of `units`; a count without any rate makes the whole bill unknown.
-    private mutating func charge(_ count: Int, _ units: PriceUnit..., scale: Int128 = 1) {
+    /// Adds `count` at the first known rate of the units; a count without any rate makes the whole bill unknown.
+    private mutating func charge(
+        _ count: Int, _ unit: PriceUnit, or second: PriceUnit? = nil, or third: PriceUnit? = nil,
+        or fourth: PriceUnit? = nil, scale: Int128 = 1
+    ) {
         guard count > 0 else { return }
-        for unit in units {
-            if let rate = rates[unit] {
-                // No real count comes near the bound; with it no sum of terms leaves the range.
-                sum += Int128(min(count, 1_000_000_000_000)) * Int128(rate.units) * scale
-                return
-            }
+        guard let rate = rates[unit] ?? rate(second) ?? rate(third) ?? rate(fourth) else {
+            lacksRate = true
+            return
         }
-        lacksRate = true
+        // No real count comes near the bound; with it no sum of terms leaves the range.
+        sum += Int128(min(count, 1_000_000_000_000)) * Int128(rate.units) * scale
     }
+
+    private func rate(_ unit: PriceUnit?) -> PicoDecimal? { unit.flatMap { rates[$0] } }
 
     /// Adds prompt and generated tokens by kind (providers.md §5.3).
     mutating func addTokens(_ usage: Usage) {
@@ -43,15 +46,15 @@ struct Bill {
                 left -= taken
                 return taken
             }
-            charge(part(cachedAudio), .cachedAudio, .cached, .inputAudio, .input)
-            charge(part(cachedImage), .cachedImage, .cached, .inputImage, .input)
-            charge(part(known(usage.cached) - cachedAudio - cachedImage), .cached, .input)
-            charge(part(known(usage.cacheWrite5m)), .write, .input)
-            charge(part(known(usage.cacheWrite1h)), .write1h, .write, .input)
-            charge(part(known(usage.cacheWrite12h)), .write12h, .write, .input)
-            charge(part(audio), .inputAudio, .input)
-            charge(part(image), .inputImage, .input)
-            charge(part(known(usage.inputVideo)), .inputVideo, .input)
+            charge(part(cachedAudio), .cachedAudio, or: .cached, or: .inputAudio, or: .input)
+            charge(part(cachedImage), .cachedImage, or: .cached, or: .inputImage, or: .input)
+            charge(part(known(usage.cached) - cachedAudio - cachedImage), .cached, or: .input)
+            charge(part(known(usage.cacheWrite5m)), .write, or: .input)
+            charge(part(known(usage.cacheWrite1h)), .write1h, or: .write, or: .input)
+            charge(part(known(usage.cacheWrite12h)), .write12h, or: .write, or: .input)
+            charge(part(audio), .inputAudio, or: .input)
+            charge(part(image), .inputImage, or: .input)
+            charge(part(known(usage.inputVideo)), .inputVideo, or: .input)
             charge(left, .input)
         }
         if let output = usage.billedOutput ?? usage.output {
@@ -62,10 +65,10 @@ struct Bill {
                 left -= taken
                 return taken
             }
-            charge(part(known(usage.outputAudio)), .outputAudio, .output)
-            charge(part(known(usage.outputImage)), .outputImage, .output)
-            charge(part(known(usage.outputVideo)), .outputVideo, .output)
-            charge(part(known(usage.reasoning)), .reasoning, .output)
+            charge(part(known(usage.outputAudio)), .outputAudio, or: .output)
+            charge(part(known(usage.outputImage)), .outputImage, or: .output)
+            charge(part(known(usage.outputVideo)), .outputVideo, or: .output)
+            charge(part(known(usage.reasoning)), .reasoning, or: .output)
             charge(left, .output)
         }
         charge(known(usage.citation), .citation)
@@ -79,7 +82,7 @@ struct Bill {
         }
         if let milliseconds = usage.milliseconds, rates[.second] != nil || rates[.secondOut] != nil {
             hasCharge = true
-            charge(milliseconds, .second, .secondOut, scale: 1000)
+            charge(milliseconds, .second, or: .secondOut, scale: 1000)
         }
         // Generated images that were also reported in tokens are charged as tokens.
         if let images = usage.images, rates[.image] != nil, usage.outputImage == nil || rates[.outputImage] == nil {

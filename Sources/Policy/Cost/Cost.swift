@@ -81,4 +81,11 @@ package enum Cost {
         bill.addUnits(usage, row: row)
         return bill.total(times: terms.multipliers)
     }
+
+    /// The cost by a row that is shared.
+    package static func price(
+        _ usage: Usage, row model: PricedModel, at instant: Instant, place: ProcessingPlace = .anywhere
+    ) -> PicoUSD? {
+        price(usage, row: model.row, at: instant, place: place)
+    }
 }

@@ -9,12 +9,14 @@ struct EffectiveRates {
         rates = row.rates
         if let change = row.change, instant >= change.since { rates.overlay(change.rates) }
         if let offPeak = row.offPeak, offPeak.applies(at: instant) { rates.overlay(offPeak.rates) }
-        if let input = usage.billedInput ?? usage.input,
+        if !row.tiers.isEmpty, let input = usage.billedInput ?? usage.input,
             let tier = row.tiers.filter({ input > $0.over }).max(by: { $0.over < $1.over })
         {
             rates.overlay(tier.rates)
         }
-        if let name = usage.serviceTier, let adjustment = row.serviceTiers[name] { apply(adjustment) }
+        if !row.serviceTiers.isEmpty, let name = usage.serviceTier, let adjustment = row.serviceTiers[name] {
+            apply(adjustment)
+        }
         if usage.speed == "fast", usage.serviceTier != "fast" {
             if let factor = row.multipliers["fast"] {
                 multipliers.append(factor)

@@ -6,9 +6,9 @@ extension UsageFormat {
     static let bedrockConverse = UsageFormat(members: [Member("usage") { BedrockUsage.read($0, &$1) }])
 
     /// Bedrock Invoke: the body is the model family's, the counts are in headers too.
-    static let bedrockInvoke: UsageFormat = {
-        var format = UsageFormat.anthropic
-        format.headers = [
+    static let bedrockInvoke = UsageFormat(
+        members: UsageFormat.anthropic.members, event: UsageFormat.anthropic.event,
+        headers: [
             Header(name: "x-amzn-bedrock-input-token-count") { BedrockUsage.note($0, \.plainInput, &$1) },
             Header(name: "x-amzn-bedrock-output-token-count") { BedrockUsage.note($0, \.usage.output, &$1) },
             Header(name: "x-amzn-bedrock-cache-read-input-token-count") { BedrockUsage.note($0, \.usage.cached, &$1) },
@@ -16,9 +16,7 @@ extension UsageFormat {
                 BedrockUsage.note(value, \.writtenInput, &tally)
                 BedrockUsage.note(value, \.usage.cacheWrite5m, &tally)
             },
-        ]
-        return format
-    }()
+        ])
 }
 
 /// Readers of Bedrock's own usage; its input excludes cache reads and writes.

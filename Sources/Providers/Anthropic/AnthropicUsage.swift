@@ -3,11 +3,9 @@ import WireFormats
 
 extension UsageFormat {
     /// Anthropic Messages, whole and streamed.
-    static let anthropic: UsageFormat = {
-        var format = UsageFormat(members: [.model, Member("usage") { AnthropicUsage.read($0, &$1) }])
-        format.event = { AnthropicUsage.event($0, $1, &$2) }
-        return format
-    }()
+    static let anthropic = UsageFormat(
+        members: [.model, Member("usage") { AnthropicUsage.read($0, &$1) }],
+        event: { AnthropicUsage.event($0, $1, &$2) })
 }
 
 /// Readers of Anthropic's usage object; its input is in three parts that do not overlap.

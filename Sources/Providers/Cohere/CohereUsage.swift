@@ -3,11 +3,11 @@ import WireFormats
 
 extension UsageFormat {
     /// Cohere v2 (`usage`) and v1 (`meta`).
-    static let cohere: UsageFormat = {
-        var format = UsageFormat(members: [
+    static let cohere = UsageFormat(
+        members: [
             .model, Member("usage") { CohereUsage.read($0, &$1) }, Member("meta") { CohereUsage.read($0, &$1) },
-        ])
-        format.event = { name, data, tally in
+        ],
+        event: { name, data, tally in
             if name.isText("content-delta") || name.isText("text-generation") { return }
             if name.isText("message-end") || data.position(of: "\"message-end\"") != nil {
                 tally.sawTerminal = true
@@ -17,9 +17,7 @@ extension UsageFormat {
                 tally.sawTerminal = true
                 if let meta = data.object(ofKey: "\"meta\"") { CohereUsage.read(meta, &tally) }
             }
-        }
-        return format
-    }()
+        })
 }
 
 /// Readers of Cohere's usage: tokens are what was processed, billed units what is paid.

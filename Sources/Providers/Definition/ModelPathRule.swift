@@ -1,3 +1,5 @@
+import CByteKernels
+
 /// How the model is found in a native path, for providers that name it there (data-plane §11.2).
 package struct ModelPathRule: Sendable {
     let find: @Sendable (String) -> String?
@@ -24,10 +26,22 @@ package struct ModelPathRule: Sendable {
 }
 
 extension String {
+    /// Lends the text's UTF-8, without a copy where it stands in one piece, as it does in every native string.
+    @inline(__always)
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        var text = self
+        return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+    }
+
     /// How many bytes precede the first occurrence of `needle`.
     func utf8Position(of needle: String) -> Int? {
-        let (text, wanted) = (Array(utf8), Array(needle.utf8))
-        guard !wanted.isEmpty, text.count >= wanted.count else { return nil }
-        return (0...text.count - wanted.count).first { text[$0..<$0 + wanted.count].elementsEqual(wanted) }
+        guard !needle.isEmpty else { return nil }
+        return withBytes { text in
+            needle.withBytes { wanted in
+                guard let base = text.baseAddress, let wantedBase = wanted.baseAddress else { return nil }
+                let found = aig_find(base, text.count, wantedBase, wanted.count)
+                return found < 0 ? nil : found
+            }
+        }
     }
 }

@@ -56,16 +56,16 @@ package struct UpstreamPath: Sendable {
 /// The rule that most providers share: a version prefix is added when the path has none.
 package struct PlainPath: Sendable {
     /// Inserted unless the path begins with one of `segments`: `v1/`.
-    package var prefix = ""
-    package var segments: [String] = []
+    package var prefix: StaticString
+    package var segments: [StaticString]
     /// Removed from the front, the first that matches, before anything else.
-    package var stripped: [String] = []
+    package var stripped: [StaticString]
     /// Form of a stored key for paths that begin so.
-    package var credentialForms: [(path: String, forms: [CredentialRule.Form])] = []
+    package var credentialForms: [(path: StaticString, forms: [CredentialRule.Form])]
 
     init(
-        prefix: String = "", segments: [String] = [], stripped: [String] = [],
-        credentialForms: [(path: String, forms: [CredentialRule.Form])] = []
+        prefix: StaticString = "", segments: [StaticString] = [], stripped: [StaticString] = [],
+        credentialForms: [(path: StaticString, forms: [CredentialRule.Form])] = []
     ) {
         self.prefix = prefix
         self.segments = segments
@@ -77,8 +77,11 @@ package struct PlainPath: Sendable {
     static let version1 = PlainPath(prefix: "v1/", segments: ["v1"])
 
     /// Whether a segment is an API version: `v` and a digit, then letters and digits.
-    static func isVersion(_ segment: some StringProtocol) -> Bool {
-        var bytes = segment.utf8.makeIterator()
+    static func isVersion(_ segment: some StringProtocol) -> Bool { isVersion(utf8: segment.utf8) }
+
+    @inline(__always)
+    private static func isVersion(utf8 segment: some Collection<UInt8>) -> Bool {
+        var bytes = segment.makeIterator()
         guard bytes.next() == 0x76, let digit = bytes.next(), (0x30...0x39).contains(digit) else { return false }
         while let byte = bytes.next() {
             guard (0x30...0x39).contains(byte) || (0x61...0x7a).contains(byte) else { return false }
@@ -87,18 +90,52 @@ package struct PlainPath: Sendable {
     }
 
     func apply(_ path: String, root: UpstreamRoot) -> UpstreamPath {
-        var rest = path[...]
+        path.withBytes { apply($0, root: root) }
+    }
+
+    private func apply(_ path: UnsafeRawBufferPointer, root: UpstreamRoot) -> UpstreamPath {
+        var rest = path
         // The most frequent client mistake: a base URL with a version, below which the SDK adds its own.
-        if rest.hasPrefix("v1/v1/") { rest = rest.dropFirst(3) }
-        if let strip = stripped.first(where: { rest.hasPrefix($0) }) { rest = rest.dropFirst(strip.utf8.count) }
-        let first = rest.prefix { $0 != "/" }
-        let hasSegment = segments.contains { $0 == first }
-        let added = hasSegment || prefix.isEmpty ? "" : prefix
+        if rest.begins(with: "v1/v1/") { rest = rest.without(first: 3) }
+        for strip in stripped where rest.begins(with: strip) {
+            rest = rest.without(first: strip.utf8CodeUnitCount)
+            break
+        }
+        let first = UnsafeRawBufferPointer(rebasing: rest[..<(rest.firstIndex(of: 0x2f) ?? rest.count)])
+        let hasSegment = segments.contains { first.isText($0) }
+        let added: StaticString = hasSegment ? "" : prefix
         let ownSegments = root.prefix.utf8.reduce(0) { $0 + ($1 == 0x2f ? 1 : 0) }
-        let versioned = !added.isEmpty || (hasSegment && Self.isVersion(first))
+        let versioned = added.utf8CodeUnitCount > 0 || (hasSegment && Self.isVersion(utf8: first))
         return UpstreamPath(
-            origin: root.origin, path: "\(root.prefix)/\(added)\(rest)", fixed: ownSegments + (versioned ? 1 : 0),
-            credentialForms: credentialForms.first { rest.hasPrefix($0.path) }?.forms
+            origin: root.origin, path: Self.join(root.prefix, added, rest), fixed: ownSegments + (versioned ? 1 : 0),
+            credentialForms: credentialForms.first { rest.begins(with: $0.path) }?.forms
         )
+    }
+
+    /// `root/addedrest`, put together in one piece.
+    private static func join(_ root: String, _ added: StaticString, _ rest: UnsafeRawBufferPointer) -> String {
+        root.withBytes { root in
+            let added = UnsafeRawBufferPointer(start: added.utf8Start, count: added.utf8CodeUnitCount)
+            let length = root.count + 1 + added.count + rest.count
+            return String(unsafeUninitializedCapacity: length) { text in
+                let whole = UnsafeMutableRawBufferPointer(text)
+                whole.copyMemory(from: root)
+                whole[root.count] = 0x2f
+                UnsafeMutableRawBufferPointer(rebasing: whole[(root.count + 1)...]).copyMemory(from: added)
+                UnsafeMutableRawBufferPointer(rebasing: whole[(length - rest.count)...]).copyMemory(from: rest)
+                return length
+            }
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func begins(with text: StaticString) -> Bool {
+        let length = text.utf8CodeUnitCount
+        return count >= length && UnsafeRawBufferPointer(rebasing: self[..<length]).isText(text)
+    }
+
+    fileprivate func without(first length: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: self[length...])
     }
 }

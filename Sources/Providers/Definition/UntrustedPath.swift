@@ -10,16 +10,23 @@ enum UntrustedPath {
 
     /// Takes leading slashes off and refuses bytes that cannot stand in a request target's path.
     static func check(_ path: String) throws(GatewayError) -> String {
-        for byte in path.utf8 where byte <= 0x20 || byte == 0x7f || byte == 0x5c || byte == 0x3f || byte == 0x23 {
-            throw refusal("Invalid path")
+        let (isAcceptable, slashes) = path.withBytes { bytes in
+            (bytes.allSatisfy(canStandInPath), bytes.prefix { $0 == 0x2f }.count)
         }
-        guard path.utf8.first == 0x2f else { return path }
-        return String(path.drop { $0 == "/" })
+        guard isAcceptable else { throw refusal("Invalid path") }
+        return slashes == 0 ? path : String(decoding: path.utf8.dropFirst(slashes), as: UTF8.self)
+    }
+
+    @inline(__always)
+    private static func canStandInPath(_ byte: UInt8) -> Bool {
+        byte > 0x20 && byte != 0x7f && byte != 0x5c && byte != 0x3f && byte != 0x23
     }
 
     /// Refuses `.` and `..` segments, percent-encoded ones too: below a fixed prefix they would leave it.
     static func requireNoDotSegments(_ path: String) throws(GatewayError) {
-        guard path.contains(".") || path.contains("%2") else { return }
+        let (isEncoded, leaves) = path.withBytes { bytes in (bytes.contains(0x25), hasDotSegment(bytes)) }
+        guard !leaves else { throw refusal("Invalid path") }
+        guard isEncoded else { return }
         for segment in path.split(separator: "/") {
             let plain = percentDecoded(String(segment))
             if plain.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "/" || $0 == "\\" }).contains(
@@ -28,6 +35,21 @@ enum UntrustedPath {
                 throw refusal("Invalid path")
             }
         }
+    }
+
+    private static func hasDotSegment(_ path: UnsafeRawBufferPointer) -> Bool {
+        var dots = 0
+        var others = 0
+        for byte in path {
+            switch byte {
+            case 0x2f, 0x5c:
+                if others == 0, dots == 1 || dots == 2 { return true }
+                (dots, others) = (0, 0)
+            case 0x2e: dots += 1
+            default: others += 1
+            }
+        }
+        return others == 0 && (dots == 1 || dots == 2)
     }
 
     /// `^[A-Za-z0-9][A-Za-z0-9._-]*$`, at most 63 bytes.

@@ -2,13 +2,16 @@
 package struct UsageRule: Sendable {
     /// A test of an upstream path.
     enum Match: Sendable {
-        case contains(String)
-        case ends(String)
+        case contains(StaticString)
+        case ends(StaticString)
 
-        func holds(_ path: String) -> Bool {
+        func holds(_ path: UnsafeRawBufferPointer) -> Bool {
             switch self {
-            case .contains(let part): path.utf8Position(of: part) != nil
-            case .ends(let part): path.hasSuffix(part)
+            case .contains(let part): return path.position(of: part) != nil
+            case .ends(let part):
+                let length = part.utf8CodeUnitCount
+                guard path.count >= length else { return false }
+                return UnsafeRawBufferPointer(rebasing: path[(path.count - length)...]).isText(part)
             }
         }
     }
@@ -22,6 +25,10 @@ package struct UsageRule: Sendable {
     }
 
     func format(path: String) -> UsageFormat {
-        exceptions.first { $0.match.holds(path) }?.format ?? usual
+        guard !exceptions.isEmpty else { return usual }
+        return path.withBytes { bytes in
+            for exception in exceptions where exception.match.holds(bytes) { return exception.format }
+            return usual
+        }
     }
 }

@@ -3,9 +3,6 @@ import WireFormats
 
 extension UsageFormat {
     /// fal: the pictures in the answer.
-    static let fal: UsageFormat = {
-        var format = UsageFormat(members: [Member("images") { $1.usage.images = $0.elementCount }])
-        format.memberLimit = 262_144
-        return format
-    }()
+    static let fal = UsageFormat(
+        members: [Member("images") { $1.usage.images = $0.elementCount }], memberLimit: 262_144)
 }

@@ -3,13 +3,12 @@ import WireFormats
 
 extension UsageFormat {
     /// Gemini, whole, as events, or as a streamed JSON array.
-    static let gemini: UsageFormat = {
-        let usage = Member("usageMetadata") { GeminiUsage.read($0, &$1) }
-        var format = UsageFormat(members: [usage, Member("modelVersion") { $1.note(model: $0) }])
-        format.arrayMember = Member("\"usageMetadata\"") { GeminiUsage.read($0, &$1) }
-        format.event = { GeminiUsage.event($1, &$2) }
-        return format
-    }()
+    static let gemini = UsageFormat(
+        members: [
+            Member("usageMetadata") { GeminiUsage.read($0, &$1) }, Member("modelVersion") { $1.note(model: $0) },
+        ],
+        event: { GeminiUsage.event($1, &$2) },
+        arrayMember: Member("\"usageMetadata\"") { GeminiUsage.read($0, &$1) })
 }
 
 /// Readers of Gemini's usage metadata.

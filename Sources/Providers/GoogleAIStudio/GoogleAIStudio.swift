@@ -5,7 +5,7 @@ extension ProviderDefinition {
     static let googleAIStudio: ProviderDefinition = {
         var provider = ProviderDefinition("google-ai-studio", host: "generativelanguage.googleapis.com")
         provider.aliases = ["google", "gemini"]
-        let openAISurface = ["v1beta/openai/", "v1/openai/", "openai/"]
+        let openAISurface: [StaticString] = ["v1beta/openai/", "v1/openai/", "openai/"]
         provider.path = .plain(
             PlainPath(
                 prefix: "v1beta/", segments: ["v1", "v1beta", "v1alpha", "upload"],

@@ -16,29 +16,29 @@ extension UsageFormat {
         }
     ])
 
-    static let openAISpeech: UsageFormat = {
-        var format = openAIShaped()
-        format.spokenMember = "input"
-        return format
-    }()
+    static let openAISpeech = openAIShaped(spokenMember: "input")
 
     /// OpenAI's format with a provider's own additions.
     ///
-    /// - Parameter members: further top-level members, read after `usage`.
+    /// - Parameters:
+    ///   - members: further top-level members, read after `usage`.
+    ///   - laterEvent: what an event says beyond OpenAI's own.
     static func openAIShaped(
-        members: [Member] = [], adjust: @escaping Adjustment = { _, _ in }
+        members: [Member] = [], adjust: Adjustment? = nil, laterEvent: Event? = nil, arrayMember: Member? = nil,
+        spokenMember: StaticString? = nil, memberLimit: Int = usualMemberLimit
     ) -> UsageFormat {
         let read: @Sendable (JSONView, inout UsageTally) -> Void = { view, tally in
             guard view.kind == .object else { return }
             OpenAIUsage.counters(view, &tally.usage)
-            adjust(view, &tally)
+            adjust?(view, &tally)
         }
-        var format = UsageFormat(
-            members: [.model, Member("usage", read), OpenAIUsage.serviceTier, OpenAIUsage.toolUsage] + members)
-        format.event = { name, data, tally in
-            OpenAIUsage.event(name, data, &tally, read: read)
-        }
-        return format
+        return UsageFormat(
+            members: [.model, Member("usage", read), OpenAIUsage.serviceTier, OpenAIUsage.toolUsage] + members,
+            event: { name, data, tally in
+                OpenAIUsage.event(name, data, &tally, read: read)
+                laterEvent?(name, data, &tally)
+            },
+            arrayMember: arrayMember, spokenMember: spokenMember, memberLimit: memberLimit)
     }
 }
 
@@ -61,44 +61,7 @@ enum OpenAIUsage {
         Usage.take(view.member("web_search")?.count("num_requests"), &tally.usage.webSearches)
     }
 
-    static func counters(_ view: JSONView, _ usage: inout Usage) {
-        Usage.take(view.count("prompt_tokens") ?? view.count("input_tokens"), &usage.input)
-        Usage.take(view.count("completion_tokens") ?? view.count("output_tokens"), &usage.output)
-        Usage.take(view.count("prompt_cache_hit_tokens"), &usage.cached)
-        if let seconds = view.milliseconds("seconds") ?? view.milliseconds("prompt_audio_seconds") {
-            usage.milliseconds = seconds
-        }
-        if let details = view.member("prompt_tokens_details") ?? view.member("input_tokens_details")
-            ?? view.member("input_token_details")
-        {
-            Usage.take(details.count("cached_tokens") ?? details.count("cache_read_input_tokens"), &usage.cached)
-            Usage.take(details.count("audio_tokens"), &usage.inputAudio)
-            Usage.take(details.count("image_tokens"), &usage.inputImage)
-            Usage.take(details.count("video_tokens"), &usage.inputVideo)
-            writes(details, &usage)
-            if let split = details.member("cached_tokens_details") {
-                Usage.take(split.count("audio_tokens"), &usage.cachedAudio)
-                Usage.take(split.count("image_tokens"), &usage.cachedImage)
-            }
-        }
-        if let details = view.member("completion_tokens_details") ?? view.member("output_tokens_details")
-            ?? view.member("output_token_details")
-        {
-            Usage.take(details.count("reasoning_tokens"), &usage.reasoning)
-            Usage.take(details.count("audio_tokens"), &usage.outputAudio)
-            Usage.take(details.count("image_tokens"), &usage.outputImage)
-        }
-    }
-
-    private static func writes(_ details: JSONView, _ usage: inout Usage) {
-        let split = details.member("cache_write_tokens_details")
-        if let short = split?.count("ttl_30m_tokens"), let long = split?.count("ttl_12h_tokens") {
-            usage.cacheWrite5m = short
-            usage.cacheWrite12h = long
-        } else {
-            Usage.take(details.count("cache_write_tokens"), &usage.cacheWrite5m)
-        }
-    }
+    static func counters(_ view: JSONView, _ usage: inout Usage) { OpenAICounters(view).read(into: &usage) }
 
     static func event(
         _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ tally: inout UsageTally,

@@ -13,8 +13,10 @@ extension UnsafeRawBufferPointer {
         return found < 0 ? nil : start + found
     }
 
+    @inline(__always)
     func isText(_ text: StaticString) -> Bool {
-        guard count == text.utf8CodeUnitCount, let baseAddress else { return false }
+        guard count == text.utf8CodeUnitCount else { return false }
+        guard let baseAddress else { return true }
         return memcmp(baseAddress, text.utf8Start, count) == 0
     }
 

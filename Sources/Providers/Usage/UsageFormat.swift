@@ -2,8 +2,9 @@ import WireFormats
 
 /// How a kind of answer reports what it consumed (providers.md §4.2).
 ///
-/// A value made of small readers; each provider's folder composes its own.
-package struct UsageFormat: Sendable {
+/// Made of small readers; each provider's folder composes its own, once. A class, because every answer's reader holds
+/// one.
+package final class UsageFormat: Sendable {
     /// A top-level member of a whole answer, and what it says.
     struct Member: Sendable {
         var name: StaticString
@@ -28,23 +29,38 @@ package struct UsageFormat: Sendable {
         _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ tally: inout UsageTally
     ) -> Void
 
-    var members: [Member]
-    var event: Event = { _, _, _ in }
-    var headers: [Header] = []
-    /// The key to look for at the end of answers that are a JSON array.
-    var arrayMember: Member?
-    /// The request member whose length is billed.
-    var spokenMember: StaticString?
-    /// Bytes of one member of a whole answer that may be kept.
-    var memberLimit = 65_536
+    static let usualMemberLimit = 65_536
 
-    init(members: [Member]) { self.members = members }
+    let members: [Member]
+    /// The members' names, in their order.
+    let memberNames: [StaticString]
+    let event: Event
+    let headers: [Header]
+    /// The key to look for at the end of answers that are a JSON array.
+    let arrayMember: Member?
+    /// The request member whose length is billed.
+    let spokenMember: StaticString?
+    /// Bytes of one member of a whole answer that may be kept.
+    let memberLimit: Int
+    /// Lower-case names of the response headers that `UsageReader.note(header:value:)` wants to see.
+    package let wantedHeaders: [StaticString]
+
+    init(
+        members: [Member], event: @escaping Event = { _, _, _ in }, headers: [Header] = [],
+        arrayMember: Member? = nil, spokenMember: StaticString? = nil, memberLimit: Int = usualMemberLimit
+    ) {
+        self.members = members
+        memberNames = members.map(\.name)
+        self.event = event
+        self.headers = headers
+        self.arrayMember = arrayMember
+        self.spokenMember = spokenMember
+        self.memberLimit = memberLimit
+        wantedHeaders = headers.map(\.name)
+    }
 
     /// An answer that reports nothing.
     package static let none = UsageFormat(members: [])
-
-    /// Lower-case names of the response headers that `UsageReader.note(header:value:)` wants to see.
-    package var wantedHeaders: [StaticString] { headers.map(\.name) }
 
     /// The characters that a speech request is billed for; nil when the format is not billed so.
     ///

@@ -18,6 +18,8 @@ package enum StreamKind: Sendable {
 ///   at the SSE parser's. Usage is then unknown, never wrong.
 package struct UsageReader: Sendable {
     private enum Source {
+        /// A JSON document of which nothing but whitespace has come.
+        case unread
         case document(JSONCapture)
         case array(TailCapture)
         case events(SSEParser)
@@ -27,14 +29,11 @@ package struct UsageReader: Sendable {
     private let format: UsageFormat
     private var source: Source
     private var tally = UsageTally()
-    private var hasStarted = false
 
     package init(format: UsageFormat, streamed: StreamKind) {
         self.format = format
         switch streamed {
-        case .whole where !format.members.isEmpty:
-            source = .document(
-                JSONCapture(wanted: format.members.map(\.name), limitPerMember: format.memberLimit))
+        case .whole where !format.members.isEmpty: source = .unread
         case .sse: source = .events(SSEParser())
         default: source = .nothing
         }
@@ -42,19 +41,20 @@ package struct UsageReader: Sendable {
 
     /// Takes the next decoded payload bytes of the answer, cut anywhere.
     package mutating func feed(_ payload: UnsafeRawBufferPointer) {
+        if case .unread = source {
+            guard let first = payload.first(where: { $0 != 0x20 && $0 != 0x0a && $0 != 0x0d && $0 != 0x09 }) else { return }
+            // Most whole answers come in one piece: one scan, nothing is copied.
+            if first == 0x7b, readWhole(payload) {
+                source = .nothing
+                return
+            }
+            source =
+                first == 0x5b && format.arrayMember != nil
+                ? .array(TailCapture())
+                : .document(JSONCapture(wanted: format.memberNames, limitPerMember: format.memberLimit))
+        }
         switch takeSource() {
         case .document(var capture):
-            if !hasStarted, let first = payload.first(where: { $0 > 0x20 }) {
-                hasStarted = true
-                // Most whole answers come in one piece: one scan, nothing is copied.
-                if first == 0x7b, readWhole(payload) { return }
-                if first == 0x5b, format.arrayMember != nil {
-                    var tail = TailCapture()
-                    tail.feed(payload)
-                    source = .array(tail)
-                    return
-                }
-            }
             if !capture.isBroken { capture.feed(payload) }
             source = .document(capture)
         case .array(var tail):
@@ -68,14 +68,14 @@ package struct UsageReader: Sendable {
                 // An event beyond the limit: the stream goes on, its usage stays unknown.
                 source = .nothing
             }
-        case .nothing: break
+        case .unread, .nothing: break
         }
     }
 
     /// Reads the answer when it is complete in `payload`; false when it is not, or is no JSON object.
     private mutating func readWhole(_ payload: UnsafeRawBufferPointer) -> Bool {
         guard payload.last(where: { $0 > 0x20 }) == 0x7d,
-            let found = JSONScan.topLevel(payload, wanted: format.members.map(\.name))
+            let found = JSONScan.topLevel(payload, wanted: format.memberNames)
         else { return false }
         for (index, member) in format.members.enumerated() {
             guard let range = found[index] else { continue }
@@ -118,7 +118,7 @@ package struct UsageReader: Sendable {
             if let member = format.arrayMember { tail.read(member, &tally) }
         case .events(var parser):
             Self.finish(&parser, format, &tally)
-        case .nothing: break
+        case .unread, .nothing: break
         }
         tally.usage.normalize()
     }

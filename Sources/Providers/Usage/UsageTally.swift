@@ -28,17 +28,29 @@ struct UsageTally: Sendable {
 }
 
 extension JSONView {
-    /// A member as a count; nil when it is absent, null, negative or too large to be one.
-    func count(_ name: StaticString) -> Int? {
-        guard let value = member(name)?.int, (0...1_000_000_000_000).contains(value) else { return nil }
+    /// The value as a count; nil when it is null, negative or too large to be one.
+    var count: Int? {
+        guard let value = int, value >= 0, value <= 1_000_000_000_000 else { return nil }
         return value
     }
 
-    /// A member in seconds as thousandths, rounded.
-    func milliseconds(_ name: StaticString) -> Int? {
-        guard let seconds = member(name)?.double, seconds >= 0, seconds < 1e9 else { return nil }
+    /// A value in seconds as thousandths, rounded.
+    var milliseconds: Int? {
+        guard let seconds = double, seconds >= 0, seconds < 1e9 else { return nil }
         return Int((seconds * 1000).rounded())
     }
+
+    /// Takes the place of a member unless an earlier one of the same name already has it.
+    @inline(__always)
+    func keep(_ place: inout JSONView?) {
+        if place == nil { place = self }
+    }
+
+    /// A member as a count; nil when it is absent too.
+    func count(_ name: StaticString) -> Int? { member(name)?.count }
+
+    /// A member in seconds as thousandths, rounded.
+    func milliseconds(_ name: StaticString) -> Int? { member(name)?.milliseconds }
 
     /// A member in dollars.
     func dollars(_ name: StaticString) -> PicoUSD? {

@@ -3,14 +3,13 @@ import WireFormats
 
 extension UsageFormat {
     /// Workers AI's native answers: usage is inside the result envelope.
-    static let workersAI: UsageFormat = {
-        var format = openAIShaped(members: [
+    ///
+    /// The whole answer is one member; a longer one is binary or not worth keeping.
+    static let workersAI = openAIShaped(
+        members: [
             Member("result") { view, tally in
                 if let usage = view.member("usage") { OpenAIUsage.counters(usage, &tally.usage) }
             }
-        ])
-        // The whole answer is one member; a longer one is binary or not worth keeping.
-        format.memberLimit = 262_144
-        return format
-    }()
+        ],
+        memberLimit: 262_144)
 }

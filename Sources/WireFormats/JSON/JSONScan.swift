@@ -1,3 +1,5 @@
+import CByteKernels
+
 /// One strict pass over a whole JSON document.
 ///
 /// - Source: RFC 8259 (grammar), RFC 3629 (UTF-8 inside strings; anything else outside them is no JSON) · documented
@@ -22,18 +24,13 @@ package struct JSONScan {
         if cursor.byte != 0x7D {
             repeat {
                 cursor.skipWhitespace()
-                let keyStart = cursor.at + 1
-                guard let form = cursor.skipString() else { return nil }
-                let key = UnsafeRawBufferPointer(rebasing: bytes[keyStart..<cursor.at - 1])
-                cursor.skipWhitespace()
-                guard cursor.take(0x3A) else { return nil }
-                cursor.skipWhitespace()
-                let valueStart = cursor.at
-                guard cursor.skipValue(depth: 1) else { return nil }
-                if let index = wanted.firstIndex(where: { key.isKey($0, form) }) {
-                    result.found(index, valueStart..<cursor.at)
+                guard let member = cursor.takeMember(depth: 1) else { return nil }
+                let key = UnsafeRawBufferPointer(rebasing: bytes[member.key..<member.key_end])
+                let form = JSONStringForm(escapes: member.escapes)
+                for (index, name) in wanted.enumerated() where key.isKey(name, form) {
+                    result.found(index, member.value..<member.value_end)
+                    break
                 }
-                cursor.skipWhitespace()
             } while cursor.take(0x2C)
         }
         result.objectEnd = cursor.at

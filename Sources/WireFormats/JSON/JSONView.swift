@@ -1,3 +1,4 @@
+import CByteKernels
 import Glibc
 
 /// One JSON value where it stands: a view over bytes that somebody else keeps.
@@ -46,6 +47,7 @@ package struct JSONView {
 
     /// The number as an integer: `5`, and also `5.0` or `5e0`; nil when it is not integral or does not fit.
     package var int: Int? {
+        if let short = shortInt { return short }
         guard isNumber else { return nil }
         var magnitude: UInt = 0
         var rest = bytes[...]
@@ -60,6 +62,17 @@ package struct JSONView {
         }
         if isNegative { return magnitude <= Int.min.magnitude ? Int(truncatingIfNeeded: 0 &- magnitude) : nil }
         return Int(exactly: magnitude)
+    }
+
+    /// The value of up to eighteen digits and nothing else; nil for any other spelling.
+    private var shortInt: Int? {
+        guard let first = bytes.first, bytes.count <= 18, first != 0x30 || bytes.count == 1 else { return nil }
+        var value = 0
+        for byte in bytes {
+            guard byte &- 0x30 < 10 else { return nil }
+            value = value &* 10 &+ Int(byte &- 0x30)
+        }
+        return value
     }
 
     /// The number as a floating-point value; nil when it is too large to be finite.
@@ -94,6 +107,19 @@ package struct JSONView {
     package func forEachMember(_ body: (String, JSONView) -> Void) {
         walkMembers { key, form, value in
             body(form == .plain ? String(decoding: key, as: UTF8.self) : JSONText.unescaped(key), value)
+            return .next
+        }
+    }
+
+    /// Calls `body` for each member in order, up to the first malformed one, with the key's unescaped UTF-8.
+    package func forEachRawMember(_ body: (_ key: UnsafeRawBufferPointer, _ value: JSONView) -> Void) {
+        walkMembers { key, form, value in
+            switch form {
+            case .plain: body(key, value)
+            case .escaped:
+                var text = JSONText.unescaped(key)
+                text.withUTF8 { body(UnsafeRawBufferPointer($0), value) }
+            }
             return .next
         }
     }
@@ -137,16 +163,16 @@ package struct JSONView {
         self.bytes = bytes
     }
 
+    @inline(__always)
     private func walkMembers(_ body: (UnsafeRawBufferPointer, JSONStringForm, JSONView) -> Step) {
         var cursor = JSONCursor(bytes)
         guard cursor.take(0x7B) else { return }
         repeat {
             cursor.skipWhitespace()
-            let keyStart = cursor.at + 1
-            guard let form = cursor.skipString() else { return }
-            let key = UnsafeRawBufferPointer(rebasing: bytes[keyStart..<cursor.at - 1])
-            cursor.skipWhitespace()
-            guard cursor.take(0x3A), let value = takeValue(&cursor) else { return }
+            guard let member = cursor.takeMember(depth: 1) else { return }
+            let key = UnsafeRawBufferPointer(rebasing: bytes[member.key..<member.key_end])
+            let form = JSONStringForm(escapes: member.escapes)
+            let value = JSONView(exact: UnsafeRawBufferPointer(rebasing: bytes[member.value..<member.value_end]))
             if body(key, form, value) == .stop { return }
         } while cursor.take(0x2C)
     }
