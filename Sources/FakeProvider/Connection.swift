@@ -1,6 +1,8 @@
 import Glibc
 
-/// One client connection. A value of the loop's: nothing here blocks.
+/// One client connection.
+///
+/// It belongs to one loop, and nothing here blocks.
 final class Connection {
     let descriptor: Int32
     /// Tells this connection from a later one with the same descriptor.

@@ -192,7 +192,9 @@ final class Loop {
         let ready = due.prefix { $0.at <= now }
         due.removeFirst(ready.count)
         for entry in ready {
-            guard let connection = connections[Int(entry.descriptor)], connection.serial == entry.serial else { continue }
+            guard let connection = connections[Int(entry.descriptor)], connection.serial == entry.serial else {
+                continue
+            }
             if sendNextEvent(on: connection, now: entry.at), connection.nextEvent == nil {
                 answerKeptRequests(on: connection)
             }

@@ -1,6 +1,8 @@
 import Glibc
 
-/// What a look at the received bytes found. The scanner trusts its peer: it serves measurements, not the internet.
+/// What a look at the received bytes found.
+///
+/// The scanner trusts its peer: it serves measurements, not the internet.
 enum RequestScan {
     case incomplete
     case malformed
