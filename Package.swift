@@ -111,7 +111,8 @@ let package = Package(
         .target(
             name: "AdminAPI",
             dependencies: [
-                "GatewayCore", "CloudflareWire", "ControlPlane", "PostgresStore", "SecretVault", hummingbird, logging, nioCore,
+                "GatewayCore", "CloudflareWire", "ControlPlane", "PostgresStore", "SecretVault", hummingbird, logging,
+                nioCore,
                 nioPosix, nioSSL,
             ],
             swiftSettings: strict
@@ -127,7 +128,8 @@ let package = Package(
             name: "aigatewayd",
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
-                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire", argumentParser, logging,
+                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire", argumentParser,
+                logging,
                 serviceLifecycle, nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
             ],
             swiftSettings: strict
@@ -144,18 +146,21 @@ let package = Package(
 
         // Tests
         .target(
-            name: "TestKit", dependencies: ["GatewayCore", "WorkerRuntime", nioCore, nioPosix], path: "Tests/Support/TestKit", swiftSettings: strict
+            name: "TestKit", dependencies: ["GatewayCore", "WorkerRuntime", nioCore, nioPosix],
+            path: "Tests/Support/TestKit", swiftSettings: strict
         ),
         .testTarget(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", nioCore],
             swiftSettings: strict
         ),
         .testTarget(
-            name: "WireFormatsTests", dependencies: ["WireFormats", "GatewayCore", "TestKit", nioCore, nioHTTP1, nioEmbedded],
+            name: "WireFormatsTests",
+            dependencies: ["WireFormats", "GatewayCore", "TestKit", nioCore, nioHTTP1, nioEmbedded],
             swiftSettings: strict
         ),
         .testTarget(
-            name: "CloudflareWireTests", dependencies: ["CloudflareWire", "WireFormats", "GatewayCore", "TestKit", nioCore],
+            name: "CloudflareWireTests",
+            dependencies: ["CloudflareWire", "WireFormats", "GatewayCore", "TestKit", nioCore],
             swiftSettings: strict
         ),
         .testTarget(
@@ -167,11 +172,13 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Pipeline", "CloudflareWire", "Providers", "WireFormats", "GatewayCore", nioCore],
+            name: "PipelineTests",
+            dependencies: ["Pipeline", "CloudflareWire", "Providers", "WireFormats", "GatewayCore", nioCore],
             swiftSettings: strict
         ),
         .testTarget(
-            name: "RedisStoreTests", dependencies: ["RedisStore", "WorkerRuntime", "GatewayCore", "TestKit", nioCore, nioPosix],
+            name: "RedisStoreTests",
+            dependencies: ["RedisStore", "WorkerRuntime", "GatewayCore", "TestKit", nioCore, nioPosix],
             swiftSettings: strict
         ),
         .testTarget(
@@ -179,7 +186,10 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "UpstreamTests", dependencies: ["Upstream", "WorkerRuntime", "WireFormats", "GatewayCore", "TestKit", nioCore, nioPosix, nioSSL],
+            name: "UpstreamTests",
+            dependencies: [
+                "Upstream", "WorkerRuntime", "WireFormats", "GatewayCore", "TestKit", nioCore, nioPosix, nioSSL,
+            ],
             swiftSettings: strict
         ),
         .testTarget(
@@ -211,11 +221,18 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "GatewayCore", "TestKit", nioCore],
+            name: "ControlPlaneTests",
+            dependencies: [
+                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "GatewayCore", "TestKit", nioCore,
+            ],
             swiftSettings: strict
         ),
         .testTarget(
-            name: "AdminAPITests", dependencies: ["AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "GatewayCore", "TestKit", nioCore, nioPosix, logging],
+            name: "AdminAPITests",
+            dependencies: [
+                "AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "GatewayCore", "TestKit",
+                nioCore, nioPosix, logging,
+            ],
             swiftSettings: strict
         ),
     ]

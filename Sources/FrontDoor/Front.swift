@@ -23,7 +23,9 @@ package final class Front {
     private var listeners: [Int32]
     private var ring = WorkerRing()
     private var life = Life.accepting
-    /// Accepted or returned, and not taken by a worker yet. Nothing is accepted while there is one.
+    /// Accepted or returned, and not taken by a worker yet.
+    ///
+    /// Nothing is accepted while there is one.
     private var waiting: [Int32] = []
     private var pausedUntil: MonotonicTime?
 

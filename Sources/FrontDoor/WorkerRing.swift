@@ -72,7 +72,9 @@ package struct WorkerRing: Sendable {
         }
     }
 
-    /// The socket of the open worker with the fewest connections; nil when none is open. Ties take turns.
+    /// The socket of the open worker with the fewest connections; nil when none is open.
+    ///
+    /// Ties take turns.
     ///
     /// - Parameter connections: what a slot of the scoreboard shows now.
     package mutating func choose(now: MonotonicTime, connections: (_ slot: Int) -> UInt64) -> Int32? {

@@ -47,7 +47,8 @@ struct CompatBody {
                 }
                 edits.append((streamOptions, old))
             } else {
-                edits.append((modelRange.upperBound..<modelRange.upperBound, #","stream_options":{"include_usage":true}"#))
+                edits.append(
+                    (modelRange.upperBound..<modelRange.upperBound, #","stream_options":{"include_usage":true}"#))
             }
         }
         edits.sort { $0.0.lowerBound < $1.0.lowerBound }

@@ -114,9 +114,11 @@ package final class Exchange {
 
     private func run() async {
         let inbound = Accept.accept(head, clock: environment.clock)
-        var outcome = Outcome(inbound: inbound, id: LogID(
-            milliseconds: UInt64(clamping: inbound.receivedAt.milliseconds), random: &environment.random
-        ))
+        var outcome = Outcome(
+            inbound: inbound,
+            id: LogID(
+                milliseconds: UInt64(clamping: inbound.receivedAt.milliseconds), random: &environment.random
+            ))
         do throws(GatewayError) {
             try checkSurface(inbound)
             let admitted = try await Admit(environment: environment, memo: memo).admit(inbound)
@@ -139,7 +141,8 @@ package final class Exchange {
         }
         // TRACE would show a client the head that the provider got, keys included; CONNECT is no request at all.
         let isForwardable = head.withBytes { bytes in
-            !("TRACE" as StaticString).equals(bytes, head.method) && !("CONNECT" as StaticString).equals(bytes, head.method)
+            !("TRACE" as StaticString).equals(bytes, head.method)
+                && !("CONNECT" as StaticString).equals(bytes, head.method)
         }
         guard isForwardable else { throw GatewayError(.methodNotAllowed, origin: .client) }
         if case .length(let count) = head.framing, count > environment.limits.requestBody {

@@ -89,7 +89,8 @@ struct UpstreamHead {
         admitted.tokens.contains { token in
             field.valueLength >= token.count
                 && ByteSearch.contains(
-                    UnsafeRawBufferPointer(rebasing: bytes[field.value]), UnsafeRawBufferPointer(rebasing: bytes[token]))
+                    UnsafeRawBufferPointer(rebasing: bytes[field.value]), UnsafeRawBufferPointer(rebasing: bytes[token])
+                )
         }
     }
 

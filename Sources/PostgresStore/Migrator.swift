@@ -73,7 +73,8 @@ package struct MigrationSource: Sendable {
             folder.deleteLastPathComponent()
         }
         candidates.append(FileManager.default.currentDirectoryPath + "/migrations")
-        for candidate in candidates where FileManager.default.fileExists(atPath: candidate + "/0001_configuration.sql") {
+        for candidate in candidates where FileManager.default.fileExists(atPath: candidate + "/0001_configuration.sql")
+        {
             return MigrationSource(directory: candidate)
         }
         throw MigrationError.directoryNotFound(tried: candidates)
@@ -112,7 +113,9 @@ package struct Migrator: Sendable {
         self.options = patient
     }
 
-    /// Applies what is missing and returns it. Each migration is one transaction together with its record.
+    /// Applies what is missing and returns it.
+    ///
+    /// Each migration is one transaction together with its record.
     package func migrate(_ migrations: [Migration]) async throws(MigrationError) -> [Migration] {
         let session = PostgresSession(options)
         do throws(PostgresError) {

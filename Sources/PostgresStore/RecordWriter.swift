@@ -11,7 +11,9 @@ package struct RecordWriter: Sendable {
     /// - Parameter session: used by nobody else.
     package init(_ session: PostgresSession) { self.session = session }
 
-    /// Stores a batch; when this returns, all of it is committed. Returns the number of rows that are new.
+    /// Stores a batch; when this returns, all of it is committed.
+    ///
+    /// Returns the number of rows that are new.
     @discardableResult
     package func write(_ batch: RecordBatch) async throws(PostgresError) -> Int {
         if batch.count == 0 { return 0 }

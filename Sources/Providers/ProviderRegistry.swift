@@ -60,7 +60,9 @@ package struct ProviderRegistry: Sendable {
             guard let index = places[override.provider.rawValue] else { throw refusal(": no such provider") }
             if !override.enabled { disabled.insert(changed[index].id) }
             if let text = override.baseURL {
-                guard let root = UpstreamRoot(text) else { throw refusal(".base_url: not an http(s) URL without query") }
+                guard let root = UpstreamRoot(text) else {
+                    throw refusal(".base_url: not an http(s) URL without query")
+                }
                 changed[index].baseOverride = root
             }
             changed[index].webSocketOverride = override.webSocketURL ?? changed[index].webSocketOverride

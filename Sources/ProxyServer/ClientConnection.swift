@@ -328,7 +328,7 @@ package final class ClientConnection: Downstream {
 
     /// Makes the close a reset: to an HTTP/1.0 client a regular end would look like the end of a complete answer.
     private func resetOnClose() {
-        guard let descriptor else { return }
+        guard let descriptor, context?.channel.isActive == true else { return }
         var now = Glibc.linger(l_onoff: 1, l_linger: 0)
         _ = setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<Glibc.linger>.size))
     }
@@ -370,6 +370,7 @@ package final class ClientConnection: Downstream {
         guard isBodyComplete else { return }
         output = .none
         input = .head
+        headSince = registry.second
         isBodyPaused = false
         process()
         resumeReading()

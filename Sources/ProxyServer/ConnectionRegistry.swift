@@ -82,7 +82,9 @@ package final class ConnectionRegistry {
         scheduleTurn()
     }
 
-    /// Sends what the turn produced. Runs after the turn's records have been written.
+    /// Sends what the turn produced.
+    ///
+    /// Runs after the turn's records have been written.
     package func endTurn() {
         guard !dirty.isEmpty else { return }
         let now = dirty

@@ -20,7 +20,9 @@ package enum FileBytes {
     /// Whether a replacement must survive the loss of power.
     package enum Durability: Sendable { case pageCache, disk }
 
-    /// Replaces a file atomically; a reader sees the old or the new content. Mode 0600.
+    /// Replaces a file atomically; a reader sees the old or the new content.
+    ///
+    /// Mode 0600.
     package static func replace(
         _ path: String, with content: ByteBuffer, durability: Durability = .pageCache
     ) throws(SpoolError) {

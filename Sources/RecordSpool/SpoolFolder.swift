@@ -55,7 +55,8 @@ enum SpoolFolder {
     /// Bytes of all segments of the node.
     static func totalSize(of directory: String) -> Int {
         var total = 0
-        for folder in names(in: directory) where folder.hasPrefix(workerPrefix) || folder == RejectedRecords.folderName {
+        for folder in names(in: directory) where folder.hasPrefix(workerPrefix) || folder == RejectedRecords.folderName
+        {
             for name in names(in: "\(directory)/\(folder)") where name.hasSuffix(segmentSuffix) {
                 total += size(of: "\(directory)/\(folder)/\(name)") ?? 0
             }

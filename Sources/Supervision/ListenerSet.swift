@@ -1,6 +1,8 @@
 package import ProcessRuntime
 
-/// The listening sockets of one port, by address. They outlive the children that accept on them.
+/// The listening sockets of one port, by address.
+///
+/// They outlive the children that accept on them.
 package struct ListenerSet: Sendable {
     private var sockets: [(address: ListenAddress, descriptors: [OwnedDescriptor])] = []
 

@@ -30,11 +30,13 @@ package final class Supervisor {
     private var workerSockets: [FleetRole: WorkerSockets] = [:]
     private var exitCode: Int32?
 
-    /// Claims the state directory and the ports, and prepares the embedded stores. Starts no child that stays.
+    /// Claims the state directory and the ports, and prepares the embedded stores.
+    ///
+    /// Starts no child that stays.
     ///
     /// - Parameters:
-    ///   - signals: SIGTERM, SIGINT, SIGHUP of this process, if they do not come from the operating system.
-    ///   - policy: its `drainLimit` is replaced by the configuration's.
+    /// - signals: SIGTERM, SIGINT, SIGHUP of this process, if they do not come from the operating system.
+    /// - policy: its `drainLimit` is replaced by the configuration's.
     package init(
         _ configuration: SupervisorConfiguration, signals: SignalPipe? = nil, policy: FleetPolicy = FleetPolicy()
     ) throws(SupervisorError) {
@@ -42,7 +44,11 @@ package final class Supervisor {
         lock = try DirectoryLock(stateDirectory: configuration.stateDirectory)
         user = try Self.user(configuration)
         do throws(SystemError) {
-            if let signals { self.signals = signals } else { self.signals = try SignalPipe([SIGTERM, SIGINT, SIGHUP, SIGUSR2]) }
+            if let signals {
+                self.signals = signals
+            } else {
+                self.signals = try SignalPipe([SIGTERM, SIGINT, SIGHUP, SIGUSR2])
+            }
             dataListeners = try dataListeners.adopting(configuration.dataListen)
             controlListeners = try controlListeners.adopting(configuration.controlListen)
             scoreboardFile = try Scoreboard.create()

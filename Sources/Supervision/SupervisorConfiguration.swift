@@ -38,9 +38,13 @@ package struct SupervisorConfiguration: Sendable {
     package var masterKey: Secret<[UInt8]>
     package var embeddedStores: Set<FleetRole>
     package var programs: Programs
-    /// The settings of the children, once the addresses of the embedded stores are known. Called once, at the start.
+    /// The settings of the children, once the addresses of the embedded stores are known.
+    ///
+    /// Called once, at the start.
     package var settings: @Sendable (StoreAddresses) throws -> ChildSettings
-    /// Reads the configuration again (SIGHUP). What it throws is logged, and the old configuration stays.
+    /// Reads the configuration again (SIGHUP).
+    ///
+    /// What it throws is logged, and the old configuration stays.
     package var reload: @Sendable (StoreAddresses) throws -> SupervisorConfiguration
     /// Called once, when everything serves.
     package var announce: @Sendable () -> Void

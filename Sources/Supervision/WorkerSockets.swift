@@ -11,7 +11,9 @@ struct WorkerSockets: Sendable {
 
     init() throws(SystemError) { (front, worker) = try SocketPair.make() }
 
-    /// Sends what no worker will take any more back to the front. What does not fit is closed.
+    /// Sends what no worker will take any more back to the front.
+    ///
+    /// What does not fit is closed.
     func returnLeftovers() {
         let socket = HandoverSocket(descriptor: worker.number)
         var connections: [Int32] = []

@@ -67,7 +67,9 @@ package final class PooledUpstream: UpstreamClient {
     /// Connections for metrics.
     package var counts: ConnectionCounts { ConnectionCounts(open: connections.count, idle: idleCount) }
 
-    /// Closes idle connections now and others as soon as their answer is complete. Requests are still served.
+    /// Closes idle connections now and others as soon as their answer is complete.
+    ///
+    /// Requests are still served.
     package func shutDown() {
         isShutDown = true
         for pool in Array(pools.values) { closeIdle(pool, olderThan: 0) }

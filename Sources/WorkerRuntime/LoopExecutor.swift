@@ -31,14 +31,18 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         }
     }
 
-    /// Makes sure that a turn follows the socket events now being handled. On the loop only.
+    /// Makes sure that a turn follows the socket events now being handled.
+    ///
+    /// On the loop only.
     package func scheduleTurn() {
         guard !isTurnScheduled else { return }
         isTurnScheduled = true
         loop.execute { self.turn() }
     }
 
-    /// Adds an action that runs at the end of every turn, in the order of addition. On the loop only.
+    /// Adds an action that runs at the end of every turn, in the order of addition.
+    ///
+    /// On the loop only.
     package func atTurnEnd(_ action: @escaping @WorkerLoop () -> Void) { turnEnd.append(action) }
 
     private func turn() {

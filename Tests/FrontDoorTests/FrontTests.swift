@@ -20,7 +20,9 @@ private final class RunningFront {
         port = try #require(ListeningSocket.port(listener.number))
         keep = [theirs, file]
         let (board, own) = (scoreboard, dup(listener.number))
-        let work = Work { Front(link: SupervisorLink(descriptor: theirs.number), scoreboard: board, listeners: [own]).run() }
+        let work = Work {
+            Front(link: SupervisorLink(descriptor: theirs.number), scoreboard: board, listeners: [own]).run()
+        }
         let started = pthread_create(
             &thread, nil,
             { pointer in

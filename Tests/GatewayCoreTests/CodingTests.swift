@@ -126,7 +126,8 @@ struct CodingTests {
     func controlLink() throws {
         let sent: [ControlLink.FromControl] = [
             .snapshot(ConfigSnapshot(version: 1).encoded()), .provisioned(request: 7, problem: "no"),
-            .provisioned(request: 8, problem: nil), .store(.postgres, isAvailable: true, since: Instant(microseconds: 3)),
+            .provisioned(request: 8, problem: nil),
+            .store(.postgres, isAvailable: true, since: Instant(microseconds: 3)),
         ]
         var stream = ByteBuffer()
         for message in sent { stream.writeImmutableBuffer(ControlLink.encode(message)) }

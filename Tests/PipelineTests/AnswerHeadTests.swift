@@ -39,7 +39,8 @@ struct AnswerHeadTests {
         let none = try head("HTTP/1.1 204 No Content\r\n\r\n")
         typealias Row = (ResponseHead, HTTPVersion, ReplyShape, AnswerHead.Delivery)
         let rows: [Row] = [
-            (length, .http11, .asIs, .raw), (length, .http10, .asIs, .raw), (length, .http11, .withoutUsageChunk, .chunks),
+            (length, .http11, .asIs, .raw), (length, .http10, .asIs, .raw),
+            (length, .http11, .withoutUsageChunk, .chunks),
             (chunked, .http11, .asIs, .raw), (chunked, .http10, .asIs, .plain), (chunked, .http11, .compat, .chunks),
             (close, .http11, .asIs, .chunks), (close, .http10, .asIs, .plain), (none, .http11, .asIs, .empty),
         ]

@@ -8,7 +8,8 @@ import Testing
 struct CompatBodyTests {
     @Test("only the model's bytes change, whatever else the body holds")
     func modelOnly() throws {
-        let text = "{ \"messages\" : [{\"model\":\"inner\"}], \"model\" :\t\"groq/a/b\" ,\"x\":1.50e3, \"\\u0075\":null}"
+        let text =
+            "{ \"messages\" : [{\"model\":\"inner\"}], \"model\" :\t\"groq/a/b\" ,\"x\":1.50e3, \"\\u0075\":null}"
         let body = try CompatBody.read(ByteBuffer(string: text))
         #expect(body.model == "groq/a/b")
         #expect(!body.isStream)

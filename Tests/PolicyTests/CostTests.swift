@@ -104,7 +104,8 @@ private let now = Instant(milliseconds: 1_795_000_000_000)
     func tiers() {
         var tiered = row([.input: "1", .output: "2"])
         tiered.tiers = [
-            .init(over: 100, rates: rates([.input: "10"])), .init(over: 200, rates: rates([.input: "100", .output: "200"])),
+            .init(over: 100, rates: rates([.input: "10"])),
+            .init(over: 200, rates: rates([.input: "100", .output: "200"])),
         ]
         #expect(Cost.price(usage(input: 100, output: 10), row: tiered, at: now)?.picoDollars == 120_000_000)
         #expect(Cost.price(usage(input: 101, output: 10), row: tiered, at: now)?.picoDollars == 1_030_000_000)

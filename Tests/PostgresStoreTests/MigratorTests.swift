@@ -42,7 +42,8 @@ struct MigratorTests {
         }
         #expect(name == "0002_b.sql")
         #expect(cause.sqlState == "42883")
-        let tables = try await PostgresServer.shared.psql(url, "SELECT to_regclass('a') || '/' || coalesce(to_regclass('b')::text, 'none')")
+        let tables = try await PostgresServer.shared.psql(
+            url, "SELECT to_regclass('a') || '/' || coalesce(to_regclass('b')::text, 'none')")
         #expect(tables == "a/none")
     }
 
@@ -55,7 +56,9 @@ struct MigratorTests {
         _ = try await migrator.migrate([first, second])
         var edited = first
         edited.sql += " -- changed"
-        await #expect(throws: MigrationError.changed(name: "0001_a.sql")) { try await migrator.migrate([edited, second]) }
+        await #expect(throws: MigrationError.changed(name: "0001_a.sql")) {
+            try await migrator.migrate([edited, second])
+        }
         await #expect(throws: MigrationError.newerSchema(number: 2)) { try await migrator.migrate([first]) }
     }
 
@@ -97,7 +100,8 @@ struct MigratorTests {
         let url = try await TestDatabase.migrated()
         let server = PostgresServer.shared
         try await server.psql(
-            url, "INSERT INTO log_bodies (id, created_at, request) VALUES ('x', '2031-05-15 00:00+00', 'r'), ('y', '2031-06-01 00:00+00', 'r')"
+            url,
+            "INSERT INTO log_bodies (id, created_at, request) VALUES ('x', '2031-05-15 00:00+00', 'r'), ('y', '2031-06-01 00:00+00', 'r')"
         )
         #expect(try await server.psql(url, "SELECT count(*) FROM log_bodies_default") == "2")
         #expect(try await server.psql(url, "SELECT make_log_partition('log_bodies', '2031-05-03')") == "t")

@@ -113,7 +113,9 @@ struct RecordWriterTests {
         #expect(try await pool.query("SELECT 1 FROM log_bodies").isEmpty)
     }
 
-    @Test("money is exact", arguments: [0, 1, -1, 10_000, 999_999_999_999, 1_000_000_000_000, 123_456_789_012_345_678, .max, .min])
+    @Test(
+        "money is exact",
+        arguments: [0, 1, -1, 10_000, 999_999_999_999, 1_000_000_000_000, 123_456_789_012_345_678, .max, .min])
     func money(pico: Int64) async throws {
         let pool = PostgresPool(url: try await TestDatabase.migrated())
         var record = Self.record(1)
@@ -129,7 +131,9 @@ struct RecordWriterTests {
         let pool = PostgresPool(url: try await TestDatabase.migrated())
         let writer = RecordWriter(pool.makeSession())
         var records: [RequestRecord] = []
-        let texts = ["a\0b", "\0", "'; DROP TABLE logs; --", "\u{FFFD}\u{1F600}\u{202E}", String(repeating: "x", count: 100_000)]
+        let texts = [
+            "a\0b", "\0", "'; DROP TABLE logs; --", "\u{FFFD}\u{1F600}\u{202E}", String(repeating: "x", count: 100_000),
+        ]
         for (index, text) in texts.enumerated() {
             var record = Self.record(UInt64(index + 1))
             record.eventID = text
@@ -180,7 +184,8 @@ struct RecordWriterTests {
             records.append(record)
         }
         try await RecordWriter(pool.makeSession()).write(RecordBatch(records))
-        let rows = try await pool.query("SELECT octet_length(request) AS r, octet_length(response) AS s FROM log_bodies")
+        let rows = try await pool.query(
+            "SELECT octet_length(request) AS r, octet_length(response) AS s FROM log_bodies")
         #expect(rows.count == 3)
         #expect(try rows.allSatisfy { try $0.int("r") == 10 << 20 && $0.int("s") == 0 })
     }

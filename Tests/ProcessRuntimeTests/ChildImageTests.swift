@@ -70,7 +70,9 @@ import Testing
         #expect(lines.dropFirst().first == Substring(String(nobody.gid)))
     }
 
-    @Test("a child with the right to search directories gets to a folder below a closed one", .enabled(if: SystemUser.isRoot))
+    @Test(
+        "a child with the right to search directories gets to a folder below a closed one",
+        .enabled(if: SystemUser.isRoot))
     func search() throws {
         let nobody = try #require(SystemUser(named: "nobody"))
         let folder = try TemporaryFolder()

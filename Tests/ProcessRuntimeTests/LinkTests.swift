@@ -41,7 +41,9 @@ import Testing
     @Test("datagrams that mean nothing are skipped")
     func garbage() throws {
         let (parent, end) = try ChildLink.pair()
-        for bytes: [UInt8] in [[1], [99, 0, 0, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0, 0], [UInt8](repeating: 1, count: 80)] {
+        for bytes: [UInt8] in [
+            [1], [99, 0, 0, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0, 0], [UInt8](repeating: 1, count: 80),
+        ] {
             #expect(send(parent.descriptor, bytes, bytes.count, 0) == bytes.count)
         }
         parent.send(.drain)

@@ -7,7 +7,9 @@ import Testing
     @Test("what one mapping of a scoreboard writes, another reads")
     func twoMappings() throws {
         let file = try Scoreboard.create()
-        let (worker, reader) = (try #require(Scoreboard(descriptor: file.number)), try #require(Scoreboard(descriptor: file.number)))
+        let (worker, reader) = (
+            try #require(Scoreboard(descriptor: file.number)), try #require(Scoreboard(descriptor: file.number))
+        )
         let slot = worker.slot(63)
         slot.connections = 12
         slot.processID = 4711

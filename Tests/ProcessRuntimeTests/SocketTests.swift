@@ -3,14 +3,19 @@ import ProcessRuntime
 import Testing
 
 @Suite struct SocketTests {
-    @Test("addresses are read as the settings spell them", arguments: [
-        ("127.0.0.1:8787", ListenAddress.tcp(host: "127.0.0.1", port: 8787)),
-        ("[::1]:80", .tcp(host: "::1", port: 80)), ("*:1", .tcp(host: "", port: 1)), (":1", .tcp(host: "", port: 1)),
-        ("unix:/run/x.sock", .unix(path: "/run/x.sock")),
-    ])
+    @Test(
+        "addresses are read as the settings spell them",
+        arguments: [
+            ("127.0.0.1:8787", ListenAddress.tcp(host: "127.0.0.1", port: 8787)),
+            ("[::1]:80", .tcp(host: "::1", port: 80)), ("*:1", .tcp(host: "", port: 1)),
+            (":1", .tcp(host: "", port: 1)),
+            ("unix:/run/x.sock", .unix(path: "/run/x.sock")),
+        ])
     func addresses(text: String, address: ListenAddress) { #expect(ListenAddress(text) == address) }
 
-    @Test("what is no address is refused", arguments: ["", "127.0.0.1", "host:port", "::1:80", "unix:relative", "a:70000"])
+    @Test(
+        "what is no address is refused",
+        arguments: ["", "127.0.0.1", "host:port", "::1:80", "unix:relative", "a:70000"])
     func noAddress(text: String) { #expect(ListenAddress(text) == nil) }
 
     @Test("a TCP port listens, and accepts without blocking")

@@ -216,15 +216,27 @@ private func provider(_ slug: String) -> ProviderDefinition { ProviderRegistry.b
             ("", PriceCatalogError.unknownSchema),
             ("{\n\"schema\":2,\n\"models\":[\n]\n}", .unknownSchema),
             ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\"},\n]\n}", .badRow(line: 4)),
-            ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"in\":-1}\n]\n}", .badRow(line: 4)),
-            ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"in\":\"1\"}\n]\n}", .badRow(line: 4)),
-            ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"match\":\"(\"}\n]\n}", .badRow(line: 4)),
+            (
+                "{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"in\":-1}\n]\n}",
+                .badRow(line: 4)
+            ),
+            (
+                "{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"in\":\"1\"}\n]\n}",
+                .badRow(line: 4)
+            ),
+            (
+                "{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"match\":\"(\"}\n]\n}",
+                .badRow(line: 4)
+            ),
             (
                 "{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"a\",\"model\":\"m\",\"off_peak\":{\"in\":1,\"windows\":"
                     + "[{\"hours_utc\":[\"25:00-26:00\"],\"weekdays\":[1]}]}}\n]\n}", .badRow(line: 4)
             ),
             ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\"},", .unexpectedEnd),
-            ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\"},\nnonsense\n]\n}", .badRow(line: 5)),
+            (
+                "{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\"},\nnonsense\n]\n}",
+                .badRow(line: 5)
+            ),
         ])
     func fault(text: String, expected: PriceCatalogError) {
         #expect(throws: expected) { try PriceCatalog(bytes: Array(text.utf8)) }

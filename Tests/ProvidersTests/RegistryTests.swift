@@ -43,7 +43,9 @@ private let account: AccountID = "0123456789abcdef0123456789abcdef"
 
     @Test(
         "a model without a known prefix has no provider",
-        arguments: ["gpt-4o", "", "/", "openai/", "nobody/gpt", "replicate/x", "elevenlabs/x", "OpenAI/gpt-4o", "dynamic/r"])
+        arguments: [
+            "gpt-4o", "", "/", "openai/", "nobody/gpt", "replicate/x", "elevenlabs/x", "OpenAI/gpt-4o", "dynamic/r",
+        ])
     func unknownModel(model: String) {
         #expect(ProviderRegistry.builtIn.compatTarget(model: model) == nil)
     }
@@ -59,7 +61,8 @@ private let account: AccountID = "0123456789abcdef0123456789abcdef"
             ("baseten/m", "https://inference.baseten.co/v1/chat/completions", "m"),
             ("openrouter/a/b", "https://openrouter.ai/api/v1/chat/completions", "a/b"),
             (
-                "@cf/meta/l", "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcdef"
+                "@cf/meta/l",
+                "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcdef"
                     + "/ai/v1/chat/completions", "@cf/meta/l"
             ),
             (
@@ -107,9 +110,15 @@ private let account: AccountID = "0123456789abcdef0123456789abcdef"
                 "workers-ai", "http://h:1/client/v4", "@cf/m",
                 "http://h:1/client/v4/accounts/0123456789abcdef0123456789abcdef/ai/run/@cf/m"
             ),
-            ("azure-openai", "http://h:1", "res/dep/chat/completions", "http://h:1/openai/deployments/dep/chat/completions"),
+            (
+                "azure-openai", "http://h:1", "res/dep/chat/completions",
+                "http://h:1/openai/deployments/dep/chat/completions"
+            ),
             ("aws-bedrock", "http://h:1", "bedrock-runtime/us-east-1/model/m/converse", "http://h:1/model/m/converse"),
-            ("google-vertex-ai", "http://h:1/v1", "v1/projects/p/locations/eu/x", "http://h:1/v1/projects/p/locations/eu/x"),
+            (
+                "google-vertex-ai", "http://h:1/v1", "v1/projects/p/locations/eu/x",
+                "http://h:1/v1/projects/p/locations/eu/x"
+            ),
             ("huggingface", "http://h:1/hf-inference/models", "a/b", "http://h:1/hf-inference/models/a/b"),
             ("baseten", "http://h:1", "model/abc", "http://h:1/production/predict"),
         ])
@@ -197,9 +206,11 @@ private let account: AccountID = "0123456789abcdef0123456789abcdef"
             ("openai", "v1/models", ["authorization: Bearer K"]), ("anthropic", "v1/messages", ["x-api-key: K"]),
             ("google-ai-studio", "v1/models", ["x-goog-api-key: K"]),
             ("google-ai-studio", "v1beta/openai/chat/completions", ["authorization: Bearer K"]),
-            ("azure-openai", "res/dep/x", ["api-key: K"]), ("azure-openai", "res/anthropic/v1/messages", ["x-api-key: K"]),
+            ("azure-openai", "res/dep/x", ["api-key: K"]),
+            ("azure-openai", "res/anthropic/v1/messages", ["x-api-key: K"]),
             ("aws-bedrock", "bedrock-runtime/us-east-1/x", ["authorization: Bearer K"]),
-            ("aws-bedrock", "bedrock-mantle/us-east-1/x", ["x-api-key: K"]), ("cohere", "v2/chat", ["authorization: Bearer K"]),
+            ("aws-bedrock", "bedrock-mantle/us-east-1/x", ["x-api-key: K"]),
+            ("cohere", "v2/chat", ["authorization: Bearer K"]),
             ("elevenlabs", "v1/x", ["xi-api-key: K"]), ("cartesia", "tts/bytes", ["x-api-key: K"]),
             ("deepgram", "v1/listen", ["authorization: Token K"]), ("fal", "x", ["authorization: Key K"]),
             ("ideogram", "generate", ["api-key: K"]), ("baseten", "chat/completions", ["authorization: Bearer K"]),

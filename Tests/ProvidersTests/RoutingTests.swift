@@ -100,9 +100,18 @@ private func url(
             ("mistral/chat/completions", "https://api.mistral.ai/v1/chat/completions"),
             ("cohere/v1/v1/chat", "https://api.cohere.ai/v1/chat"),
             ("anthropic/messages", "https://api.anthropic.com/v1/messages"),
-            ("google-ai-studio/v1/models/m:generateContent", "https://generativelanguage.googleapis.com/v1/models/m:generateContent"),
-            ("google-ai-studio/v1beta/openai/chat/completions", "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"),
-            ("google-ai-studio/models/m:generateContent", "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent"),
+            (
+                "google-ai-studio/v1/models/m:generateContent",
+                "https://generativelanguage.googleapis.com/v1/models/m:generateContent"
+            ),
+            (
+                "google-ai-studio/v1beta/openai/chat/completions",
+                "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"
+            ),
+            (
+                "google-ai-studio/models/m:generateContent",
+                "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent"
+            ),
             ("cartesia/v1/tts/sse", "https://api.cartesia.ai/tts/sse"),
             ("parallel/v1/tasks/runs", "https://api.parallel.ai/v1/tasks/runs"),
             ("parallel/chat/completions", "https://api.parallel.ai/chat/completions"),
@@ -112,14 +121,32 @@ private func url(
             ("deepgram/v1/listen?model=nova-3", "https://api.deepgram.com/v1/listen?model=nova-3"),
             // §1.4 and §11.3
             ("openai/v1/v1/chat/completions", "https://api.openai.com/v1/chat/completions"),
-            ("workers-ai/run/@hf/org/m", "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcdef/ai/run/@hf/org/m"),
-            ("azure/res/openai/deployments/dep/embeddings", "https://res.openai.azure.com/openai/deployments/dep/embeddings"),
+            (
+                "workers-ai/run/@hf/org/m",
+                "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcdef/ai/run/@hf/org/m"
+            ),
+            (
+                "azure/res/openai/deployments/dep/embeddings",
+                "https://res.openai.azure.com/openai/deployments/dep/embeddings"
+            ),
             ("azure-openai/res/openai/v1/responses", "https://res.openai.azure.com/openai/v1/responses"),
             ("azure/res/anthropic/v1/messages", "https://res.services.ai.azure.com/anthropic/v1/messages"),
-            ("google-vertex-ai/v1/projects/p/locations/global/endpoints/openapi/chat/completions", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi/chat/completions"),
-            ("vertex/v1/projects/p/locations/eu/publishers/google/models/m:x", "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/publishers/google/models/m:x"),
-            ("google-vertex-ai/v1beta1/publishers/google/models/m:generateContent", "https://aiplatform.googleapis.com/v1beta1/publishers/google/models/m:generateContent"),
-            ("baseten/model/abc/environments/staging/predict", "https://model-abc.api.baseten.co/environments/staging/predict"),
+            (
+                "google-vertex-ai/v1/projects/p/locations/global/endpoints/openapi/chat/completions",
+                "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi/chat/completions"
+            ),
+            (
+                "vertex/v1/projects/p/locations/eu/publishers/google/models/m:x",
+                "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/publishers/google/models/m:x"
+            ),
+            (
+                "google-vertex-ai/v1beta1/publishers/google/models/m:generateContent",
+                "https://aiplatform.googleapis.com/v1beta1/publishers/google/models/m:generateContent"
+            ),
+            (
+                "baseten/model/abc/environments/staging/predict",
+                "https://model-abc.api.baseten.co/environments/staging/predict"
+            ),
             // Percent-encoding is kept byte for byte; slashes collapse at the join only.
             ("openai//chat/completions", "https://api.openai.com/v1/chat/completions"),
             ("openai/files/a%2Fb//c@d:e", "https://api.openai.com/v1/files/a%2Fb//c@d:e"),
@@ -212,8 +239,12 @@ private func url(
         arguments: [
             ("google-ai-studio", "v1beta/models/gemini-2.5-flash:generateContent", "gemini-2.5-flash"),
             ("google-vertex-ai", "v1/projects/p/locations/l/publishers/google/models/m:x", "m"),
-            ("aws-bedrock", "bedrock-runtime/us-east-1/model/anthropic.claude-v1%3A0/converse", "anthropic.claude-v1:0"),
-            ("workers-ai", "@cf/meta/llama", "@cf/meta/llama"), ("workers-ai", "run/%40cf/meta/llama", "@cf/meta/llama"),
+            (
+                "aws-bedrock", "bedrock-runtime/us-east-1/model/anthropic.claude-v1%3A0/converse",
+                "anthropic.claude-v1:0"
+            ),
+            ("workers-ai", "@cf/meta/llama", "@cf/meta/llama"),
+            ("workers-ai", "run/%40cf/meta/llama", "@cf/meta/llama"),
             ("azure-openai", "res/dep/chat/completions", "dep"),
             ("azure-openai", "res/openai/deployments/dep/chat/completions", "dep"),
             ("huggingface", "models/org/name", "org/name"), ("replicate", "v1/models/o/m/predictions", "o/m"),

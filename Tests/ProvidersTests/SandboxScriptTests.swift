@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Sandbox")
 struct SandboxScriptTests {
-    private func answer(_ body: String, method: String = "POST", path: String = "/v1/chat/completions") -> SandboxScript {
+    private func answer(_ body: String, method: String = "POST", path: String = "/v1/chat/completions") -> SandboxScript
+    {
         SandboxScript(
             SandboxScript.Call(
                 method: method, path: path, body: ByteBuffer(string: body), now: Instant(milliseconds: 5_000), id: "1"))

@@ -23,7 +23,8 @@ private func events(_ lines: String...) -> String { lines.map { $0 + "\n\n" }.jo
 private let chat = "/v1/chat/completions"
 
 @Suite struct UsageReaderTests {
-    @Test("OpenAI chat reports details as subsets, and the model, in one piece or many", arguments: [1, 3, 100, 100_000])
+    @Test(
+        "OpenAI chat reports details as subsets, and the model, in one piece or many", arguments: [1, 3, 100, 100_000])
     func openAIChat(size: Int) {
         let reader = read(
             "openai", chat,
@@ -57,13 +58,17 @@ private let chat = "/v1/chat/completions"
     func openAIStreamCut() {
         let reader = read(
             "openai", chat,
-            events(#"data: {"model":"m","choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]}"#),
+            events(
+                #"data: {"model":"m","choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]}"#
+            ),
             .sse)
         #expect(!reader.sawTerminal)
         #expect(!reader.sawErrorEvent)
     }
 
-    @Test("the usage chunk of a stream is read, wherever the stream is cut into pieces", arguments: [1, 2, 3, 7, 64, 1000])
+    @Test(
+        "the usage chunk of a stream is read, wherever the stream is cut into pieces",
+        arguments: [1, 2, 3, 7, 64, 1000])
     func openAIStreamCuts(size: Int) {
         let stream = events(
             ": keep-alive", #"data: {"model":"gpt-4o","choices":[{"delta":{"content":"usage"}}]}"#,
@@ -88,7 +93,8 @@ private let chat = "/v1/chat/completions"
                 + #"data: {"type":"response.created","response":{"model":"gpt-5","tools":[{"parameters":{"error":{"type":"object"},"usage":{"input_tokens":1}}}],"usage":null}}"#,
             "event: response.output_text.delta\n" + #"data: {"delta":"hi"}"#,
             "event: response.completed\n"
-                + #"data: {"response":{"tools":[{"parameters":{"usage":{"input_tokens":1}}}],"service_tier":"priority","usage":{"input_tokens":50,"output_tokens":9,"input_tokens_details":{"cached_tokens":20,"cache_write_tokens":12,"cache_write_tokens_details":{"ttl_30m_tokens":10,"ttl_12h_tokens":2}},"output_tokens_details":{"reasoning_tokens":4}},"tool_usage":{"web_search":{"num_requests":2}}}}"#)
+                + #"data: {"response":{"tools":[{"parameters":{"usage":{"input_tokens":1}}}],"service_tier":"priority","usage":{"input_tokens":50,"output_tokens":9,"input_tokens_details":{"cached_tokens":20,"cache_write_tokens":12,"cache_write_tokens_details":{"ttl_30m_tokens":10,"ttl_12h_tokens":2}},"output_tokens_details":{"reasoning_tokens":4}},"tool_usage":{"web_search":{"num_requests":2}}}}"#
+        )
         let reader = read("openai", "/v1/responses", stream, .sse)
         let usage = reader.usage
         #expect(reader.model == "gpt-5")
@@ -100,19 +106,22 @@ private let chat = "/v1/chat/completions"
 
     @Test("embeddings have no output; older image models are counted by the piece")
     func embeddingsAndImages() {
-        let embedding = read("openai", "/v1/embeddings", #"{"data":[{}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}"#)
+        let embedding = read(
+            "openai", "/v1/embeddings", #"{"data":[{}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}"#)
         #expect(embedding.usage.input == 8 && embedding.usage.output == nil && embedding.usage.images == nil)
         let old = read("openai", "/v1/images/generations", #"{"created":1,"data":[{"url":"a"},{"url":"b"}]}"#)
         #expect(old.usage.images == 2 && old.usage.input == nil)
         let new = read(
             "openai", "/v1/images/generations",
-            #"{"data":[{"b64_json":"x"}],"usage":{"input_tokens":5,"output_tokens":100,"input_tokens_details":{"image_tokens":2},"output_tokens_details":{"image_tokens":90}}}"#)
+            #"{"data":[{"b64_json":"x"}],"usage":{"input_tokens":5,"output_tokens":100,"input_tokens_details":{"image_tokens":2},"output_tokens_details":{"image_tokens":90}}}"#
+        )
         #expect(new.usage.images == nil && new.usage.inputImage == 2 && new.usage.outputImage == 90)
     }
 
     @Test("a transcription is billed in tokens or seconds")
     func transcription() {
-        let seconds = read("openai", "/v1/audio/transcriptions", #"{"text":"x","usage":{"type":"duration","seconds":12.5}}"#)
+        let seconds = read(
+            "openai", "/v1/audio/transcriptions", #"{"text":"x","usage":{"type":"duration","seconds":12.5}}"#)
         #expect(seconds.usage.milliseconds == 12_500 && seconds.usage.input == nil)
     }
 
@@ -120,7 +129,8 @@ private let chat = "/v1/chat/completions"
     func anthropicWhole() {
         let reader = read(
             "anthropic", "/v1/messages",
-            #"{"model":"claude-sonnet-4-6","usage":{"input_tokens":1000,"cache_read_input_tokens":2000,"cache_creation_input_tokens":7000,"cache_creation":{"ephemeral_5m_input_tokens":3000,"ephemeral_1h_input_tokens":4000},"output_tokens":500,"output_tokens_details":{"thinking_tokens":60},"server_tool_use":{"web_search_requests":1},"service_tier":"standard","speed":"fast","inference_geo":"us"}}"#)
+            #"{"model":"claude-sonnet-4-6","usage":{"input_tokens":1000,"cache_read_input_tokens":2000,"cache_creation_input_tokens":7000,"cache_creation":{"ephemeral_5m_input_tokens":3000,"ephemeral_1h_input_tokens":4000},"output_tokens":500,"output_tokens_details":{"thinking_tokens":60},"server_tool_use":{"web_search_requests":1},"service_tier":"standard","speed":"fast","inference_geo":"us"}}"#
+        )
         let usage = reader.usage
         #expect(usage.input == 10_000 && usage.cached == 2000 && usage.output == 500 && usage.reasoning == 60)
         #expect(usage.cacheWrite5m == 3000 && usage.cacheWrite1h == 4000 && usage.webSearches == 1)
@@ -134,7 +144,8 @@ private let chat = "/v1/chat/completions"
                 + #"data: {"type":"message_start","message":{"model":"claude-x","usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":0,"output_tokens":1}}}"#,
             "event: ping\ndata: {\"type\":\"ping\"}",
             "event: content_block_delta\n" + #"data: {"type":"content_block_delta","delta":{"text":"message_stop"}}"#,
-            "event: message_delta\n" + #"data: {"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":40,"input_tokens":null}}"#,
+            "event: message_delta\n"
+                + #"data: {"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":40,"input_tokens":null}}"#,
             "event: message_delta\n" + #"data: {"usage":{"output_tokens":42}}"#)
         let cut = read("anthropic", "/v1/messages", stream, .sse, size: size)
         #expect(cut.usage.input == 15 && cut.usage.cached == 5 && cut.usage.output == 42)
@@ -149,7 +160,8 @@ private let chat = "/v1/chat/completions"
     func anthropicIterations() {
         let reader = read(
             "anthropic", "/v1/messages",
-            #"{"usage":{"input_tokens":1,"output_tokens":1,"iterations":[{"input_tokens":10,"output_tokens":2},{"input_tokens":20,"cache_read_input_tokens":5,"output_tokens":3}]}}"#)
+            #"{"usage":{"input_tokens":1,"output_tokens":1,"iterations":[{"input_tokens":10,"output_tokens":2},{"input_tokens":20,"cache_read_input_tokens":5,"output_tokens":3}]}}"#
+        )
         #expect(reader.usage.input == 35 && reader.usage.output == 5 && reader.usage.cached == 5)
     }
 
@@ -157,14 +169,16 @@ private let chat = "/v1/chat/completions"
     func gemini() {
         let apart = read(
             "google-ai-studio", "/v1beta/models/m:generateContent",
-            #"{"modelVersion":"gemini-2.5-pro","usageMetadata":{"promptTokenCount":100,"toolUsePromptTokenCount":10,"cachedContentTokenCount":20,"candidatesTokenCount":30,"thoughtsTokenCount":5,"totalTokenCount":145,"promptTokensDetails":[{"modality":"TEXT","tokenCount":60},{"modality":"AUDIO","tokenCount":40}],"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":7}],"trafficType":"ON_DEMAND_FLEX"}}"#)
+            #"{"modelVersion":"gemini-2.5-pro","usageMetadata":{"promptTokenCount":100,"toolUsePromptTokenCount":10,"cachedContentTokenCount":20,"candidatesTokenCount":30,"thoughtsTokenCount":5,"totalTokenCount":145,"promptTokensDetails":[{"modality":"TEXT","tokenCount":60},{"modality":"AUDIO","tokenCount":40}],"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":7}],"trafficType":"ON_DEMAND_FLEX"}}"#
+        )
         #expect(apart.model == "gemini-2.5-pro")
         #expect(apart.usage.input == 110 && apart.usage.output == 35 && apart.usage.reasoning == 5)
         #expect(apart.usage.cached == 20 && apart.usage.inputAudio == 40 && apart.usage.outputImage == 7)
         #expect(apart.usage.serviceTier == "flex")
         let inside = read(
             "google-ai-studio", "/v1beta/models/m:generateContent",
-            #"{"usageMetadata":{"promptTokenCount":100,"candidatesTokenCount":30,"thoughtsTokenCount":5,"totalTokenCount":130}}"#)
+            #"{"usageMetadata":{"promptTokenCount":100,"candidatesTokenCount":30,"thoughtsTokenCount":5,"totalTokenCount":130}}"#
+        )
         #expect(inside.usage.output == 30 && inside.usage.reasoning == 5)
         let empty = read(
             "google-ai-studio", "/v1beta/models/m:generateContent",
@@ -174,12 +188,15 @@ private let chat = "/v1/chat/completions"
 
     @Test("the last of Gemini's running totals counts, in events and in a streamed array", arguments: [3, 50, 100_000])
     func geminiStream(size: Int) {
-        let first = #"{"candidates":[{"content":{"parts":[{"text":"\"usageMetadata\":{"}]}}],"usageMetadata":{"promptTokenCount":8,"totalTokenCount":8},"modelVersion":"g"}"#
-        let last = #"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":8,"candidatesTokenCount":3,"totalTokenCount":11},"modelVersion":"g"}"#
+        let first =
+            #"{"candidates":[{"content":{"parts":[{"text":"\"usageMetadata\":{"}]}}],"usageMetadata":{"promptTokenCount":8,"totalTokenCount":8},"modelVersion":"g"}"#
+        let last =
+            #"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":8,"candidatesTokenCount":3,"totalTokenCount":11},"modelVersion":"g"}"#
         let path = "/v1beta/models/m:streamGenerateContent"
         let stream = read("google-ai-studio", path, events("data: " + first, "data: " + last), .sse, size: size)
         #expect(stream.usage.input == 8 && stream.usage.output == 3 && stream.sawTerminal && stream.model == "g")
-        let padding = #"{"candidates":[{"content":{"parts":[{"text":""# + String(repeating: "x", count: 70_000) + #""}]}}]}"#
+        let padding =
+            #"{"candidates":[{"content":{"parts":[{"text":""# + String(repeating: "x", count: 70_000) + #""}]}}]}"#
         let array = read("google-ai-studio", path, "[" + first + ",\n" + padding + "\n,\n" + last + "]", size: size)
         #expect(array.usage.input == 8 && array.usage.output == 3)
     }
@@ -188,7 +205,8 @@ private let chat = "/v1/chat/completions"
     func bedrock() {
         let converse = read(
             "aws-bedrock", "/model/m/converse",
-            #"{"output":{},"usage":{"inputTokens":100,"outputTokens":20,"totalTokens":160,"cacheReadInputTokens":30,"cacheWriteInputTokens":10,"cacheDetails":[{"ttl":"1h","inputTokens":4}]}}"#)
+            #"{"output":{},"usage":{"inputTokens":100,"outputTokens":20,"totalTokens":160,"cacheReadInputTokens":30,"cacheWriteInputTokens":10,"cacheDetails":[{"ttl":"1h","inputTokens":4}]}}"#
+        )
         #expect(converse.usage.input == 140 && converse.usage.output == 20 && converse.usage.cached == 30)
         #expect(converse.usage.cacheWrite5m == 6 && converse.usage.cacheWrite1h == 4)
         let format = ProviderRegistry.builtIn.provider(segment: "bedrock")!.usageFormat(path: "/model/m/invoke")
@@ -206,16 +224,19 @@ private let chat = "/v1/chat/completions"
     func cohere() {
         let v2 = read(
             "cohere", "/v2/chat",
-            #"{"usage":{"billed_units":{"input_tokens":5.0,"output_tokens":418.0},"tokens":{"input_tokens":71.0,"output_tokens":418.0},"cached_tokens":3}}"#)
+            #"{"usage":{"billed_units":{"input_tokens":5.0,"output_tokens":418.0},"tokens":{"input_tokens":71.0,"output_tokens":418.0},"cached_tokens":3}}"#
+        )
         #expect(v2.usage.input == 71 && v2.usage.output == 418 && v2.usage.billedInput == 5 && v2.usage.cached == 3)
         let v1 = read("cohere", "/v1/rerank", #"{"results":[],"meta":{"billed_units":{"search_units":2}}}"#)
         #expect(v1.usage.searchUnits == 2 && v1.usage.input == nil)
         let stream = read(
             "cohere", "/v2/chat",
             events(
-                "event: content-delta\n" + #"data: {"type":"content-delta","delta":{"message":{"content":{"text":"message-end"}}}}"#,
+                "event: content-delta\n"
+                    + #"data: {"type":"content-delta","delta":{"message":{"content":{"text":"message-end"}}}}"#,
                 "event: message-end\n"
-                    + #"data: {"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":3},"tokens":{"input_tokens":9,"output_tokens":2}}}}"#),
+                    + #"data: {"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"billed_units":{"input_tokens":3},"tokens":{"input_tokens":9,"output_tokens":2}}}}"#
+            ),
             .sse)
         #expect(stream.usage.input == 9 && stream.usage.output == 2 && stream.sawTerminal)
     }
@@ -224,12 +245,14 @@ private let chat = "/v1/chat/completions"
     func xAI() {
         let apart = read(
             "grok", chat,
-            #"{"usage":{"prompt_tokens":10120,"completion_tokens":1499,"total_tokens":14428,"prompt_tokens_details":{"cached_tokens":128},"completion_tokens_details":{"reasoning_tokens":2809},"cost_in_usd_ticks":232856000}}"#)
+            #"{"usage":{"prompt_tokens":10120,"completion_tokens":1499,"total_tokens":14428,"prompt_tokens_details":{"cached_tokens":128},"completion_tokens_details":{"reasoning_tokens":2809},"cost_in_usd_ticks":232856000}}"#
+        )
         #expect(apart.usage.output == 4308 && apart.usage.reasoning == 2809)
         #expect(apart.usage.upstreamCost?.decimalString == "0.0232856")
         let inside = read(
             "grok", chat,
-            #"{"usage":{"prompt_tokens":10,"completion_tokens":30,"total_tokens":40,"completion_tokens_details":{"reasoning_tokens":20}}}"#)
+            #"{"usage":{"prompt_tokens":10,"completion_tokens":30,"total_tokens":40,"completion_tokens_details":{"reasoning_tokens":20}}}"#
+        )
         #expect(inside.usage.output == 30)
         let messages = read("grok", "/v1/messages", #"{"usage":{"input_tokens":3,"output_tokens":4}}"#)
         #expect(messages.usage.input == 3 && messages.usage.output == 4)
@@ -239,14 +262,18 @@ private let chat = "/v1/chat/completions"
     func deepSeek() {
         let reader = read(
             "deepseek", chat,
-            "\n\n" + #"{"usage":{"prompt_tokens":1000,"completion_tokens":100,"prompt_cache_hit_tokens":400,"prompt_cache_miss_tokens":600}}"#)
+            "\n\n"
+                + #"{"usage":{"prompt_tokens":1000,"completion_tokens":100,"prompt_cache_hit_tokens":400,"prompt_cache_miss_tokens":600}}"#
+        )
         #expect(reader.usage.cached == 400 && reader.usage.input == 1000)
     }
 
     @Test("Perplexity's reasoning is added, its own cost taken, and the last of its running totals counts")
     func perplexity() {
-        let chunk = #"{"model":"sonar","choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#
-        let last = #"{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":20,"reasoning_tokens":7,"citation_tokens":3,"num_search_queries":2,"search_context_size":"low","cost":{"total_cost":0.0093}}}"#
+        let chunk =
+            #"{"model":"sonar","choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#
+        let last =
+            #"{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":20,"reasoning_tokens":7,"citation_tokens":3,"num_search_queries":2,"search_context_size":"low","cost":{"total_cost":0.0093}}}"#
         let reader = read("perplexity-ai", "/chat/completions", events("data: " + chunk, "data: " + last), .sse)
         let usage = reader.usage
         #expect(usage.output == 27 && usage.reasoning == 7 && usage.citation == 3 && usage.webSearches == 2)
@@ -260,11 +287,23 @@ private let chat = "/v1/chat/completions"
     @Test(
         "the remaining formats are read where they report",
         arguments: [
-            ("openrouter", "/api/v1/chat/completions", #"{"usage":{"prompt_tokens":1,"completion_tokens":2,"cost":0.00014}}"#, "cost 0.00014"),
-            ("groq", "/openai/v1/chat/completions", #"{"x_groq":{"usage":{"prompt_tokens":6,"completion_tokens":2}}}"#, "in 6"),
-            ("groq", "/openai/v1/chat/completions", #"{"x_groq":{"usage":{"prompt_tokens":6}},"usage":{"prompt_tokens":6}}"#, "in 6"),
+            (
+                "openrouter", "/api/v1/chat/completions",
+                #"{"usage":{"prompt_tokens":1,"completion_tokens":2,"cost":0.00014}}"#, "cost 0.00014"
+            ),
+            (
+                "groq", "/openai/v1/chat/completions",
+                #"{"x_groq":{"usage":{"prompt_tokens":6,"completion_tokens":2}}}"#, "in 6"
+            ),
+            (
+                "groq", "/openai/v1/chat/completions",
+                #"{"x_groq":{"usage":{"prompt_tokens":6}},"usage":{"prompt_tokens":6}}"#, "in 6"
+            ),
             ("mistral", "/v1/ocr", #"{"pages":[],"usage_info":{"pages_processed":3}}"#, "pages 3"),
-            ("workers-ai", "/client/v4/accounts/a/ai/run/@cf/m", #"{"result":{"response":"x","usage":{"prompt_tokens":6}}}"#, "in 6"),
+            (
+                "workers-ai", "/client/v4/accounts/a/ai/run/@cf/m",
+                #"{"result":{"response":"x","usage":{"prompt_tokens":6}}}"#, "in 6"
+            ),
             ("workers-ai", "/client/v4/accounts/a/ai/v1/chat/completions", #"{"usage":{"prompt_tokens":6}}"#, "in 6"),
             ("azure-openai", "/openai/deployments/d/chat/completions", #"{"usage":{"prompt_tokens":6}}"#, "in 6"),
             ("replicate", "/v1/predictions/x", #"{"metrics":{"input_token_count":6,"predict_time":1.25}}"#, "in 6"),
@@ -274,10 +313,16 @@ private let chat = "/v1/chat/completions"
             ("ideogram", "/generate", #"{"data":[{"url":"a"}]}"#, "images 1"),
             ("parallel", "/v1beta/search", #"{"usage":[{"name":"sku_search","count":2}]}"#, "requests 2"),
             ("parallel", "/v1beta/search", #"{"usage":[{"name":"a","count":2},{"name":"b","count":2}]}"#, "nothing"),
-            ("huggingface", "/models/m", #"[{"generated_text":"x","details":{"prefill":[{},{}],"generated_tokens":6}}]"#, "in 2"),
+            (
+                "huggingface", "/models/m",
+                #"[{"generated_text":"x","details":{"prefill":[{},{}],"generated_tokens":6}}]"#, "in 2"
+            ),
             ("sandbox", "/v1/chat/completions", #"{"usage":{"prompt_tokens":6}}"#, "in 6"),
             ("google-ai-studio", "/v1beta/openai/chat/completions", #"{"usage":{"prompt_tokens":6}}"#, "in 6"),
-            ("google-vertex-ai", "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict", #"{"usage":{"input_tokens":6}}"#, "in 6"),
+            (
+                "google-vertex-ai", "/v1/projects/p/locations/l/publishers/anthropic/models/m:rawPredict",
+                #"{"usage":{"input_tokens":6}}"#, "in 6"
+            ),
             ("openai", "/v1/chat/completions", #"{"error":{"message":"x"}}"#, "nothing"),
             ("openai", "/v1/chat/completions", #"{"usage":{"prompt_tokens":-4,"completion_tokens":1e300}}"#, "nothing"),
             ("openai", "/v1/chat/completions", #"{"usage":"none"}"#, "nothing"),
@@ -314,8 +359,11 @@ private let chat = "/v1/chat/completions"
 
     @Test("an event of a stream that does not matter costs next to nothing to pass")
     func streamOfManyEvents() {
-        let event = #"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}],"usage":null}"# + "\n\n"
-        let reader = read("openai", chat, String(repeating: event, count: 5000) + "data: [DONE]\n\n", .sse, size: 16_384)
+        let event =
+            #"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}],"usage":null}"#
+            + "\n\n"
+        let reader = read(
+            "openai", chat, String(repeating: event, count: 5000) + "data: [DONE]\n\n", .sse, size: 16_384)
         #expect(reader.usage.isEmpty && reader.sawTerminal)
     }
 }

@@ -129,7 +129,8 @@ struct SpoolTests {
         #expect(spool.segments.isEmpty)
     }
 
-    @Test("a damaged record costs itself and nothing behind it, wherever the damage is", arguments: [0, 3, 5, 9, 13, 400])
+    @Test(
+        "a damaged record costs itself and nothing behind it, wherever the damage is", arguments: [0, 3, 5, 9, 13, 400])
     @WorkerLoop
     func damage(offset: Int) throws {
         let spool = SpoolFixture()
@@ -169,7 +170,8 @@ struct SpoolTests {
             let path = spool.directory + "/" + (try #require(spool.segments.first))
             let sound = try Data(contentsOf: URL(fileURLWithPath: path))
             // Half of the rounds sprinkle the frame's mark into the noise.
-            var noise = Data((0..<Int.random(in: 0...3000, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
+            var noise = Data(
+                (0..<Int.random(in: 0...3000, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
             if round % 2 == 0 { for _ in 0..<5 { noise += sound.prefix(Int.random(in: 4...11, using: &random)) } }
             try (noise + sound + noise.prefix(20)).write(to: URL(fileURLWithPath: path))
             let follower = try spool.follower()

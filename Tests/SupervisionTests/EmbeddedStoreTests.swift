@@ -14,7 +14,9 @@ import Testing
         try daemon.expect("control --inherited: ready")
         try daemon.expect("announced")
         let server = try #require(
-            Files.text(daemon.state + "/postgres/data/postmaster.pid")?.split(separator: "\n").first.flatMap { Int32($0) })
+            Files.text(daemon.state + "/postgres/data/postmaster.pid")?.split(separator: "\n").first.flatMap {
+                Int32($0)
+            })
         kill(server, SIGKILL)
         try daemon.expect("postgres ended with signal 9")
         daemon.signal(SIGTERM)

@@ -35,7 +35,9 @@ import Testing
         for (slot, generation) in [(2, 3), (3, 4), (4, 5), (5, 6)] as [(Int, UInt32)] {
             talk.hear(.released(slot: slot, generation: generation))
             #expect(
-                talk.does(.exited(worker(slot, generation), .exited(0))) == [.closeSeat(slot: slot, generation: generation)])
+                talk.does(.exited(worker(slot, generation), .exited(0))) == [
+                    .closeSeat(slot: slot, generation: generation)
+                ])
         }
         #expect(talk.does(.exited(worker(0, 1), .exited(0))) == [.closeSeat(slot: 0, generation: 1)])
         #expect(talk.fleet.revisionsInUse.contains(3))
@@ -126,7 +128,8 @@ import Testing
         #expect(talk.does(.reload(workers: 1, restarts: [])) == [.start(worker(2, 3), revision: 3)])
         #expect(
             talk.does(.ready(worker(2, 3))) == [
-                .addToFront(slot: 2, generation: 3), .removeFromFront(slot: 0, generation: 1), .tell(worker(1, 2), .drain),
+                .addToFront(slot: 2, generation: 3), .removeFromFront(slot: 0, generation: 1),
+                .tell(worker(1, 2), .drain),
             ])
     }
 

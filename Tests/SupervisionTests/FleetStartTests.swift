@@ -100,7 +100,8 @@ import Testing
         var talk = FleetDialogue()
         talk.hear(.start)
         #expect(
-            talk.does(.exited(.control, .exited(78))) == [.exit(code: 78, message: "control refused its configuration")])
+            talk.does(.exited(.control, .exited(78))) == [.exit(code: 78, message: "control refused its configuration")]
+        )
     }
 
     @Test("control that keeps dying does not end a daemon whose workers serve")

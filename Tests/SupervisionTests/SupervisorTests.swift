@@ -70,7 +70,9 @@ import Testing
         #expect(daemon.exitCode() == 0)
     }
 
-    @Test("process.user: children and stores run as that account and own the state directory", .enabled(if: SystemUser.isRoot))
+    @Test(
+        "process.user: children and stores run as that account and own the state directory",
+        .enabled(if: SystemUser.isRoot))
     func processUser() throws {
         let nobody = try #require(SystemUser(named: "nobody"))
         let daemon = try ScriptedDaemon(

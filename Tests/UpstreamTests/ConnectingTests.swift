@@ -8,9 +8,11 @@ import Testing
 
 @Suite("Resolving and egress", .timeLimit(.minutes(1)))
 struct ConnectingTests {
-    @Test("a tenant's address that is not public is refused before anything is sent", arguments: [
-        "127.0.0.1", "127.1", "0x7f.1", "2130706433", "::ffff:127.0.0.1", "inside.test",
-    ])
+    @Test(
+        "a tenant's address that is not public is refused before anything is sent",
+        arguments: [
+            "127.0.0.1", "127.1", "0x7f.1", "2130706433", "::ffff:127.0.0.1", "inside.test",
+        ])
     func refused(_ host: String) async throws {
         try await TestLoop.run {
             let provider = try await ScriptedProvider.start()
@@ -78,7 +80,8 @@ struct ConnectingTests {
                 do {
                     // Nothing listens on the IPv6 loopback at this port.
                     return .success([
-                        try SocketAddress(ipAddress: "::1", port: 0), try SocketAddress(ipAddress: "127.0.0.1", port: 0),
+                        try SocketAddress(ipAddress: "::1", port: 0),
+                        try SocketAddress(ipAddress: "127.0.0.1", port: 0),
                     ])
                 } catch {
                     return .failure(ResolutionFailure(reason: "\(error)"))

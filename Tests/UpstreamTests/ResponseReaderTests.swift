@@ -57,13 +57,15 @@ struct ResponseReaderTests {
         read([ByteBuffer(string: text)], toHead: toHead, end: end)
     }
 
-    @Test("the outcome does not depend on where the bytes are cut", arguments: [
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno",
-        "HTTP/1.1 204 No Content\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\\\";c\";d\r\nhello\r\n0;e\r\nX-A: 1\r\nX-B: 2\r\n\r\n",
-    ])
+    @Test(
+        "the outcome does not depend on where the bytes are cut",
+        arguments: [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno",
+            "HTTP/1.1 204 No Content\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b\\\";c\";d\r\nhello\r\n0;e\r\nX-A: 1\r\nX-B: 2\r\n\r\n",
+        ])
     func cuts(_ text: String) {
         let whole = read(text)
         #expect(whole.isComplete && whole.isUsable)
@@ -113,12 +115,14 @@ struct ResponseReaderTests {
         #expect(!read(text, end: .broken).isComplete)
     }
 
-    @Test("a body that ends before its end is not complete", arguments: [
-        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Le",
-    ])
+    @Test(
+        "a body that ends before its end is not complete",
+        arguments: [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Le",
+        ])
     func truncation(_ text: String) {
         #expect(!read(text, end: .orderly).isComplete)
     }
@@ -135,11 +139,13 @@ struct ResponseReaderTests {
         #expect(result.isComplete && !result.isUsable)
     }
 
-    @Test("malformed heads, malformed chunks and endless interim answers are refused", arguments: [
-        "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 17),
-    ])
+    @Test(
+        "malformed heads, malformed chunks and endless interim answers are refused",
+        arguments: [
+            "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 17),
+        ])
     func malformed(_ text: String) {
         #expect(read(text).problem != nil)
     }

@@ -15,7 +15,8 @@ struct StreamingTests {
             let call = caller.start(.get(provider.origin()))
             let peer = await provider.accept()
             _ = try await peer.head()
-            let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 201 Created\r\n"
+            let text =
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 201 Created\r\n"
                 + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
             for byte in text.utf8 { peer.send(ByteBuffer(bytes: [byte])) }
             let reply = try await call.value
@@ -167,9 +168,11 @@ struct StreamingTests {
         }
     }
 
-    @Test("a body that the client does not finish closes the connection and is the client's fault", arguments: [
-        "fails", "is too short", "is too long",
-    ])
+    @Test(
+        "a body that the client does not finish closes the connection and is the client's fault",
+        arguments: [
+            "fails", "is too short", "is too long",
+        ])
     func brokenBody(_ how: String) async throws {
         try await TestLoop.run {
             let provider = try await ScriptedProvider.start()
@@ -188,7 +191,9 @@ struct StreamingTests {
             let error = await failure(of: call)
             #expect(error?.kind == .malformedRequest && error?.origin == .client)
             await peer.closed()
-            #expect(peer.receivedCount == "POST / HTTP/1.1\r\nHost: 127.0.0.1:\(provider.port)\r\nContent-Length: 8\r\n\r\n".utf8.count + 4)
+            #expect(
+                peer.receivedCount == "POST / HTTP/1.1\r\nHost: 127.0.0.1:\(provider.port)\r\nContent-Length: 8\r\n\r\n"
+                    .utf8.count + 4)
             provider.stop()
         }
     }

@@ -71,7 +71,9 @@ package actor SpoolDrain {
     /// Bytes on disk that are not stored yet.
     package var backlogBytes: Int { follower.backlogBytes }
 
-    /// Works until the task is cancelled. The step under way is finished.
+    /// Works until the task is cancelled.
+    ///
+    /// The step under way is finished.
     package func run() async {
         while !Task.isCancelled {
             do {

@@ -117,13 +117,16 @@ package actor WorkerLinkServer {
             guard let link = links[id] else { continue }
             // The answer promises a snapshot: it goes first, however far behind the worker is.
             sendSnapshot(to: id, .always)
-            link.channel.writeAndFlush(ControlLink.encode(.provisioned(request: request, problem: problem)), promise: nil)
+            link.channel.writeAndFlush(
+                ControlLink.encode(.provisioned(request: request, problem: problem)), promise: nil)
         }
     }
 
     private enum Sending { case ifWritable, always }
 
-    /// Sends the snapshot in force unless the worker has it. One that does not read gets only the newest, later.
+    /// Sends the snapshot in force unless the worker has it.
+    ///
+    /// One that does not read gets only the newest, later.
     private func sendSnapshot(to id: ObjectIdentifier, _ sending: Sending) {
         guard let frame, let link = links[id], link.isGreeted, link.version != version,
             sending == .always || link.channel.isWritable

@@ -10,7 +10,9 @@ package actor WorkerLoop {
     // SAFETY: written once by `install` before any other thread or task exists, read only afterwards.
     nonisolated(unsafe) private static var executor: (any SerialExecutor & TaskExecutor)?
 
-    /// Names the executor that runs this domain. Must be called exactly once, first thing in the process.
+    /// Names the executor that runs this domain.
+    ///
+    /// Must be called exactly once, first thing in the process.
     package static func install(_ executor: any SerialExecutor & TaskExecutor) {
         precondition(Self.executor == nil, "WorkerLoop is installed twice")
         Self.executor = executor
@@ -38,7 +40,9 @@ package actor WorkerLoop {
         Task(executorPreference: installed) { await work() }
     }
 
-    /// Runs `body` now; traps when the caller is not on the loop. For callbacks of NIO, which the compiler cannot place.
+    /// Runs `body` now; traps when the caller is not on the loop.
+    ///
+    /// For callbacks of NIO, which the compiler cannot place.
     package static nonisolated func onLoop<T: Sendable>(_ body: @WorkerLoop () throws -> T) rethrows -> T {
         try Self.shared.assumeIsolated { _ in
             // SAFETY: isolation to the shared instance and to the global actor are the same executor.

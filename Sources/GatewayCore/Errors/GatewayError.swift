@@ -2,7 +2,9 @@
 ///
 /// A provider's own error response is not one of these: it is an answer and is relayed as it came.
 package struct GatewayError: Error, Sendable {
-    /// What the client is told. Status, code and wording are chosen in `CloudflareWire/ErrorBody.swift`.
+    /// What the client is told.
+    ///
+    /// Status, code and wording are chosen in `CloudflareWire/ErrorBody.swift`.
     package enum Kind: Hashable, Sendable {
         /// 2001: the addressed gateway does not exist.
         case gatewayNotFound

@@ -1,4 +1,6 @@
-/// Everything a worker finds worth noticing. `Telemetry` decides what becomes a log line and what a metric.
+/// Everything a worker finds worth noticing.
+///
+/// `Telemetry` decides what becomes a log line and what a metric.
 package enum Observation: Sendable {
     case workerStarted(slot: Int)
     case workerDraining

@@ -4,7 +4,9 @@ package import NIOCore
 package struct Origin: Hashable, Sendable, CustomStringConvertible {
     package enum Scheme: String, Sendable { case http, https }
     package var scheme: Scheme
-    /// A DNS name or an address; IPv6 without brackets. Lower case.
+    /// A DNS name or an address; IPv6 without brackets.
+    ///
+    /// Lower case.
     package var host: String
     package var port: Int
 
@@ -105,7 +107,9 @@ package final class CancelHook {
     private var action: (@WorkerLoop () -> Void)?
     package nonisolated init() {}
 
-    /// Sets what `cancel` does; nil when there is nothing to cancel. Runs at once if already cancelled.
+    /// Sets what `cancel` does; nil when there is nothing to cancel.
+    ///
+    /// Runs at once if already cancelled.
     package func onCancel(_ action: (@WorkerLoop () -> Void)?) {
         self.action = action
         if isCancelled, let action {

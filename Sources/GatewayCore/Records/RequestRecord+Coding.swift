@@ -1,7 +1,9 @@
 package import NIOCore
 
 extension RequestRecord {
-    /// Appends the record's fields to `buffer`. Numbers are never reused.
+    /// Appends the record's fields to `buffer`.
+    ///
+    /// Numbers are never reused.
     package func encode(into buffer: inout ByteBuffer) {
         var out = TaggedWriter(buffer)
         buffer = ByteBuffer()

@@ -29,10 +29,14 @@ package struct Usage: Hashable, Sendable {
     package var pages: Int?
     package var requests: Int?
     package var searchUnits: Int?
-    /// Tokens that the provider bills where it reports them apart from those it processed. Not part of a record.
+    /// Tokens that the provider bills where it reports them apart from those it processed.
+    ///
+    /// Not part of a record.
     package var billedInput: Int?
     package var billedOutput: Int?
-    /// `low`, `medium` or `high`, where the price of a request depends on it. Not part of a record.
+    /// `low`, `medium` or `high`, where the price of a request depends on it.
+    ///
+    /// Not part of a record.
     package var searchContext: String?
     /// The provider's own figure for the call.
     package var upstreamCost: PicoUSD?

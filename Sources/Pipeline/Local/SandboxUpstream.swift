@@ -34,7 +34,8 @@ package final class SandboxUpstream: UpstreamClient {
                 now: clock.now, id: "sandbox-\(answered)"
             )
         )
-        if case .reply = script.answer, script.delay == .zero {} else {
+        if case .reply = script.answer, script.delay == .zero {
+        } else {
             try await pause(script, request.firstByteTimeout, cancel)
         }
         guard case .reply(let status, let contentType, let isStream, let steps) = script.answer else {

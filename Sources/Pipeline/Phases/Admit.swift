@@ -50,7 +50,7 @@ private struct Credentials {
     var hasQueryKey = false
 }
 
-/// Second phase: who is asking for which gateway, and may they?
+/// Second phase: finds out who is asking for which gateway, and whether they may.
 @WorkerLoop
 struct Admit {
     let environment: WorkerEnvironment
@@ -75,7 +75,8 @@ struct Admit {
     private func find(_ inbound: Inbound, in index: SnapshotIndex) -> GatewayPlan? {
         let address = inbound.address
         return inbound.head.withBytes { bytes in
-            let prefix = UnsafeRawBufferPointer(rebasing: bytes[address.account.lowerBound..<address.gateway.upperBound])
+            let prefix = UnsafeRawBufferPointer(
+                rebasing: bytes[address.account.lowerBound..<address.gateway.upperBound])
             if let known = memo.gateway(prefix, in: index) { return known }
             let account = AccountID(String(decoding: bytes[address.account], as: UTF8.self))
             let id = GatewayID(String(decoding: bytes[address.gateway], as: UTF8.self))

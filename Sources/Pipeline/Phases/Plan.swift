@@ -40,7 +40,7 @@ package struct ServePlan: Sendable {
     package var attempts: [Attempt]
 }
 
-/// Third phase: which provider is called, at which address, with whose credentials and which body?
+/// Third phase: decides which provider is called, where, with whose credentials and which body.
 @WorkerLoop
 struct Plan {
     let environment: WorkerEnvironment
@@ -62,7 +62,9 @@ struct Plan {
         return Attempt(route: route, model: route.model, request: request, keyAlias: key?.alias, reply: .asIs)
     }
 
-    /// Where a native URL leads. Without a query it depends on nothing but the URL, and is remembered.
+    /// Where a native URL leads.
+    ///
+    /// Without a query it depends on nothing but the URL, and is remembered.
     private func route(_ admitted: Admitted, _ memo: ConnectionMemo) throws(GatewayError) -> NativeRoute {
         let inbound = admitted.inbound
         let head = inbound.head

@@ -149,7 +149,9 @@ struct Settle {
             let hasFailed = !(200..<400).contains(outcome.status)
             return (hasFailed ? .zero : nil, false)
         }
-        guard let row = environment.prices.row(for: attempt.route.provider.definition, model: model) else { return (nil, false) }
+        guard let row = environment.prices.row(for: attempt.route.provider.definition, model: model) else {
+            return (nil, false)
+        }
         let amount = Cost.price(
             outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.route.target.place
         )

@@ -40,7 +40,9 @@ struct PayloadCapture {
         environment.loggedPayloadHeld += count
     }
 
-    /// What the log gets; nil when payloads are not wanted. Gives the held bytes back to the worker's allowance.
+    /// What the log gets; nil when payloads are not wanted.
+    ///
+    /// Gives the held bytes back to the worker's allowance.
     mutating func take() -> ByteBuffer? {
         environment.loggedPayloadHeld -= bytes.readableBytes
         let taken = bytes

@@ -22,7 +22,7 @@ import NIOCore
         var keywords = unsafe parameters.map { unsafe UnsafePointer<CChar>(strdup($0.0)) }
         var values = unsafe parameters.map { unsafe UnsafePointer<CChar>(strdup($0.1)) }
         defer {
-            for unsafe pointer in unsafe keywords + values { unsafe free(UnsafeMutablePointer(mutating: pointer)) }
+            unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
         }
         unsafe keywords.append(nil)
         unsafe values.append(nil)
@@ -85,7 +85,9 @@ import NIOCore
             block.append(0)
         }
         let sent = unsafe block.withUnsafeBufferPointer { block in
-            let pointers = unsafe offsets.map { offset in unsafe offset.flatMap { unsafe block.baseAddress?.advanced(by: $0) } }
+            let pointers = unsafe offsets.map { offset in
+                unsafe offset.flatMap { unsafe block.baseAddress?.advanced(by: $0) }
+            }
             return unsafe PQsendQueryParams(
                 raw, query.text, Int32(pointers.count), types, pointers, lengths, formats, 0
             )
@@ -102,7 +104,9 @@ import NIOCore
     }
 
     /// Sends `buffers`, in order, as the data of a `COPY … FROM STDIN` statement.
-    func copyIn(_ statement: PostgresQuery, _ buffers: [ByteBuffer], within limit: Duration) throws(PostgresError) -> Int {
+    func copyIn(_ statement: PostgresQuery, _ buffers: [ByteBuffer], within limit: Duration) throws(PostgresError)
+        -> Int
+    {
         let opening = try execute(statement, within: limit)
         guard opening.status == PGRES_COPY_IN else {
             throw PostgresError(.unexpectedResult, "the statement is not COPY … FROM STDIN")

@@ -15,7 +15,9 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
     package var kind: Kind
     /// Five characters of SQLSTATE, when the server spoke.
     package var sqlState: String?
-    /// For the log. Holds no bound values: neither `DETAIL` nor `CONTEXT` of the server is kept.
+    /// For the log.
+    ///
+    /// Holds no bound values: neither `DETAIL` nor `CONTEXT` of the server is kept.
     package var message: String
     /// Name of the constraint that was violated.
     package var constraint: String?

@@ -2,7 +2,9 @@ package import GatewayCore
 
 /// How a PostgreSQL server is reached and how long it is waited for.
 package struct PostgresOptions: Sendable {
-    /// `postgres://…` or a libpq connection string. May hold a password, so it never appears in messages.
+    /// `postgres://…` or a libpq connection string.
+    ///
+    /// May hold a password, so it never appears in messages.
     package var url: Secret<String>
     /// What `pg_stat_activity` shows.
     package var applicationName: String

@@ -23,9 +23,10 @@ package actor PostgresSession {
     /// Runs one statement.
     package func query(_ query: PostgresQuery) throws(PostgresError) -> PostgresRows {
         let connection = try open()
-        return PostgresRows(try checked { () throws(PostgresError) in
-            try connection.execute(query, within: options.statementTimeout)
-        })
+        return PostgresRows(
+            try checked { () throws(PostgresError) in
+                try connection.execute(query, within: options.statementTimeout)
+            })
     }
 
     /// Runs one statement.
@@ -134,7 +135,8 @@ package actor PostgresSession {
                         set_config('DateStyle', 'ISO, YMD', false), set_config('bytea_output', 'hex', false),
                         set_config('idle_in_transaction_session_timeout', '60000', false),
                         set_config('extra_float_digits', '1', false)
-                    """, [.text("\(limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000)")]
+                    """,
+                    [.text("\(limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000)")]
                 ),
                 within: options.connectTimeout
             )

@@ -49,7 +49,9 @@ package enum PostgresValue: Sendable, Equatable {
         }
     }
 
-    /// 0: text notation, 1: binary. Text goes as binary so that its length counts, not a zero byte in it.
+    /// 0: text notation, 1: binary.
+    ///
+    /// Text goes as binary so that its length counts, not a zero byte in it.
     var format: Int32 {
         switch self {
         case .null, .bool, .double, .numeric, .texts, .ints: 0

@@ -25,7 +25,9 @@ final class ThreadExecutor: SerialExecutor {
         condition.unlock()
     }
 
-    /// Ends the thread once its queue is empty. Nothing may be enqueued afterwards.
+    /// Ends the thread once its queue is empty.
+    ///
+    /// Nothing may be enqueued afterwards.
     func stop() {
         condition.lock()
         unsafe stopped = true

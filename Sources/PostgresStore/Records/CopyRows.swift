@@ -140,7 +140,8 @@ struct CopyRows {
         }
         let count = last - first + 1
         buffer.writeMultipleIntegers(
-            Int32(8 + 2 * count), Int16(count), Int16(1 - first), value.picoDollars < 0 ? Int16(0x4000) : Int16(0), scale
+            Int32(8 + 2 * count), Int16(count), Int16(1 - first), value.picoDollars < 0 ? Int16(0x4000) : Int16(0),
+            scale
         )
         for digit in digits[first...last] { buffer.writeInteger(digit) }
     }

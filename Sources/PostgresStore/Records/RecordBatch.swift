@@ -22,8 +22,10 @@ package struct RecordBatch: Sendable {
 
     package var count: Int { logs.count }
 
-    /// Adds one record. Values a column cannot hold are brought into its range: zero bytes leave text, numbers are
-    /// clamped, metadata that is no JSON becomes null.
+    /// Adds one record.
+    ///
+    /// Values a column cannot hold are brought into its range: zero bytes leave text, numbers are clamped, metadata
+    /// that is no JSON becomes null.
     package mutating func add(_ record: RequestRecord) {
         let id = record.id.description
         addLog(record, id)

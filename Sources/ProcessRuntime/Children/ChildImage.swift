@@ -14,7 +14,9 @@ package struct ChildImage: Sendable {
     package var environment: [String: String]
     /// Working directory; nil: the parent's.
     package var directory: String?
-    /// Number in the child → descriptor of this process. 0, 1, 2 are kept when not named; everything else is closed.
+    /// Number in the child → descriptor of this process.
+    ///
+    /// 0, 1, 2 are kept when not named; everything else is closed.
     package var descriptors: [Int32: OwnedDescriptor]
     /// Sent by the kernel when the parent dies; nil: none.
     package var deathSignal: Int32?
@@ -39,7 +41,9 @@ package struct ChildImage: Sendable {
         return kept
     }
 
-    /// Starts the child and answers its process id. An executable that cannot be executed is an error here, not an exit.
+    /// Starts the child and answers its process id.
+    ///
+    /// An executable that cannot be executed is an error here, not an exit.
     ///
     /// The death signal follows the calling thread, not the process.
     package func start() throws(SystemError) -> Int32 {
@@ -88,7 +92,7 @@ package struct ChildImage: Sendable {
     }
 
     deinit {
-        for unsafe pointer in unsafe pointers { unsafe free(pointer) }
+        unsafe pointers.forEach { unsafe free($0) }
     }
 
     func withPointers<T>(_ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> T) -> T {

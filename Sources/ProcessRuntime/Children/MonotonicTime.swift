@@ -1,6 +1,8 @@
 import Glibc
 
-/// A moment on the clock that never jumps, in microseconds since an arbitrary start. For deadlines, not for dates.
+/// A moment on the clock that never jumps, in microseconds since an arbitrary start.
+///
+/// For deadlines, not for dates.
 package struct MonotonicTime: Sendable, Hashable, Comparable {
     package var microseconds: Int64
 

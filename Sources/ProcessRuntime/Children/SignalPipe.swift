@@ -1,7 +1,9 @@
 import CProcessShim
 import Glibc
 
-/// Signals of this process as something that can be polled and read. One per process.
+/// Signals of this process as something that can be polled and read.
+///
+/// One per process.
 package struct SignalPipe: Sendable {
     /// Readable when a signal has arrived.
     package let descriptor: Int32
@@ -15,7 +17,9 @@ package struct SignalPipe: Sendable {
         descriptor = try SystemError.check(end, "watch signals")
     }
 
-    /// The signals that arrived since the last call, in order. Never blocks.
+    /// The signals that arrived since the last call, in order.
+    ///
+    /// Never blocks.
     package func take() -> [Int32] {
         var arrived: [Int32] = []
         var bytes = [UInt8](repeating: 0, count: 64)

@@ -22,7 +22,9 @@ package struct SystemUser: Sendable, Equatable {
         let (uid, gid) = unsafe (entry.pointee.pw_uid, entry.pointee.pw_gid)
         var count: Int32 = 64
         var groups = [gid_t](repeating: 0, count: Int(count))
-        let result = unsafe groups.withUnsafeMutableBufferPointer { unsafe getgrouplist(name, gid, $0.baseAddress, &count) }
+        let result = unsafe groups.withUnsafeMutableBufferPointer {
+            unsafe getgrouplist(name, gid, $0.baseAddress, &count)
+        }
         self.init(name: name, uid: uid, gid: gid, groups: result < 0 ? [gid] : Array(groups.prefix(Int(count))))
     }
 
@@ -35,7 +37,9 @@ package struct SystemUser: Sendable, Equatable {
         return unsafe String(cString: entry.pointee.pw_name)
     }
 
-    /// Whether this user could open a directory, tried out in a process of that user. Needs root.
+    /// Whether this user could open a directory, tried out in a process of that user.
+    ///
+    /// Needs root.
     package func canReach(directory: String) -> Bool {
         unsafe groups.withUnsafeBufferPointer {
             unsafe aig_user_can_reach(directory, uid, gid, $0.baseAddress, $0.count) == 1

@@ -1,6 +1,8 @@
 import Glibc
 
-/// The fixed numbers under which a child finds what the supervisor gave it. Spelled here and nowhere else.
+/// The fixed numbers under which a child finds what the supervisor gave it.
+///
+/// Spelled here and nowhere else.
 package enum InheritedDescriptor {
     /// Orders from, and reports to, the supervisor: front, worker, control.
     package static let supervisorLink: Int32 = 3

@@ -29,7 +29,9 @@ package final class ChildLink: Sendable {
         case closed
     }
 
-    /// The next report that is already there. Never blocks.
+    /// The next report that is already there.
+    ///
+    /// Never blocks.
     package func poll() -> Poll {
         while true {
             switch Datagram.receive(descriptor, .refused) {

@@ -1,6 +1,8 @@
 import Glibc
 
-/// One end of the socket on which connections change their process. Does not own its descriptor.
+/// One end of the socket on which connections change their process.
+///
+/// Does not own its descriptor.
 ///
 /// Front to worker: freshly accepted connections. Worker to front: idle keep-alive connections of a draining worker.
 package struct HandoverSocket: Sendable {
@@ -8,7 +10,9 @@ package struct HandoverSocket: Sendable {
 
     package init(descriptor: Int32 = InheritedDescriptor.handover) { self.descriptor = descriptor }
 
-    /// Waits for the next connection, which the caller owns; nil when the other side is gone. Blocks.
+    /// Waits for the next connection, which the caller owns; nil when the other side is gone.
+    ///
+    /// Blocks.
     package func receive() -> Int32? {
         while true {
             switch Datagram.receive(descriptor, .allowed) {
@@ -26,7 +30,9 @@ package struct HandoverSocket: Sendable {
         case closed
     }
 
-    /// The next connection that is already there. Never blocks.
+    /// The next connection that is already there.
+    ///
+    /// Never blocks.
     package func poll() -> Poll {
         while true {
             switch Datagram.receive(descriptor, .refused) {
@@ -46,7 +52,9 @@ package struct HandoverSocket: Sendable {
         case closed
     }
 
-    /// Sends a copy of a connection; the caller still owns, and should close, its own. Never blocks.
+    /// Sends a copy of a connection; the caller still owns, and should close, its own.
+    ///
+    /// Never blocks.
     package func offer(_ connection: Int32) -> Sending {
         switch Datagram.send(descriptor, [1], descriptor: connection, .refused) {
         case .sent: .sent
@@ -55,7 +63,9 @@ package struct HandoverSocket: Sendable {
         }
     }
 
-    /// Sends a copy of a connection; false when the other side is full or gone. Never blocks.
+    /// Sends a copy of a connection; false when the other side is full or gone.
+    ///
+    /// Never blocks.
     ///
     /// On success the caller closes its own descriptor.
     package func send(_ connection: Int32) -> Bool { offer(connection) == .sent }

@@ -6,7 +6,9 @@ package struct SupervisorLink: Sendable {
 
     package init(descriptor: Int32 = InheritedDescriptor.supervisorLink) { self.descriptor = descriptor }
 
-    /// Says that this process does its job from now on. Once, after everything it needs is in place.
+    /// Says that this process does its job from now on.
+    ///
+    /// Once, after everything it needs is in place.
     package func announceReady() { report(.ready) }
 
     /// Sends a report; lost when the supervisor is gone.
@@ -14,7 +16,9 @@ package struct SupervisorLink: Sendable {
         _ = Datagram.send(descriptor, LinkDatagram(report).bytes, .allowed)
     }
 
-    /// Waits for the next order; nil when the supervisor is gone. Blocks: call it on a thread of its own.
+    /// Waits for the next order; nil when the supervisor is gone.
+    ///
+    /// Blocks: call it on a thread of its own.
     package func next() -> SupervisorOrder? {
         while true {
             switch Datagram.receive(descriptor, .allowed) {
@@ -34,7 +38,9 @@ package struct SupervisorLink: Sendable {
         case closed
     }
 
-    /// The next order that is already there. Never blocks.
+    /// The next order that is already there.
+    ///
+    /// Never blocks.
     package func poll() -> Poll {
         while true {
             switch Datagram.receive(descriptor, .refused) {

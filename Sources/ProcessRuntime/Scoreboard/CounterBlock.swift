@@ -1,7 +1,9 @@
 import CProcessShim
 import GatewayCore
 
-/// 512 counters in shared memory that only grow. What each index means is Telemetry's business.
+/// 512 counters in shared memory that only grow.
+///
+/// What each index means is Telemetry's business.
 ///
 /// One process adds (the worker in the slot, from one thread), any number read. An index out of range is ignored.
 @safe package struct CounterBlock: MetricCells {
@@ -12,7 +14,9 @@ import GatewayCore
 
     init(words: UnsafeMutablePointer<UInt64>) { unsafe self.words = words }
 
-    /// Adds `amount` to a counter. No locked instruction: there is one writer.
+    /// Adds `amount` to a counter.
+    ///
+    /// No locked instruction: there is one writer.
     package func add(_ index: Int, _ amount: UInt64 = 1) {
         guard (0..<Self.count).contains(index) else { return }
         unsafe aig_add(words + index, amount)

@@ -1,7 +1,9 @@
 import CProcessShim
 package import GatewayCore
 
-/// What one worker shows of itself. The worker in the slot writes, everybody reads.
+/// What one worker shows of itself.
+///
+/// The worker in the slot writes, everybody reads.
 ///
 /// `processID`, `generation`, `state` and `startedAt` are the supervisor's, everything else is the worker's.
 @safe package struct Slot: Sendable {

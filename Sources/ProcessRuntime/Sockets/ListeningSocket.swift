@@ -6,7 +6,9 @@ package enum ListeningSocket {
     /// Connections the kernel keeps for us while nobody accepts (further limited by net.core.somaxconn).
     package static let backlog: Int32 = 4096
 
-    /// Binds an address and listens; one socket per address the host name stands for. Non-blocking, close-on-exec.
+    /// Binds an address and listens; one socket per address the host name stands for.
+    ///
+    /// Non-blocking, close-on-exec.
     ///
     /// A Unix socket file that nobody listens on any more is replaced.
     package static func open(_ address: ListenAddress) throws(SystemError) -> [OwnedDescriptor] {
@@ -33,7 +35,9 @@ package enum ListeningSocket {
         var last = SystemError(call, code: EADDRNOTAVAIL)
         var next = unsafe list
         while let entry = unsafe next {
-            let (family, address, length) = unsafe (entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen)
+            let (family, address, length) = unsafe (
+                entry.pointee.ai_family, entry.pointee.ai_addr, entry.pointee.ai_addrlen
+            )
             unsafe next = entry.pointee.ai_next
             let number = socket(family, type, 0)
             guard number >= 0 else {

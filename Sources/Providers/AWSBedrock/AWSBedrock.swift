@@ -22,7 +22,8 @@ extension ProviderDefinition {
 
     private static func bedrockPath(_ input: PathInput) throws(GatewayError) -> UpstreamPath {
         guard let (segments, rest) = input.leading(2), isRegion(segments[1]) else {
-            throw UntrustedPath.refusal("Bedrock paths begin with bedrock-runtime/{region}/ or bedrock-mantle/{region}/")
+            throw UntrustedPath.refusal(
+                "Bedrock paths begin with bedrock-runtime/{region}/ or bedrock-mantle/{region}/")
         }
         let place = ProcessingPlace.region
         switch segments[0] {
@@ -38,7 +39,7 @@ extension ProviderDefinition {
         }
     }
 
-    /// `^[a-z]{2}(-[a-z]+)+-\d$`
+    /// Whether the text has the form of an AWS region, `^[a-z]{2}(-[a-z]+)+-\d$`.
     private static func isRegion(_ text: Substring) -> Bool {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard text.utf8.count <= 32, parts.count >= 3, parts[0].utf8.count == 2, let last = parts.last,

@@ -54,7 +54,9 @@ enum UntrustedPath {
 
     /// `^[A-Za-z0-9][A-Za-z0-9._-]*$`, at most 63 bytes.
     static func isResourceName(_ text: Substring) -> Bool {
-        guard (1...63).contains(text.utf8.count), let first = text.utf8.first, isAlphanumeric(first) else { return false }
+        guard (1...63).contains(text.utf8.count), let first = text.utf8.first, isAlphanumeric(first) else {
+            return false
+        }
         return text.utf8.allSatisfy { isAlphanumeric($0) || $0 == 0x2e || $0 == 0x5f || $0 == 0x2d }
     }
 

@@ -1,7 +1,7 @@
 import GatewayCore
 
 extension UsageFormat {
-    /// ElevenLabs: the billed characters are in a header · observed
+    /// ElevenLabs: the billed characters are in a header (observed).
     static let elevenLabs = UsageFormat(
         members: [],
         headers: [

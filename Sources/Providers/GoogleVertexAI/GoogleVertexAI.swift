@@ -42,7 +42,7 @@ extension ProviderDefinition {
             place: location == "global" ? .anywhere : .region)
     }
 
-    /// `^[a-z]+(-[a-z]+\d+)?$`
+    /// Whether the text has the form of a Google Cloud location, `^[a-z]+(-[a-z]+\d+)?$`.
     private static func isLocation(_ text: Substring) -> Bool {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         func isLetters(_ part: Substring) -> Bool {

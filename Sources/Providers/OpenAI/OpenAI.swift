@@ -6,7 +6,8 @@ extension ProviderDefinition {
         var provider = ProviderDefinition("openai", host: "api.openai.com")
         provider.path = .plain(.version1)
         provider.compat = .openAI
-        provider.usage = UsageRule(.openAI, except: [(.contains("/images/"), .openAIImages), (.ends("/speech"), .openAISpeech)])
+        provider.usage = UsageRule(
+            .openAI, except: [(.contains("/images/"), .openAIImages), (.ends("/speech"), .openAISpeech)])
         return provider
     }()
 }

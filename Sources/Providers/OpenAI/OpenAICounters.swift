@@ -22,19 +22,33 @@ struct OpenAICounters {
     }
 
     private mutating func take(_ key: UnsafeRawBufferPointer, _ value: JSONView) {
-        if key.isText("prompt_tokens") { value.keep(&prompt) }
-        else if key.isText("completion_tokens") { value.keep(&completion) }
-        else if key.isText("prompt_tokens_details") { value.keep(&promptDetails) }
-        else if key.isText("completion_tokens_details") { value.keep(&completionDetails) }
-        else if key.isText("input_tokens") { value.keep(&input) }
-        else if key.isText("output_tokens") { value.keep(&output) }
-        else if key.isText("input_tokens_details") { value.keep(&inputDetails) }
-        else if key.isText("output_tokens_details") { value.keep(&outputDetails) }
-        else if key.isText("input_token_details") { value.keep(&inputDetail) }
-        else if key.isText("output_token_details") { value.keep(&outputDetail) }
-        else if key.isText("prompt_cache_hit_tokens") { value.keep(&cacheHits) }
-        else if key.isText("seconds") { value.keep(&seconds) }
-        else if key.isText("prompt_audio_seconds") { value.keep(&audioSeconds) }
+        if key.isText("prompt_tokens") {
+            value.keep(&prompt)
+        } else if key.isText("completion_tokens") {
+            value.keep(&completion)
+        } else if key.isText("prompt_tokens_details") {
+            value.keep(&promptDetails)
+        } else if key.isText("completion_tokens_details") {
+            value.keep(&completionDetails)
+        } else if key.isText("input_tokens") {
+            value.keep(&input)
+        } else if key.isText("output_tokens") {
+            value.keep(&output)
+        } else if key.isText("input_tokens_details") {
+            value.keep(&inputDetails)
+        } else if key.isText("output_tokens_details") {
+            value.keep(&outputDetails)
+        } else if key.isText("input_token_details") {
+            value.keep(&inputDetail)
+        } else if key.isText("output_token_details") {
+            value.keep(&outputDetail)
+        } else if key.isText("prompt_cache_hit_tokens") {
+            value.keep(&cacheHits)
+        } else if key.isText("seconds") {
+            value.keep(&seconds)
+        } else if key.isText("prompt_audio_seconds") {
+            value.keep(&audioSeconds)
+        }
     }
 
     /// Puts what the object said into `usage`; what it left out stays.
@@ -62,14 +76,23 @@ struct OpenAICounters {
 
         init(_ details: JSONView) {
             details.forEachRawMember { key, value in
-                if key.isText("cached_tokens") { value.keep(&cached) }
-                else if key.isText("audio_tokens") { value.keep(&audio) }
-                else if key.isText("image_tokens") { value.keep(&image) }
-                else if key.isText("video_tokens") { value.keep(&video) }
-                else if key.isText("cache_read_input_tokens") { value.keep(&cacheReads) }
-                else if key.isText("cache_write_tokens") { value.keep(&written) }
-                else if key.isText("cache_write_tokens_details") { value.keep(&writtenSplit) }
-                else if key.isText("cached_tokens_details") { value.keep(&cachedSplit) }
+                if key.isText("cached_tokens") {
+                    value.keep(&cached)
+                } else if key.isText("audio_tokens") {
+                    value.keep(&audio)
+                } else if key.isText("image_tokens") {
+                    value.keep(&image)
+                } else if key.isText("video_tokens") {
+                    value.keep(&video)
+                } else if key.isText("cache_read_input_tokens") {
+                    value.keep(&cacheReads)
+                } else if key.isText("cache_write_tokens") {
+                    value.keep(&written)
+                } else if key.isText("cache_write_tokens_details") {
+                    value.keep(&writtenSplit)
+                } else if key.isText("cached_tokens_details") {
+                    value.keep(&cachedSplit)
+                }
             }
         }
 
@@ -99,9 +122,13 @@ struct OpenAICounters {
 
         init(_ details: JSONView) {
             details.forEachRawMember { key, value in
-                if key.isText("reasoning_tokens") { value.keep(&reasoning) }
-                else if key.isText("audio_tokens") { value.keep(&audio) }
-                else if key.isText("image_tokens") { value.keep(&image) }
+                if key.isText("reasoning_tokens") {
+                    value.keep(&reasoning)
+                } else if key.isText("audio_tokens") {
+                    value.keep(&audio)
+                } else if key.isText("image_tokens") {
+                    value.keep(&image)
+                }
             }
         }
 

@@ -163,7 +163,8 @@ package struct SandboxScript: Sendable {
 
     private static func whole(_ status: Int, _ json: String) -> Answer {
         .reply(
-            status: status, contentType: "application/json", isStream: false, steps: [.payload(ByteBuffer(string: json))]
+            status: status, contentType: "application/json", isStream: false,
+            steps: [.payload(ByteBuffer(string: json))]
         )
     }
 

@@ -35,7 +35,9 @@ extension UnsafeRawBufferPointer {
         return nil
     }
 
-    /// The first object under a quoted key, at any depth. The view runs on to the end of the event.
+    /// The first object under a quoted key, at any depth.
+    ///
+    /// The view runs on to the end of the event.
     func object(ofKey key: StaticString) -> JSONView? {
         var start = 0
         while let at = value(ofKey: key, from: start) {

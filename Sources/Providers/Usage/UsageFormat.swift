@@ -25,9 +25,10 @@ package final class UsageFormat: Sendable {
         var read: @Sendable (String, inout UsageTally) -> Void
     }
 
-    typealias Event = @Sendable (
-        _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ tally: inout UsageTally
-    ) -> Void
+    typealias Event =
+        @Sendable (
+            _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ tally: inout UsageTally
+        ) -> Void
 
     static let usualMemberLimit = 65_536
 

@@ -42,7 +42,9 @@ package struct UsageReader: Sendable {
     /// Takes the next decoded payload bytes of the answer, cut anywhere.
     package mutating func feed(_ payload: UnsafeRawBufferPointer) {
         if case .unread = source {
-            guard let first = payload.first(where: { $0 != 0x20 && $0 != 0x0a && $0 != 0x0d && $0 != 0x09 }) else { return }
+            guard let first = payload.first(where: { $0 != 0x20 && $0 != 0x0a && $0 != 0x0d && $0 != 0x09 }) else {
+                return
+            }
             // Most whole answers come in one piece: one scan, nothing is copied.
             if first == 0x7b, readWhole(payload) {
                 source = .nothing

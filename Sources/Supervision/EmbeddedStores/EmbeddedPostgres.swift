@@ -11,18 +11,23 @@ struct EmbeddedPostgres: EmbeddedStore {
     let home: StoreHome
     private let server: String
 
-    /// Finds the programs, and makes the cluster with its database if there is none yet. Blocks for seconds then.
+    /// Finds the programs, and makes the cluster with its database if there is none yet.
+    ///
+    /// Blocks for seconds then.
     init(stateDirectory: String, processUser: String?) throws(SupervisorError) {
         let folders = Self.versionFolders()
-        guard let server = Programs.find("postgres", alsoIn: folders), let initdb = Programs.find("initdb", alsoIn: folders)
+        guard let server = Programs.find("postgres", alsoIn: folders),
+            let initdb = Programs.find("initdb", alsoIn: folders)
         else {
             throw SupervisorError(
-                .unavailable, "no postgres and initdb in PATH or /usr/lib/postgresql: install PostgreSQL or set postgres.url"
+                .unavailable,
+                "no postgres and initdb in PATH or /usr/lib/postgresql: install PostgreSQL or set postgres.url"
             )
         }
         self.server = server
         home = try StoreHome(
-            stateDirectory: stateDirectory, name: "postgres", users: processUser.map { [$0] } ?? ["postgres", "nobody"],
+            stateDirectory: stateDirectory, name: "postgres",
+            users: processUser.map { [$0] } ?? ["postgres", "nobody"],
             socketName: ".s.PGSQL.5432"
         )
         if !Files.exists(data + "/PG_VERSION") { try create(initdb) }

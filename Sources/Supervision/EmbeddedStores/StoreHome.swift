@@ -28,7 +28,8 @@ struct StoreHome: Sendable {
         if SystemUser.isRoot {
             user = users.lazy.compactMap { SystemUser(named: $0) }.first { $0.uid != 0 }
             if user == nil {
-                throw SupervisorError(.system, "embedded \(name) needs an account to run as: \(users.joined(separator: ", "))")
+                throw SupervisorError(
+                    .system, "embedded \(name) needs an account to run as: \(users.joined(separator: ", "))")
             }
         }
         try Files.makePrivate(folder, for: user)
@@ -84,7 +85,8 @@ struct StoreHome: Sendable {
     /// Its process is believed only when it is of that name and works in that folder: process ids are used again.
     /// - Returns: false when nothing of the kind runs.
     @discardableResult
-    func endLeftover(process: Int32, named name: String, workingIn folder: String, signal: Int32) throws(SupervisorError)
+    func endLeftover(process: Int32, named name: String, workingIn folder: String, signal: Int32)
+        throws(SupervisorError)
         -> Bool
     {
         func isThere() -> Bool {

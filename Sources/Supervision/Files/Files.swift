@@ -28,7 +28,9 @@ enum Files {
         guard chmod(path, 0o700) == 0 else { throw failed("protect", path) }
     }
 
-    /// Changes the owner of a folder and everything in it. Links are not followed.
+    /// Changes the owner of a folder and everything in it.
+    ///
+    /// Links are not followed.
     static func giveAway(_ path: String, to user: SystemUser) throws(SupervisorError) {
         for name in names(in: path) {
             let entry = path + "/" + name

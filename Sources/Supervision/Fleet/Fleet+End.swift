@@ -1,7 +1,9 @@
 import ProcessRuntime
 
 extension Fleet {
-    /// First time: begin the orderly end. Second time: end at once.
+    /// First time: begin the orderly end.
+    ///
+    /// Second time: end at once.
     mutating func terminate(_ now: MonotonicTime) {
         guard !wasTerminated else {
             killAll()
@@ -65,7 +67,9 @@ extension Fleet {
     }
 
     private mutating func emptyWaiting(_ isMeant: (FleetRole) -> Bool) {
-        for index in seats.indices.reversed() where isMeant(seats[index].role) && !seats[index].hasProcess { empty(index) }
+        for index in seats.indices.reversed() where isMeant(seats[index].role) && !seats[index].hasProcess {
+            empty(index)
+        }
     }
 
     /// The questions of the phases after `running`.
@@ -111,7 +115,8 @@ extension Fleet {
     /// Stores are left to the kernel: the end of their parent sends them the signal for an orderly end.
     private mutating func killAll() {
         for seat in seats where seat.hasProcess {
-            actions.append(.signal(seat.role, seat.role.isStore ? FleetSignal.shutdown(of: seat.role) : FleetSignal.kill))
+            actions.append(
+                .signal(seat.role, seat.role.isStore ? FleetSignal.shutdown(of: seat.role) : FleetSignal.kill))
         }
     }
 

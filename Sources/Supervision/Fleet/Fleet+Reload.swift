@@ -48,7 +48,8 @@ extension Fleet {
     /// The new workers cannot be started: they go, the old ones stay.
     mutating func abandonReload(because reason: String) {
         actions.append(.note(.reloadAbandoned(revision: revision, because: reason)))
-        for index in seats.indices.reversed() where seats[index].role.isWorker && seats[index].revision != settledRevision {
+        for index in seats.indices.reversed()
+        where seats[index].role.isWorker && seats[index].revision != settledRevision {
             switch seats[index].state {
             case .waiting: empty(index)
             case .starting, .ready, .releasing:

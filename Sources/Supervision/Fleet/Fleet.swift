@@ -1,6 +1,8 @@
 package import ProcessRuntime
 
-/// The supervisor's mind: which children there are, in which state, and what to do next. Pure; knows no process ids.
+/// The supervisor's mind: which children there are, in which state, and what to do next.
+///
+/// Pure; knows no process ids.
 ///
 /// Order of start: embedded stores → control → front and workers → announcement.
 /// Order of the end: front stops accepting → workers drain → control ships the spool → stores → exit.

@@ -1,4 +1,6 @@
-/// A seat in the fleet: what a child is for. At most one process sits in a seat at a time.
+/// A seat in the fleet: what a child is for.
+///
+/// At most one process sits in a seat at a time.
 package enum FleetRole: Sendable, Hashable, CustomStringConvertible {
     case postgres
     case redis

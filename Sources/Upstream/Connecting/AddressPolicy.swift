@@ -8,7 +8,8 @@ package import NIOCore
 package enum AddressPolicy {
     /// Why an address is not public.
     package enum Refusal: String, Sendable, CaseIterable {
-        case unspecified, loopback, privateUse = "private", linkLocal = "link-local", sharedCarrier = "carrier-grade NAT"
+        case unspecified, loopback, privateUse = "private", linkLocal = "link-local", sharedCarrier =
+            "carrier-grade NAT"
         case multicast, metadata = "cloud metadata", documentation, benchmarking, reserved, uniqueLocal = "unique-local"
         case notAnInternetAddress = "not an internet address"
     }
@@ -50,7 +51,8 @@ package enum AddressPolicy {
         Block(169, 254, 169, 254, 32, .metadata), Block(169, 254, 170, 2, 32, .metadata),
         Block(100, 100, 100, 200, 32, .metadata), Block(168, 63, 129, 16, 32, .metadata),
         Block(192, 0, 0, 192, 32, .metadata),
-        Block(0, 0, 0, 0, 8, .unspecified), Block(10, 0, 0, 0, 8, .privateUse), Block(100, 64, 0, 0, 10, .sharedCarrier),
+        Block(0, 0, 0, 0, 8, .unspecified), Block(10, 0, 0, 0, 8, .privateUse),
+        Block(100, 64, 0, 0, 10, .sharedCarrier),
         Block(127, 0, 0, 0, 8, .loopback), Block(169, 254, 0, 0, 16, .linkLocal),
         Block(172, 16, 0, 0, 12, .privateUse), Block(192, 0, 0, 0, 24, .reserved),
         Block(192, 0, 2, 0, 24, .documentation), Block(192, 88, 99, 0, 24, .reserved),

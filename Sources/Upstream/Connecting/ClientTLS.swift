@@ -17,7 +17,9 @@ struct ClientTLS {
         context = try NIOSSLContext(configuration: configuration)
     }
 
-    /// The handler for one connection. The certificate must be for `host`, a name or an address.
+    /// The handler for one connection.
+    ///
+    /// The certificate must be for `host`, a name or an address.
     func handler(for host: String) throws -> NIOSSLClientHandler {
         // Addresses are not sent as a server name (RFC 6066 §3); NIOSSL then verifies the certificate against the
         // address the socket is connected to, which is the one in `host`.

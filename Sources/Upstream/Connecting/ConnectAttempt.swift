@@ -110,7 +110,8 @@ final class ConnectAttempt {
         guard completion != nil else { throw ConnectFailure(.cancelled, "given up") }
         self.channel = channel
         if let security { try channel.pipeline.syncOperations.addHandler(security.handler(for: host)) }
-        let connection = ProviderConnection(pool: pool, client: client, usesTLS: security != nil) { connection, result in
+        let connection = ProviderConnection(pool: pool, client: client, usesTLS: security != nil) {
+            connection, result in
             switch result {
             case .success(.http1): self.finish(.success(connection))
             case .failure(let failure): self.finish(.failure(failure))

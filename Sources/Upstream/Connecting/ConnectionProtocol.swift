@@ -8,7 +8,9 @@ enum ConnectionProtocol: Equatable, Sendable {
     /// ALPN identifiers, in order of preference.
     static let offered = ["http/1.1"]
 
-    /// Nil when the provider chose something that was not offered. No choice means HTTP/1.1 (RFC 7301 §3.2).
+    /// Nil when the provider chose something that was not offered.
+    ///
+    /// No choice means HTTP/1.1 (RFC 7301 §3.2).
     init?(negotiated: String?) {
         switch negotiated {
         case nil, "http/1.1": self = .http1

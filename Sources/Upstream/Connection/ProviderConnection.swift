@@ -59,7 +59,9 @@ final class ProviderConnection {
         lastActivity = client.tick
     }
 
-    /// Ends the exchange. The connection must then be returned to the pool or closed.
+    /// Ends the exchange.
+    ///
+    /// The connection must then be returned to the pool or closed.
     func endExchange() {
         exchange = nil
         isReused = true

@@ -43,7 +43,9 @@ struct IdlePool<Connection: AnyObject> {
         return .kept
     }
 
-    /// Forgets a connection that is closed, or one that could not be opened (nil). Returns whether it was idle.
+    /// Forgets a connection that is closed, or one that could not be opened (nil).
+    ///
+    /// Returns whether it was idle.
     mutating func remove(_ connection: Connection?) -> Bool {
         open -= 1
         guard let connection, let index = idle.lastIndex(where: { $0.connection === connection }) else { return false }
@@ -51,7 +53,9 @@ struct IdlePool<Connection: AnyObject> {
         return true
     }
 
-    /// Takes out what has been idle for `age` ticks; the caller closes it. They still count as open until removed.
+    /// Takes out what has been idle for `age` ticks; the caller closes it.
+    ///
+    /// They still count as open until removed.
     mutating func expire(at tick: UInt32, age: UInt32) -> [Connection] {
         let young = idle.firstIndex { tick &- $0.since < age } ?? idle.count
         guard young > 0 else { return [] }

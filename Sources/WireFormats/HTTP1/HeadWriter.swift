@@ -7,7 +7,9 @@ package import NIOCore
 ///
 /// A value given as text can never end its line: control characters in it are written as spaces.
 package enum HeadWriter {
-    /// `METHOD target HTTP/1.1`. Neither part may be empty.
+    /// `METHOD target HTTP/1.1`.
+    ///
+    /// Neither part may be empty.
     package static func requestLine(_ method: String, _ target: String, into buffer: inout ByteBuffer) {
         appendVisible(method, into: &buffer)
         buffer.writeInteger(UInt8(ascii: " "))
@@ -32,7 +34,9 @@ package enum HeadWriter {
         lineEnd(into: &buffer)
     }
 
-    /// `Name: value`, for names that are only known at run time. A name that is no token is left out with its value.
+    /// `Name: value`, for names that are only known at run time.
+    ///
+    /// A name that is no token is left out with its value.
     package static func field(named name: String, _ value: String, into buffer: inout ByteBuffer) {
         var name = name
         let isToken = name.withUTF8 { !$0.isEmpty && aig_token_prefix($0.baseAddress, $0.count) == $0.count }
@@ -71,7 +75,9 @@ package enum HeadWriter {
         lineEnd(into: &buffer)
     }
 
-    /// One chunk. An empty payload writes nothing, since an empty chunk would end the body.
+    /// One chunk.
+    ///
+    /// An empty payload writes nothing, since an empty chunk would end the body.
     package static func chunk(_ payload: ByteBuffer, into buffer: inout ByteBuffer) {
         guard payload.readableBytes > 0 else { return }
         chunkStart(payload.readableBytes, into: &buffer)

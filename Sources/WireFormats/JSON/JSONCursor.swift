@@ -34,7 +34,9 @@ struct JSONCursor {
         return true
     }
 
-    /// Steps over one value; the position must be on its first byte. `depth` counts the containers around it.
+    /// Steps over one value; the position must be on its first byte.
+    ///
+    /// `depth` counts the containers around it.
     mutating func skipValue(depth: Int) -> Bool {
         guard let base = bytes.baseAddress else { return false }
         return move(to: aig_json_value_end(base, bytes.count, at, max(0, Self.depthLimit - depth)))
@@ -54,7 +56,9 @@ struct JSONCursor {
         return move(to: aig_json_number_end(base, bytes.count, at))
     }
 
-    /// Steps over a member and the whitespace behind it; the position must be on its key. nil when it is malformed.
+    /// Steps over a member and the whitespace behind it; the position must be on its key.
+    ///
+    /// nil when it is malformed.
     @inline(__always)
     mutating func takeMember(depth: Int) -> aig_json_member? {
         guard let base = bytes.baseAddress else { return nil }
