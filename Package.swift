@@ -27,7 +27,6 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 let package = Package(
     name: "aigatewayd",
@@ -44,7 +43,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
         // C
@@ -104,7 +102,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "GatewayCore", "PostgresStore", "RecordSpool", "SecretVault", serviceLifecycle, nioCore, nioPosix,
+                "GatewayCore", "PostgresStore", "RecordSpool", "SecretVault", nioCore, nioPosix,
             ],
             swiftSettings: strict
         ),
@@ -130,7 +128,7 @@ let package = Package(
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
                 "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire", argumentParser,
                 logging,
-                serviceLifecycle, nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
+                nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
             ],
             swiftSettings: strict
         ),
