@@ -55,6 +55,26 @@ def test_the_row_of_a_call(daemon, gateway, provider, log_of):
     assert stored.content == answer.content and stored.headers["content-type"].startswith("application/json")
 
 
+def test_a_whole_error_answer_is_kept_as_whole(daemon, gateway, provider, log_of):
+    problem = {"error": {"message": "no such model", "type": "invalid_request_error", "param": None, "code": None}}
+    provider.reply(json_reply(problem, status=404))
+    answer = post(daemon, gateway)
+    assert answer.status_code == 404
+    entry = log_of(gateway, answer)
+    assert entry["status_code"] == 404 and entry["success"] is False
+    assert json.loads(entry["response_head"]) == problem and entry["response_head_complete"] is True
+
+
+def test_a_cut_answer_is_kept_as_a_part(daemon, gateway, log_of):
+    chat = {"model": "cut-2", "messages": [{"role": "user", "content": "one two three"}]}
+    with httpx.stream("POST", f"{daemon.base(gateway)}/sandbox/v1/chat/completions", json=chat) as answer:
+        with pytest.raises(httpx.RemoteProtocolError):
+            answer.read()
+    entry = log_of(gateway, answer)
+    assert entry["success"] is False and entry["status_code"] == 502
+    assert entry["response_head"] and entry["response_head_complete"] is False
+
+
 def test_the_row_in_postgresql(daemon, gateway, provider, log_of):
     provider.reply(json_reply(chat_completion(tokens_in=1000, tokens_out=500)))
     answer = post(daemon, gateway)

@@ -115,7 +115,7 @@ struct Settle {
             record.requestBody = requestBody
             record.requestBodyComplete = isRequestWhole
             record.responseBody = outcome.responseBody
-            record.responseBodyComplete = outcome.isResponseWhole && success
+            record.responseBodyComplete = outcome.isResponseWhole && outcome.isAnswerWhole
         }
         record.streamed = outcome.isStream
         record.authenticated = admitted.grant != nil
@@ -160,6 +160,15 @@ struct Settle {
 }
 
 extension Outcome {
+    /// Whether the answer was relayed to its end, whatever its status says.
+    var isAnswerWhole: Bool {
+        switch ending {
+        case .complete: true
+        case .clientGone: sawTerminal
+        case .truncated: false
+        }
+    }
+
     var isStream: Bool { reply.map { StreamKind(of: $0) == .sse } ?? false }
 }
 
