@@ -119,12 +119,13 @@ struct RedisConnectionTests {
             #expect(await second == nil)
             let waited = clock.now - start
             #expect(waited >= .milliseconds(15))
-            #expect(waited < .seconds(2), "the deadline is 20 ms, the rest is a busy machine: \(waited)")
+            // The server is still frozen: without a deadline neither would have come back at all.
             let event = try #require(await watch.next())
             #expect(event == .unavailable("no answer within 0.02 seconds"))
-            let later = clock.now
-            for _ in 0..<1000 { #expect(await connection.send(RedisCommand("PING")) == nil) }
-            #expect(clock.now - later < .seconds(2), "1000 deadlines would be 20 s: refused without waiting")
+            // Refused within the call: nothing is waited for.
+            var refused = 0
+            for _ in 0..<1000 { connection.send(RedisCommand("PING")) { if $0 == nil { refused += 1 } } }
+            #expect(refused == 1000)
             guard case .unavailable = connection.health.state else {
                 Issue.record("\(connection.health.state)")
                 return

@@ -31,7 +31,7 @@ struct RedisRequestCounterTests {
                 timers: LoopTimer(loop: TestLoop.loop)
             )
             // The server's own clock brackets the writes, however long the test waits for a processor.
-            let before = try Self.seconds(of: server)
+            let before = try Self.milliseconds(of: server)
             for _ in 0..<70 { counter.count("search", of: account) }
             for _ in 0..<5 { counter.count("chat", of: account) }
             counter.count("search", of: account)
@@ -42,18 +42,19 @@ struct RedisRequestCounterTests {
             #expect(await connection.send(RedisCommand("PING")) == .status("PONG"))
             let key = "aig:{0123456789abcdef0123456789abcdef/search}:requests:20261123"
             #expect(try server.command("GET", key) == "72")
-            let after = try Self.seconds(of: server)
-            let end = try #require(Int(try server.command("EXPIRETIME", key)))
-            #expect((before + 259_200...after + 259_200).contains(end))
+            let after = try Self.milliseconds(of: server)
+            let end = try #require(Int(try server.command("PEXPIRETIME", key)))
+            #expect((before + 259_200_000...after + 259_200_000).contains(end))
             #expect(try server.command("GET", "aig:{0123456789abcdef0123456789abcdef/chat}:requests:20261123") == "5")
             connection.close()
         }
     }
 
-    /// The server's clock, in whole seconds since 1970.
-    private static func seconds(of server: RedisServer) throws -> Int {
-        let time = try server.command("TIME").split(whereSeparator: \.isNewline)
-        return try #require(time.first.flatMap { Int($0) })
+    /// The server's clock, in whole milliseconds since 1970.
+    private static func milliseconds(of server: RedisServer) throws -> Int {
+        let time = try server.command("TIME").split(whereSeparator: \.isNewline).compactMap { Int($0) }
+        try #require(time.count == 2)
+        return time[0] * 1000 + time[1] / 1000
     }
 
     @Test("the timer flushes by itself")
