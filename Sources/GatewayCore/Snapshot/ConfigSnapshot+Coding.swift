@@ -10,7 +10,8 @@ extension ConfigSnapshot {
         for token in tokens { out.write(4) { token.encode(into: &$0) } }
         for key in providerKeys { out.write(5) { key.encode(into: &$0) } }
         for secret in secrets { out.write(6) { secret.encode(into: &$0) } }
-        out.write(15, fixed: UInt64(gateways.count + tokens.count + providerKeys.count + secrets.count))
+        for provider in customProviders { out.write(7) { provider.encode(into: &$0) } }
+        out.write(15, fixed: entryCount)
         return out.buffer
     }
 
@@ -27,13 +28,16 @@ extension ConfigSnapshot {
             case 4: tokens.append(TokenGrant(decoding: field.nested))
             case 5: providerKeys.append(ProviderKey(decoding: field.nested))
             case 6: secrets.append(SealedSecret(decoding: field.nested))
+            case 7: customProviders.append(CustomProviderPlan(decoding: field.nested))
             case 15: entries = field.unsigned
             default: break
             }
         }
-        guard !reader.isDamaged,
-            entries == UInt64(gateways.count + tokens.count + providerKeys.count + secrets.count)
-        else { return nil }
+        guard !reader.isDamaged, entries == entryCount else { return nil }
+    }
+
+    private var entryCount: UInt64 {
+        UInt64(gateways.count + tokens.count + providerKeys.count + secrets.count + customProviders.count)
     }
 }
 
@@ -154,6 +158,31 @@ extension SealedSecret {
             case 2: account = AccountID(field.string)
             case 3: name = field.string
             case 4: envelope = field.array
+            default: break
+            }
+        }
+    }
+}
+
+extension CustomProviderPlan {
+    fileprivate func encode(into out: inout TaggedWriter) {
+        out.write(1, account.rawValue)
+        out.write(2, slug)
+        out.write(3, baseURL)
+        out.write(4, isEnabled)
+        out.write(5, cacheEpoch)
+    }
+
+    fileprivate init(decoding reader: TaggedReader) {
+        self.init(account: "", slug: "", baseURL: "", isEnabled: false)
+        var reader = reader
+        while let field = reader.next() {
+            switch field.number {
+            case 1: account = AccountID(field.string)
+            case 2: slug = field.string
+            case 3: baseURL = field.string
+            case 4: isEnabled = field.bool
+            case 5: cacheEpoch = field.unsigned
             default: break
             }
         }

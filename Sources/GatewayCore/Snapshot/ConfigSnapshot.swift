@@ -9,6 +9,7 @@ package struct ConfigSnapshot: Sendable, Equatable {
     package var tokens: [TokenGrant]
     package var providerKeys: [ProviderKey]
     package var secrets: [SealedSecret]
+    package var customProviders: [CustomProviderPlan]
 
     package init(version: UInt64 = 0) {
         self.version = version
@@ -17,6 +18,7 @@ package struct ConfigSnapshot: Sendable, Equatable {
         tokens = []
         providerKeys = []
         secrets = []
+        customProviders = []
     }
 }
 

@@ -10,12 +10,19 @@ package final class SnapshotIndex: Sendable {
         var provider: ProviderID
     }
 
+    private struct NameSlot: Hashable {
+        var account: AccountID
+        var name: String
+    }
+
     package let version: UInt64
     private let accounts: Set<AccountID>
     private let gateways: [GatewayKey: GatewayPlan]
     private let tokens: [[UInt8]: TokenGrant]
     private let keys: [ProviderSlot: [ProviderKey]]
     private let secrets: [SecretID: SealedSecret]
+    private let secretsByName: [NameSlot: SecretID]
+    private let customProviders: [NameSlot: CustomProviderPlan]
 
     package init(_ snapshot: ConfigSnapshot) {
         version = snapshot.version
@@ -29,6 +36,14 @@ package final class SnapshotIndex: Sendable {
             ProviderSlot(account: $0.account, gateway: $0.gateway, provider: $0.provider)
         }
         secrets = Dictionary(snapshot.secrets.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
+        secretsByName = Dictionary(
+            snapshot.secrets.map { (NameSlot(account: $0.account, name: $0.name), $0.id) },
+            uniquingKeysWith: { first, _ in first }
+        )
+        customProviders = Dictionary(
+            snapshot.customProviders.map { (NameSlot(account: $0.account, name: $0.slug), $0) },
+            uniquingKeysWith: { _, last in last }
+        )
     }
 
     package func knows(_ account: AccountID) -> Bool { accounts.contains(account) }
@@ -46,4 +61,14 @@ package final class SnapshotIndex: Sendable {
     }
 
     package func secret(_ id: SecretID) -> SealedSecret? { secrets[id] }
+
+    /// The secret of that name in the account (data-plane §3.3, reference names).
+    package func secret(named name: String, of account: AccountID) -> SealedSecret? {
+        secretsByName.isEmpty ? nil : secretsByName[NameSlot(account: account, name: name)].flatMap { secrets[$0] }
+    }
+
+    /// The account's own provider of that slug, enabled or not.
+    package func customProvider(_ slug: String, of account: AccountID) -> CustomProviderPlan? {
+        customProviders[NameSlot(account: account, name: slug)]
+    }
 }

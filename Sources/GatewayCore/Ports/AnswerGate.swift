@@ -1,0 +1,117 @@
+/// Asks the shared store, in one round trip, what it has to say before a provider is called: a stored answer, the
+/// rate limits, and whether somebody else is fetching the same answer right now.
+@WorkerLoop
+package protocol AnswerGate: AnyObject {
+    /// Returns when it is known how the request goes on.
+    ///
+    /// - Errors: `.rateLimited` is not thrown but returned; `.limitStateUnavailable` when the store is away and the
+    ///   policy is to refuse; whatever `cancel` brings when the client leaves while waiting for another's answer.
+    func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening
+}
+
+/// What a request wants to know of the shared store.
+package struct GateQuestion: Sendable {
+    package var account: AccountID
+    package var gateway: GatewayID
+    /// Nil: no stored answer will do and this one is not kept.
+    package var cache: CacheTerms?
+    /// Limits that this request has to pass when it is not answered from the store; empty when there are none or
+    /// when the request has been counted already.
+    package var limits: [RateRule]
+
+    package init(account: AccountID, gateway: GatewayID, cache: CacheTerms? = nil, limits: [RateRule] = []) {
+        self.account = account
+        self.gateway = gateway
+        self.cache = cache
+        self.limits = limits
+    }
+}
+
+/// How one request uses the cache.
+package struct CacheTerms: Sendable, Equatable {
+    /// Names the answer inside its gateway; made by `CacheKey`, which takes the credential's identity in.
+    package var key: CacheKey
+    /// Seconds that a stored answer lives.
+    package var timeToLive: Int
+    package var lookup: CacheLookup
+    /// Whether an event stream is kept as well (data-plane §4.1).
+    package var keepsStreams: Bool
+
+    package init(key: CacheKey, timeToLive: Int, lookup: CacheLookup, keepsStreams: Bool) {
+        self.key = key
+        self.timeToLive = timeToLive
+        self.lookup = lookup
+        self.keepsStreams = keepsStreams
+    }
+}
+
+/// Whether a stored answer may be used.
+package enum CacheLookup: Sendable, Equatable {
+    case read
+    /// `cf-aig-skip-cache`: the provider is asked, its answer refreshes the entry.
+    case skip
+}
+
+/// The name of a stored answer: 32 bytes of SHA-256 under the gateway's cache epoch.
+package struct CacheKey: Sendable, Hashable {
+    package var digest: [UInt8]
+    /// Entries of an older epoch are never found again.
+    package var epoch: UInt64
+
+    package init(digest: [UInt8], epoch: UInt64) {
+        self.digest = digest
+        self.epoch = epoch
+    }
+}
+
+/// One limit on how often something may happen; counted over the whole fleet, by the store's clock.
+package struct RateRule: Sendable, Equatable {
+    /// Names the counter inside its gateway, such as `gateway` or `key/openai/prod`.
+    package var name: String
+    /// How many requests an interval admits; at least 1.
+    package var limit: Int
+    /// Seconds; at least 1.
+    package var interval: Int
+    package var technique: RateLimitTechnique
+
+    package init(name: String, limit: Int, interval: Int, technique: RateLimitTechnique) {
+        self.name = name
+        self.limit = limit
+        self.interval = interval
+        self.technique = technique
+    }
+}
+
+/// How a request goes on after the gate.
+package enum GateOpening {
+    /// The provider is to be called; with a lead, its answer is to be reported there.
+    case call((any AnswerLead)?)
+    /// The answer is here, stored or on its way to another request that asked for the same.
+    case answer(any UpstreamReply)
+    /// A limit is used up; `retryAfter` is when it may admit again, if that is known.
+    case limited(retryAfter: Duration?)
+}
+
+/// The obligation of the request that fetches an answer on behalf of the cache and of others.
+///
+/// `begin`, any number of `append`, one `end`; or `end` alone. Nothing is required after `begin` returned false but
+/// `end`, which may then be left out as well.
+@WorkerLoop
+package protocol AnswerLead: AnyObject {
+    /// The answer's head; false when an answer like this is not kept, which frees whoever waits for it.
+    func begin(_ head: ResponseHead) -> Bool
+    /// Payload of the answer, without body framing.
+    func append(_ payload: UnsafeRawBufferPointer)
+    /// Nothing follows.
+    func end(_ outcome: LeadOutcome)
+    /// Whether others depend on this answer, so that it is worth fetching after its own client has gone.
+    var isAwaited: Bool { get }
+}
+
+/// How the fetching of a shared answer ended.
+package enum LeadOutcome: Sendable, Equatable {
+    /// The answer is complete and is what the provider meant: it is stored.
+    case complete
+    /// There is no usable answer: whoever waits asks on its own account.
+    case failed
+}

@@ -1,0 +1,20 @@
+/// A provider that an account defined itself, as far as the data plane acts on it (data-plane §3.4).
+package struct CustomProviderPlan: Sendable, Equatable {
+    package var account: AccountID
+    /// Without the `custom-` that stands before it in URLs and model names.
+    package var slug: String
+    /// An absolute `https://` URL, with or without a path prefix, without a trailing slash.
+    package var baseURL: String
+    /// A disabled provider is not known to requests.
+    package var isEnabled: Bool
+    /// Part of every cache key of this provider; raised when its entries must be forgotten.
+    package var cacheEpoch: UInt64
+
+    package init(account: AccountID, slug: String, baseURL: String, isEnabled: Bool, cacheEpoch: UInt64 = 0) {
+        self.account = account
+        self.slug = slug
+        self.baseURL = baseURL
+        self.isEnabled = isEnabled
+        self.cacheEpoch = cacheEpoch
+    }
+}
