@@ -29,6 +29,9 @@ package final class WorkerEnvironment {
     package let providers: ProviderRegistry
     package let prices: PriceBook
     package let limits: Limits
+    package let timers: any Timers
+    /// Nil: there is no shared store, so nothing is stored, shared or limited.
+    package let answerGate: (any AnswerGate)?
     /// Account id in Workers AI's upstream URL; nil: the account of the request.
     package let workersAIAccount: String?
     package var random: LogIDEntropy
@@ -43,7 +46,8 @@ package final class WorkerEnvironment {
         snapshots: any SnapshotSource, provisioner: any GatewayProvisioner, secrets: any SecretOpener,
         hasher: any TokenHasher, upstream: any UpstreamClient, sandbox: any UpstreamClient,
         records: any RecordSink, counter: any RequestCounter, observer: any Observer, clock: any WallClock,
-        providers: ProviderRegistry, prices: PriceBook, limits: Limits, workersAIAccount: String?
+        providers: ProviderRegistry, prices: PriceBook, limits: Limits, workersAIAccount: String?,
+        timers: any Timers, answerGate: (any AnswerGate)?
     ) {
         self.snapshots = snapshots
         self.provisioner = provisioner
@@ -58,6 +62,8 @@ package final class WorkerEnvironment {
         self.providers = providers
         self.prices = prices
         self.limits = limits
+        self.timers = timers
+        self.answerGate = answerGate
         self.workersAIAccount = workersAIAccount
         random = LogIDEntropy()
         for definition in providers.all {

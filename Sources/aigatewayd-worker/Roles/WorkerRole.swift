@@ -95,7 +95,7 @@ final class WorkerRole {
             sandbox: SandboxUpstream(timers: timers, clock: clock), records: spool,
             counter: counter ?? NoCounter(), observer: telemetry, clock: clock, providers: providers,
             prices: PriceBook(try Self.prices(settings)), limits: limits,
-            workersAIAccount: settings.workersAIAccount
+            workersAIAccount: settings.workersAIAccount, timers: timers, answerGate: nil
         )
         let readiness = Readiness(scoreboard: scoreboard, own: slot, usesRedis: settings.redis != nil)
         registry = ConnectionRegistry(
