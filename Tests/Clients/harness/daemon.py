@@ -369,6 +369,17 @@ class Management:
         assert len(found) == 1, found
         return self.log(gateway, found[0]["id"])
 
+    def entries(self, gateway, count, within=20.0):
+        """The details of all entries of a gateway, oldest first and by step, as soon as there are so many, no more."""
+        def rows():
+            found = self.logs(gateway, per_page=50)[0]
+            return found if len(found) >= count else None
+
+        found = until(rows, within, lambda: f"{count} entries of {gateway}; now {self.logs(gateway)[0]}", every=0.05)
+        assert len(found) == count, found
+        details = [self.log(gateway, row["id"]) for row in found]
+        return sorted(details, key=lambda entry: (entry["created_at"], entry["step"]))
+
     def log_request(self, gateway, log_id):
         return self.http.get(self.path(f"/{gateway}/logs/{log_id}/request"))
 

@@ -58,6 +58,11 @@ class SeenRequest:
         return self.target.partition("?")[0]
 
     @property
+    def slug(self):
+        """The provider that the gateway meant: the first segment of its base URL."""
+        return self.path.split("/")[1] if self.path.startswith("/") else ""
+
+    @property
     def query(self):
         return self.target.partition("?")[2]
 
@@ -282,6 +287,7 @@ class Provider:
         self._numbers = itertools.count(1)
         self._scripts = deque()
         self._standing = None
+        self._by_slug = {}
         self.requests = []
         self.links = []
         self.failures = []
@@ -303,11 +309,21 @@ class Provider:
         with self._lock:
             self._standing = script
 
+    def at(self, slug, *scripts):
+        """Scripts for requests below one provider's base URL, one each in order; the last of them stays."""
+        with self._lock:
+            self._by_slug[slug] = deque(scripts)
+
+    def seen(self, slug):
+        """The requests that arrived below one provider's base URL."""
+        return [request for request in self.requests if request.slug == slug]
+
     def reset(self):
         """Forgets requests and scripts and closes connections, so that a test starts from nothing."""
         with self._lock:
             self._scripts.clear()
             self._standing = None
+            self._by_slug.clear()
             self.requests = []
             self.failures = []
             links, self.links = self.links, []
@@ -351,13 +367,19 @@ class Provider:
                 self.links.append(link)
             threading.Thread(target=self._serve, args=(link,), daemon=True).start()
 
+    def _script(self, request):
+        own = self._by_slug.get(request.slug)
+        if own:
+            return own.popleft() if len(own) > 1 else own[0]
+        return self._scripts.popleft() if self._scripts else self._standing or well_behaved
+
     def _serve(self, link):
         try:
             while link.open:
                 head = link.head()
                 request = SeenRequest(link.number, head, time.monotonic())
                 with self._lock:
-                    script = self._scripts.popleft() if self._scripts else self._standing or well_behaved
+                    script = self._script(request)
                     self.requests.append(request)
                 exchange = Exchange(self, link, request)
                 if not getattr(script, "reads_body_itself", False):
@@ -385,6 +407,21 @@ def json_reply(value, status=200, headers=()):
 
 def bytes_reply(body, content_type, status=200, headers=()):
     return lambda exchange: exchange.whole(status, body, [("Content-Type", content_type), *headers])
+
+
+def error_reply(status, message="no", headers=()):
+    """An error as OpenAI writes it."""
+    return json_reply({"error": {"message": message, "type": "error", "param": None, "code": None}}, status, headers)
+
+
+def reset_reply(exchange):
+    """No answer but the connection's end."""
+    exchange.reset()
+
+
+def silent(exchange):
+    """No answer at all; the gateway has to give up and close the connection."""
+    exchange.await_peer_close(60)
 
 
 def gzip_reply(value):
