@@ -97,6 +97,13 @@ struct CodingTests {
         key.rateLimit = 9
         snapshot.providerKeys = [key]
         snapshot.secrets = [SealedSecret(id: "s", account: "a", name: "n", envelope: [1, 2, 3])]
+        var custom = CustomProviderPlan(
+            account: "a", slug: "acme", baseURL: "https://api.acme.test/v1", isEnabled: true, cacheEpoch: 5
+        )
+        custom.headers = SealedSecret(id: "h", account: "a", name: "", envelope: [4, 5])
+        snapshot.customProviders = [
+            custom, CustomProviderPlan(account: "b", slug: "off", baseURL: "https://b.test", isEnabled: false),
+        ]
         let bytes = snapshot.encoded()
         #expect(ConfigSnapshot(decoding: bytes) == snapshot)
         for length in 0..<bytes.readableBytes {

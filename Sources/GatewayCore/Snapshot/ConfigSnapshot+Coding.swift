@@ -171,6 +171,7 @@ extension CustomProviderPlan {
         out.write(3, baseURL)
         out.write(4, isEnabled)
         out.write(5, cacheEpoch)
+        if let headers { out.write(6) { headers.encode(into: &$0) } }
     }
 
     fileprivate init(decoding reader: TaggedReader) {
@@ -183,6 +184,7 @@ extension CustomProviderPlan {
             case 3: baseURL = field.string
             case 4: isEnabled = field.bool
             case 5: cacheEpoch = field.unsigned
+            case 6: headers = SealedSecret(decoding: field.nested)
             default: break
             }
         }

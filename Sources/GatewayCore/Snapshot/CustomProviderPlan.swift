@@ -9,6 +9,8 @@ package struct CustomProviderPlan: Sendable, Equatable {
     package var isEnabled: Bool
     /// Part of every cache key of this provider; raised when its entries must be forgotten.
     package var cacheEpoch: UInt64
+    /// Header fields that go with every call of it, as the sealed text of a JSON object; nil when there are none.
+    package var headers: SealedSecret?
 
     package init(account: AccountID, slug: String, baseURL: String, isEnabled: Bool, cacheEpoch: UInt64 = 0) {
         self.account = account

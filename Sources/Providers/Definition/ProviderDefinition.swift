@@ -26,6 +26,8 @@ package struct ProviderDefinition: Sendable {
     package var model: ModelPathRule = .none
     /// Headers that the provider insists on; set when a stored key is used and the client did not send them.
     package var requiredHeaders: [(name: StaticString, value: String)] = []
+    /// Sent with every call unless the client sent a field of that name itself; an account's own provider may have some.
+    package var standingHeaders: [(name: String, value: Secret<String>)] = []
     package var prices = PriceNaming()
     /// Which addresses its host may resolve to.
     package var egress: EgressRule = .anyAddress
