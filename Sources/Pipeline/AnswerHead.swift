@@ -13,6 +13,8 @@ struct AnswerHead {
         var logID: LogID?
         /// Nil for answers that no provider gave.
         var step: Int?
+        /// Whether the answer came out of the shared store.
+        var isCached = false
     }
 
     /// How the answer's body reaches this client.
@@ -65,7 +67,7 @@ struct AnswerHead {
             case .raw, .plain, .empty: break
             }
             out.write(ResponseHeaderName.cacheStatus)
-            out.write(": MISS\r\n")
+            out.write(marks.isCached ? ": HIT\r\n" : ": MISS\r\n")
             write(marks, into: &out)
             finish(note, into: &out)
         }
@@ -77,7 +79,8 @@ struct AnswerHead {
 
     /// The head of one of the gateway's own answers.
     static func own(
-        status: Int, contentType: StaticString, length: Int, note: ConnectionNote, marks: Marks?
+        status: Int, contentType: StaticString, length: Int, note: ConnectionNote, marks: Marks?,
+        retryAfter: Duration? = nil
     ) -> ByteBuffer {
         var buffer = ByteBuffer()
         HeadWriter.statusLine(status, into: &buffer)
@@ -87,6 +90,13 @@ struct AnswerHead {
             $0.write("\r\nContent-Length: ")
             $0.write(decimal: length)
             $0.write("\r\n")
+            if let retryAfter {
+                // Whole seconds, rounded up: earlier it would be refused again (RFC 9110 §10.2.3).
+                let (seconds, rest) = retryAfter.components
+                $0.write("Retry-After: ")
+                $0.write(decimal: Int(max(seconds, 0)) + (rest > 0 ? 1 : 0))
+                $0.write("\r\n")
+            }
             if let marks { write(marks, into: &$0) }
             finish(note, into: &$0)
         }

@@ -6,7 +6,7 @@ package import Logging
 /// A request that leaves no line costs a few additions in shared memory.
 @WorkerLoop
 package final class WorkerTelemetry: Observer {
-    private var metrics: MetricPolicy
+    private let metrics: MetricPolicy
     private let lines: LogPolicy
     private let logger: Logger
 

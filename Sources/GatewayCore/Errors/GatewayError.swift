@@ -62,14 +62,18 @@ package struct GatewayError: Error, Sendable {
     package var detail: String
     /// Overrides the standard message on the wire where the specification names the parts of it.
     package var message: String?
+    /// When the same request may be admitted, where that is known.
+    package var retryAfter: Duration?
 
     package init(
-        _ kind: Kind, origin: Origin, retry: Retry = .never, detail: String = "", message: String? = nil
+        _ kind: Kind, origin: Origin, retry: Retry = .never, detail: String = "", message: String? = nil,
+        retryAfter: Duration? = nil
     ) {
         self.kind = kind
         self.origin = origin
         self.retry = retry
         self.detail = detail
         self.message = message
+        self.retryAfter = retryAfter
     }
 }

@@ -19,6 +19,8 @@ package enum Observation: Sendable {
     case upstreamConnected(reused: Bool)
     case upstreamFailed(origin: String, reason: String)
     case upstreamRetriedStale
+    /// A call failed and is tried again, as its request or gateway asks.
+    case upstreamRetried(provider: ProviderID, reason: String)
     /// A record that could not be spooled.
     case recordDropped(reason: DropReason)
     case recordSpooled(bytes: Int)

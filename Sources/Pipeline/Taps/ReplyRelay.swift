@@ -33,10 +33,16 @@ final class ReplyRelay: ReplySink {
     private var filterError: GatewayError?
     private var ending: Ending?
     private var waiter: CheckedContinuation<Ending, Never>?
+    /// Where the answer is reported for others.
+    private let lead: (any AnswerLead)?
+    /// The client has gone, others still wait for the answer.
+    private var isDetached = false
+    private var isLeadDone = false
 
     init(
         reply: any UpstreamReply, downstream: any Downstream, delivery: AnswerHead.Delivery, shape: ReplyShape,
-        truncation: Truncation, usage: UsageReader?, capture: PayloadCapture, allowance: Int
+        truncation: Truncation, usage: UsageReader?, capture: PayloadCapture, allowance: Int,
+        lead: (any AnswerLead)? = nil
     ) {
         self.reply = reply
         self.downstream = downstream
@@ -45,6 +51,7 @@ final class ReplyRelay: ReplySink {
         self.usage = usage
         self.capture = capture
         self.allowance = allowance
+        self.lead = lead
         if shape == .withoutUsageChunk, delivery == .chunks || delivery == .plain { filter = UsageChunkFilter() }
     }
 
@@ -58,7 +65,12 @@ final class ReplyRelay: ReplySink {
 
     /// The client closed its connection before the end.
     func clientGone() {
-        guard ending == nil else { return }
+        guard ending == nil, !isDetached else { return }
+        if let lead, lead.isAwaited {
+            isDetached = true
+            downstream.onWritable(nil)
+            return reply.setReading(true)
+        }
         reply.cancel()
         end(.clientGone)
     }
@@ -68,6 +80,7 @@ final class ReplyRelay: ReplySink {
         payloadBytes += payload.count
         usage?.feed(payload)
         capture.append(payload, allowance: &allowance)
+        if filter == nil { lead?.append(payload) }
         switch delivery {
         case .raw, .empty: break
         case .chunks, .plain:
@@ -90,20 +103,27 @@ final class ReplyRelay: ReplySink {
             return fail(filterError)
         }
         switch delivery {
-        case .raw: downstream.send(raw, isLast: isLast)
-        case .empty: if isLast { downstream.send(ByteBuffer(), isLast: true) }
+        case .raw: if !isDetached { downstream.send(raw, isLast: isLast) }
+        case .empty: if isLast, !isDetached { downstream.send(ByteBuffer(), isLast: true) }
         case .chunks, .plain:
             if isLast { filter?.finish(into: &pending) }
             sendPending(isLast: isLast)
         }
         if isLast {
-            end(.complete)
-        } else if !downstream.isWritable {
+            lead?.end(.complete)
+            isLeadDone = true
+            end(isDetached ? .clientGone : .complete)
+        } else if !isDetached, !downstream.isWritable {
             reply.setReading(false)
         }
     }
 
     private func sendPending(isLast: Bool) {
+        if filter != nil, let lead { pending.withUnsafeReadableBytes { lead.append($0) } }
+        guard !isDetached else {
+            pending = ByteBuffer()
+            return
+        }
         var out = ByteBuffer()
         if delivery == .chunks {
             if pending.readableBytes > 0 { HeadWriter.chunk(pending, into: &out) }
@@ -117,7 +137,7 @@ final class ReplyRelay: ReplySink {
 
     func fail(_ error: GatewayError) {
         guard ending == nil else { return }
-        if truncation == .errorEvent, delivery == .chunks {
+        if truncation == .errorEvent, delivery == .chunks, !isDetached {
             // A client of the compat endpoint is told in its own dialect, and still gets no end of the body.
             var note = ByteBuffer()
             note.writeStaticString(
@@ -130,12 +150,14 @@ final class ReplyRelay: ReplySink {
             HeadWriter.chunk(note, into: &out)
             downstream.send(out, isLast: false)
         }
-        downstream.abort()
+        if !isDetached { downstream.abort() }
         end(.truncated(error))
     }
 
     private func end(_ ending: Ending) {
         self.ending = ending
+        // Nothing but a complete answer is of use to others.
+        if !isLeadDone { lead?.end(.failed) }
         downstream.onWritable(nil)
         usage?.finish()
         waiter?.resume(returning: ending)

@@ -16,7 +16,7 @@ struct LogPolicy {
         case .controlLost, .storeUnavailable, .recordDropped: .warning
         case .requestFinished: accessLog == .on ? .info : nil
         case .requestMalformed, .upstreamFailed: .info
-        case .upstreamRetriedStale: .debug
+        case .upstreamRetriedStale, .upstreamRetried: .debug
         case .connectionAccepted, .connectionClosed, .upstreamConnected: .trace
         case .recordSpooled: nil
         }
@@ -41,6 +41,7 @@ struct LogPolicy {
         case .upstreamConnected: "upstream connection taken"
         case .upstreamFailed: "upstream failed"
         case .upstreamRetriedStale: "stale upstream connection, tried again"
+        case .upstreamRetried: "provider call failed, tried again"
         case .recordDropped: "log record dropped"
         case .recordSpooled: "log record spooled"
         }
@@ -64,6 +65,9 @@ struct LogPolicy {
             facts[.reason] = "\(reason)"
         case .requestFinished(let request): Self.add(request, to: &facts)
         case .upstreamConnected(let reused): facts[.reason] = reused ? "reused" : "new"
+        case .upstreamRetried(let provider, let reason):
+            facts[.provider] = "\(provider)"
+            facts[.reason] = "\(reason)"
         case .upstreamFailed(let origin, let reason):
             facts[.origin] = "\(origin)"
             facts[.reason] = "\(reason)"

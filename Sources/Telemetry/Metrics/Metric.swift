@@ -26,6 +26,7 @@ enum Metric: Int, CaseIterable {
     case responseBytes = 19
     case tokensIn = 20
     case tokensOut = 21
+    case upstreamRetries = 22
 
     enum Kind: String { case counter, gauge }
 
@@ -46,6 +47,7 @@ enum Metric: Int, CaseIterable {
         case .upstreamConnectionsReused: "aig_upstream_connections_reused_total"
         case .upstreamFailures: "aig_upstream_failures_total"
         case .upstreamRetriesStale: "aig_upstream_stale_retries_total"
+        case .upstreamRetries: "aig_upstream_retries_total"
         case .recordsSpooled: "aig_log_records_spooled_total"
         case .recordsSpooledBytes: "aig_log_records_spooled_bytes_total"
         case .snapshotVersion: "aig_snapshot_version"
@@ -73,6 +75,7 @@ enum Metric: Int, CaseIterable {
         case .upstreamConnectionsReused: "Requests sent over a kept connection to a provider."
         case .upstreamFailures: "Attempts to reach a provider that failed."
         case .upstreamRetriesStale: "Requests sent again because a kept connection had gone."
+        case .upstreamRetries: "Provider calls tried again after a failure, as asked."
         case .recordsSpooled: "Log records written to the spool."
         case .recordsSpooledBytes: "Bytes of log records written to the spool."
         case .snapshotVersion: "Version of the configuration in force."

@@ -1,7 +1,8 @@
 import GatewayCore
 
 /// Decides which observations change which cells.
-struct MetricPolicy {
+@WorkerLoop
+final class MetricPolicy {
     private let cells: any MetricCells
     private var labels: ProviderLabels
     private var connectionsOpen: UInt64 = 0
@@ -11,7 +12,7 @@ struct MetricPolicy {
         labels = ProviderLabels(providers)
     }
 
-    mutating func apply(_ observation: Observation) {
+    func apply(_ observation: Observation) {
         switch observation {
         case .workerStarted:
             add(.workerStarts)
@@ -43,6 +44,7 @@ struct MetricPolicy {
         case .upstreamConnected(let reused): add(reused ? .upstreamConnectionsReused : .upstreamConnectionsNew)
         case .upstreamFailed: add(.upstreamFailures)
         case .upstreamRetriedStale: add(.upstreamRetriesStale)
+        case .upstreamRetried: add(.upstreamRetries)
         case .recordDropped(let reason): cells.add(MetricFamily.dropped(reason), 1)
         case .recordSpooled(let bytes):
             add(.recordsSpooled)
@@ -50,7 +52,7 @@ struct MetricPolicy {
         }
     }
 
-    private mutating func count(_ request: RequestSummary) {
+    private func count(_ request: RequestSummary) {
         cells.add(MetricFamily.request(type: request.requestType, status: request.status), 1)
         let provider = labels.place(of: request.provider)
         cells.add(MetricFamily.provider(provider, status: request.status), 1)
