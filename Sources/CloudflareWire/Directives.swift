@@ -4,61 +4,66 @@ import WireFormats
 
 /// What a request's `cf-aig-*` headers ask for, parsed once.
 ///
-/// An invalid value counts as absent (data-plane §2.1).
-package struct Directives: Sendable {
+/// An invalid value counts as absent, a number out of range is moved to the nearest end of it (data-plane §2.1). Of a
+/// header that occurs more than once, the first valid value counts.
+package struct Directives: Sendable, Equatable {
     /// The gateway credential without its `Bearer` scheme; nil when absent or empty.
-    package var authorization: Range<Int>?
-    package var byokAlias: KeyAlias?
-    package var requestTimeout: Duration?
-    package var collectLog: Bool?
-    package var collectLogPayload: Bool?
-    /// A JSON object in text form after the rules of `Metadata`.
-    package var metadata: String?
-    package var customCost: CustomCost?
-    package var eventID: String?
+    package private(set) var authorization: Range<Int>?
+    /// Whether anything else was asked for; the rest of the properties is nil when not.
+    package private(set) var hasSettings = false
 
+    package private(set) var byokAlias: KeyAlias?
+    package private(set) var noWholesale: Bool?
+    package private(set) var zdr: Bool?
+
+    /// Seconds: 0, which means off, or 60 to one month.
+    package private(set) var cacheTTL: Int?
+    package private(set) var skipCache: Bool?
+    /// Not empty, at most `cacheKeyLimit` bytes.
+    package private(set) var cacheKey: String?
+
+    package private(set) var requestTimeout: Duration?
+    /// 1 to 5 tries, the first one included.
+    package private(set) var maxAttempts: Int?
+    package private(set) var retryDelay: Duration?
+    package private(set) var backoff: RetryBackoff?
+
+    package private(set) var collectLog: Bool?
+    package private(set) var collectLogPayload: Bool?
+    /// A JSON object in text form after the rules of `Metadata`.
+    package private(set) var metadata: String?
+    package private(set) var customCost: CustomCost?
+    package private(set) var eventID: String?
+
+    /// 32 hexadecimal digits in lower case, not all zero.
+    package private(set) var traceID: String?
+    /// 16 hexadecimal digits in lower case, not all zero.
+    package private(set) var parentSpanID: String?
+
+    /// Nothing is asked for.
     package init() {}
 
-    /// Longest event id that is taken over; a longer one is treated as absent · assumed.
+    /// Longest event id, in bytes, that is taken over; a longer one is treated as absent · assumed.
     package static let eventIDLimit = 256
+    /// Longest cache key, in bytes, that is taken over; a longer one is treated as absent · assumed.
+    package static let cacheKeyLimit = 1024
 
     /// Reads the directives of a head.
     package static func parse(_ head: RequestHead) -> Directives {
         var found = Directives()
+        var deprecated = Deprecated()
         head.withBytes { bytes in
             for field in head.fields where field.kind == .other && field.nameLength > 8 {
-                let first = bytes[Int(field.nameStart)]
-                guard first | 0x20 == 0x63, hasGatewayPrefix(bytes, field.name) else { continue }
-                found.take(bytes, field)
+                guard bytes[Int(field.nameStart)] | 0x20 == 0x63 else { continue }
+                if hasGatewayPrefix(bytes, field.name) {
+                    found.take(bytes, field)
+                } else {
+                    deprecated.take(bytes, field)
+                }
             }
         }
+        if deprecated.isPresent { found.fill(from: deprecated) }
         return found
-    }
-
-    private mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) {
-        typealias Name = RequestHeaderName
-        let name = field.name
-        let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
-        if Name.authorization.matches(bytes, name) {
-            authorization = Credential.withoutBearer(bytes, field.value)
-        } else if Name.eventID.matches(bytes, name) {
-            let text = String(decoding: value, as: UTF8.self)
-            eventID = text.isEmpty || text.utf8.count > Self.eventIDLimit ? nil : text
-        } else if Name.metadata.matches(bytes, name) {
-            metadata = Metadata.sanitize(value)
-        } else if Name.collectLog.matches(bytes, name) {
-            collectLog = Self.boolean(value)
-        } else if Name.collectLogPayload.matches(bytes, name) {
-            collectLogPayload = Self.boolean(value)
-        } else if Name.customCost.matches(bytes, name) {
-            customCost = CustomCost(json: value)
-        } else if Name.byokAlias.matches(bytes, name) {
-            let text = String(decoding: value, as: UTF8.self)
-            byokAlias = text.isEmpty ? nil : KeyAlias(text)
-        } else if Name.requestTimeout.matches(bytes, name) {
-            let text = String(decoding: value, as: UTF8.self)
-            requestTimeout = Int(text).flatMap { $0 > 0 ? .milliseconds(min($0, 86_400_000)) : nil }
-        }
     }
 
     /// Whether a field's name begins with `cf-aig-`, letters compared without case.
@@ -68,51 +73,83 @@ package struct Directives: Sendable {
         return prefix.matches(bytes, name.lowerBound..<name.lowerBound + prefix.utf8CodeUnitCount)
     }
 
-    /// `true`, `false`, `1`, `0` in any case; anything else is nil.
-    static func boolean(_ value: UnsafeRawBufferPointer) -> Bool? {
-        let whole = 0..<value.count
-        if ("true" as StaticString).matches(value, whole) || ("1" as StaticString).matches(value, whole) { return true }
-        if ("false" as StaticString).matches(value, whole) || ("0" as StaticString).matches(value, whole) {
-            return false
+    private mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) {
+        typealias Name = RequestHeaderName
+        let name = field.name
+        if Name.authorization.matches(bytes, name) {
+            authorization = authorization ?? Credential.withoutBearer(bytes, field.value)
+            return
         }
-        return nil
-    }
-}
-
-/// How credentials are written in header values.
-package enum Credential {
-    /// Words that may stand before a key in a credential field.
-    private static let schemes: [StaticString] = ["bearer", "token", "key", "api-key"]
-
-    /// The value without a leading `Bearer` scheme (any case) and the space around it; nil when nothing is left.
-    ///
-    /// - Source: data-plane §1.9: an empty `Bearer ` counts as absent; §3.1: a bare token is accepted.
-    package static func withoutBearer(_ bytes: UnsafeRawBufferPointer, _ value: Range<Int>) -> Range<Int>? {
-        without(schemes[0], bytes, value)
-    }
-
-    /// The value without any provider's scheme word; nil when nothing is left.
-    package static func withoutScheme(_ bytes: UnsafeRawBufferPointer, _ value: Range<Int>) -> Range<Int>? {
-        guard let first = value.first else { return nil }
-        for scheme in schemes where scheme.utf8Start[0] == bytes[first] | 0x20 {
-            guard let rest = without(scheme, bytes, value) else { return nil }
-            if rest != value { return rest }
+        hasSettings = true
+        let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
+        if Name.eventID.matches(bytes, name) {
+            eventID = eventID ?? SettingValue.text(value, limit: Self.eventIDLimit)
+        } else if Name.metadata.matches(bytes, name) {
+            metadata = metadata ?? Metadata.sanitize(value)
+        } else if Name.collectLog.matches(bytes, name) {
+            collectLog = collectLog ?? SettingValue.boolean(value)
+        } else if Name.collectLogPayload.matches(bytes, name) {
+            collectLogPayload = collectLogPayload ?? SettingValue.boolean(value)
+        } else if Name.customCost.matches(bytes, name) {
+            customCost = customCost ?? CustomCost(json: value)
+        } else if Name.cacheTTL.matches(bytes, name) {
+            cacheTTL = cacheTTL ?? SettingValue.number(value).map(SettingValue.cacheTTL)
+        } else if Name.skipCache.matches(bytes, name) {
+            skipCache = skipCache ?? SettingValue.boolean(value)
+        } else if Name.cacheKey.matches(bytes, name) {
+            cacheKey = cacheKey ?? SettingValue.text(value, limit: Self.cacheKeyLimit)
+        } else if Name.requestTimeout.matches(bytes, name) {
+            requestTimeout = requestTimeout ?? SettingValue.number(value).flatMap(SettingValue.timeout)
+        } else if Name.maxAttempts.matches(bytes, name) {
+            maxAttempts = maxAttempts ?? SettingValue.number(value).map(SettingValue.attempts)
+        } else if Name.retryDelay.matches(bytes, name) {
+            retryDelay = retryDelay ?? SettingValue.number(value).map(SettingValue.retryDelay)
+        } else if Name.backoff.matches(bytes, name) {
+            backoff = backoff ?? SettingValue.backoff(value)
+        } else {
+            takeRare(bytes, name, value)
         }
-        return value
     }
 
-    private static func without(
-        _ scheme: StaticString, _ bytes: UnsafeRawBufferPointer, _ value: Range<Int>
-    ) -> Range<Int>? {
-        var start = value.lowerBound
-        let length = scheme.utf8CodeUnitCount
-        if value.count >= length, scheme.matches(bytes, start..<start + length) {
-            if value.count == length { return nil }
-            if bytes[start + length] == 0x20 || bytes[start + length] == 0x09 {
-                start += length
-                while start < value.upperBound, bytes[start] == 0x20 || bytes[start] == 0x09 { start += 1 }
+    private mutating func takeRare(
+        _ bytes: UnsafeRawBufferPointer, _ name: Range<Int>, _ value: UnsafeRawBufferPointer
+    ) {
+        typealias Name = RequestHeaderName
+        if Name.byokAlias.matches(bytes, name) {
+            byokAlias = byokAlias ?? SettingValue.text(value, limit: value.count).map { KeyAlias($0) }
+        } else if Name.noWholesale.matches(bytes, name) {
+            // Restrictive: whichever of several says so.
+            noWholesale = noWholesale == true ? true : SettingValue.boolean(value) ?? noWholesale
+        } else if Name.zeroDataRetention.matches(bytes, name) {
+            zdr = zdr ?? SettingValue.boolean(value)
+        } else if Name.traceID.matches(bytes, name) {
+            traceID = traceID ?? SettingValue.hexadecimal(value, digits: 32)
+        } else if Name.parentSpanID.matches(bytes, name) {
+            parentSpanID = parentSpanID ?? SettingValue.hexadecimal(value, digits: 16)
+        }
+    }
+
+    private mutating func fill(from deprecated: Deprecated) {
+        hasSettings = true
+        cacheTTL = cacheTTL ?? deprecated.cacheTTL
+        skipCache = skipCache ?? deprecated.skipCache
+    }
+
+    /// The values of the names that these headers had before.
+    private struct Deprecated {
+        var isPresent = false
+        var cacheTTL: Int?
+        var skipCache: Bool?
+
+        mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) {
+            let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
+            if RequestHeaderName.deprecatedCacheTTL.matches(bytes, field.name) {
+                cacheTTL = cacheTTL ?? SettingValue.number(value).map(SettingValue.cacheTTL)
+                isPresent = true
+            } else if RequestHeaderName.deprecatedSkipCache.matches(bytes, field.name) {
+                skipCache = skipCache ?? SettingValue.boolean(value)
+                isPresent = true
             }
         }
-        return start < value.upperBound ? start..<value.upperBound : nil
     }
 }

@@ -10,6 +10,20 @@ package enum RequestHeaderName {
     package static let metadata: StaticString = "cf-aig-metadata"
     package static let customCost: StaticString = "cf-aig-custom-cost"
     package static let eventID: StaticString = "cf-aig-event-id"
+    package static let noWholesale: StaticString = "cf-aig-no-wholesale"
+    package static let zeroDataRetention: StaticString = "cf-aig-zdr"
+    package static let cacheTTL: StaticString = "cf-aig-cache-ttl"
+    package static let skipCache: StaticString = "cf-aig-skip-cache"
+    package static let cacheKey: StaticString = "cf-aig-cache-key"
+    package static let maxAttempts: StaticString = "cf-aig-max-attempts"
+    package static let retryDelay: StaticString = "cf-aig-retry-delay"
+    package static let backoff: StaticString = "cf-aig-backoff"
+    package static let traceID: StaticString = "cf-aig-otel-trace-id"
+    package static let parentSpanID: StaticString = "cf-aig-otel-parent-span-id"
+    /// Deprecated form of `cacheTTL`, which wins over it.
+    package static let deprecatedCacheTTL: StaticString = "cf-cache-ttl"
+    /// Deprecated form of `skipCache`, which wins over it.
+    package static let deprecatedSkipCache: StaticString = "cf-skip-cache"
 }
 
 /// Response headers that the gateway adds (data-plane §2.2 · documented and observed).

@@ -5,7 +5,7 @@ package enum Digest {
     package static let length = 32
 
     // SAFETY: fetched once, an immutable and thread-safe object of the library, never freed.
-    nonisolated(unsafe) private static let sha256Algorithm: OpaquePointer? = unsafe EVP_MD_fetch(nil, "SHA256", nil)
+    nonisolated(unsafe) static let sha256Algorithm: OpaquePointer? = unsafe EVP_MD_fetch(nil, "SHA256", nil)
 
     /// SHA-256 of `bytes`, 32 bytes.
     package static func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {

@@ -24,50 +24,88 @@ package struct Vault: Sendable {
     ) throws(VaultError) -> [UInt8] {
         var dataKey = try RandomBytes.make(count: AuthenticatedCipher.keyLength)
         defer { dataKey.wipe() }
-        let keyNonce = try RandomBytes.make(count: AuthenticatedCipher.nonceLength)
         let valueNonce = try RandomBytes.make(count: AuthenticatedCipher.nonceLength)
-        let keyToWrap = dataKey
-        let wrapped = try unsafe masterKey.withBytes { (key) throws(VaultError) in
-            try unsafe AuthenticatedCipher.seal(
-                keyToWrap, key: key, nonce: keyNonce,
-                authenticating: Self.context(.dataKey, account: account, secretID: secretID)
-            )
-        }
         let sealed = try Self.sealValue(
             plaintext, dataKey: dataKey, nonce: valueNonce,
             context: Self.context(.value, account: account, secretID: secretID)
         )
-        return [Self.version] + masterKey.fingerprint + keyNonce + wrapped + valueNonce + sealed
+        return try head(wrapping: dataKey, account: account, secretID: secretID) + valueNonce + sealed
     }
 
     /// Decrypts an envelope that `seal` made for the same account and secret.
     package func open(
         _ envelope: [UInt8], account: AccountID, secretID: SecretID
     ) throws(VaultError) -> Secret<[UInt8]> {
-        guard envelope.first == Self.version, envelope.count >= Self.headLength + AuthenticatedCipher.tagLength else {
-            throw .unknownEnvelope
+        let parts = try Parts(envelope)
+        var dataKey = try openDataKey(parts, account: account, secretID: secretID)
+        defer { dataKey.wipe() }
+        return try Self.openValue(
+            parts.sealedValue, dataKey: dataKey, nonce: parts.valueNonce,
+            context: Self.context(.value, account: account, secretID: secretID)
+        )
+    }
+
+    /// The same envelope with its data key under the present master key; nil when that wraps it already.
+    ///
+    /// The value's ciphertext is left as it is: the value is not decrypted.
+    package func rewrap(
+        _ envelope: [UInt8], account: AccountID, secretID: SecretID
+    ) throws(VaultError) -> [UInt8]? {
+        let parts = try Parts(envelope)
+        if Digest.areEqual(parts.fingerprint, masterKey.fingerprint) { return nil }
+        var dataKey = try openDataKey(parts, account: account, secretID: secretID)
+        defer { dataKey.wipe() }
+        return try head(wrapping: dataKey, account: account, secretID: secretID) + parts.valueNonce + parts.sealedValue
+    }
+
+    /// An envelope taken apart.
+    private struct Parts {
+        var fingerprint: [UInt8]
+        var keyNonce: [UInt8]
+        var wrappedKey: [UInt8]
+        var valueNonce: [UInt8]
+        var sealedValue: [UInt8]
+
+        init(_ envelope: [UInt8]) throws(VaultError) {
+            guard envelope.first == Vault.version,
+                envelope.count >= Vault.headLength + AuthenticatedCipher.tagLength
+            else { throw .unknownEnvelope }
+            var rest = envelope[1...]
+            func take(_ count: Int) -> [UInt8] {
+                defer { rest = rest.dropFirst(count) }
+                return Array(rest.prefix(count))
+            }
+            fingerprint = take(Vault.fingerprintLength)
+            keyNonce = take(AuthenticatedCipher.nonceLength)
+            wrappedKey = take(Vault.wrappedLength)
+            valueNonce = take(AuthenticatedCipher.nonceLength)
+            sealedValue = Array(rest)
         }
-        var rest = envelope[1...]
-        func take(_ count: Int) -> [UInt8] {
-            defer { rest = rest.dropFirst(count) }
-            return Array(rest.prefix(count))
-        }
-        guard Digest.areEqual(take(Self.fingerprintLength), masterKey.fingerprint) else { throw .otherMasterKey }
-        let keyNonce = take(AuthenticatedCipher.nonceLength)
-        let wrapped = take(Self.wrappedLength)
-        let valueNonce = take(AuthenticatedCipher.nonceLength)
-        let sealed = Array(rest)
-        var dataKey = try unsafe masterKey.withBytes { (key) throws(VaultError) in
+    }
+
+    private func openDataKey(
+        _ parts: Parts, account: AccountID, secretID: SecretID
+    ) throws(VaultError) -> [UInt8] {
+        try unsafe masterKey.withBytes(named: parts.fingerprint) { (key) throws(VaultError) in
             try unsafe AuthenticatedCipher.open(
-                wrapped, key: key, nonce: keyNonce,
+                parts.wrappedKey, key: key, nonce: parts.keyNonce,
                 authenticating: Self.context(.dataKey, account: account, secretID: secretID)
             )
         }
-        defer { dataKey.wipe() }
-        return try Self.openValue(
-            sealed, dataKey: dataKey, nonce: valueNonce,
-            context: Self.context(.value, account: account, secretID: secretID)
-        )
+    }
+
+    /// Version, fingerprint, nonce and wrapped data key.
+    private func head(
+        wrapping dataKey: [UInt8], account: AccountID, secretID: SecretID
+    ) throws(VaultError) -> [UInt8] {
+        let nonce = try RandomBytes.make(count: AuthenticatedCipher.nonceLength)
+        let wrapped = try unsafe masterKey.withBytes { (key) throws(VaultError) in
+            try unsafe AuthenticatedCipher.seal(
+                dataKey, key: key, nonce: nonce,
+                authenticating: Self.context(.dataKey, account: account, secretID: secretID)
+            )
+        }
+        return [Self.version] + masterKey.fingerprint + nonce + wrapped
     }
 
     /// Opens a sealed secret as the snapshot carries it.

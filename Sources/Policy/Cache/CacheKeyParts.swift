@@ -1,0 +1,110 @@
+package import GatewayCore
+
+/// Everything that tells one answer from another, besides the request's body.
+///
+/// A key cannot be made without account, gateway and credential, so no answer is ever found by another tenant. Each
+/// part goes into the digest with its length in front: no two different lists of parts are the same bytes.
+/// - Source: data-plane §4.1 "Default key", "Scope", "Custom key"
+package struct CacheKeyParts: Sendable {
+    /// In which of the two shapes a client gets the answer.
+    package enum Surface: UInt8, Sendable {
+        /// As the provider gives it.
+        case native = 0
+        /// In OpenAI's shape, whoever the provider is.
+        case compat = 1
+    }
+
+    private let account: AccountID
+    private let gateway: GatewayID
+    private let cacheEpoch: UInt64
+    package var provider: ProviderID
+    /// `CustomProviderPlan.cacheEpoch`; nil for providers that are built in.
+    package var providerEpoch: UInt64?
+    package var surface: Surface
+    package var method: String
+    /// As called at the provider.
+    package var path: String
+    /// As called at the provider, without the question mark.
+    package var query: String?
+    /// Where the request names it outside of its body.
+    package var model: String?
+    package var credential: CredentialIdentity
+
+    package init(
+        gateway: GatewayPlan, provider: ProviderID, providerEpoch: UInt64? = nil, surface: Surface, method: String,
+        path: String, query: String?, model: String?, credential: CredentialIdentity
+    ) {
+        account = gateway.account
+        self.gateway = gateway.id
+        cacheEpoch = gateway.cacheEpoch
+        self.provider = provider
+        self.providerEpoch = providerEpoch
+        self.surface = surface
+        self.method = method
+        self.path = path
+        self.query = query
+        self.model = model
+        self.credential = credential
+    }
+
+    /// The key of the answer to this request.
+    /// - Parameter body: the client's own bytes, whole.
+    @WorkerLoop
+    package func key(body: UnsafeRawBufferPointer, hasher: any ContentHasher) -> CacheKey {
+        var parts = tenant(.computed)
+        parts.add(provider.rawValue)
+        parts.add(optional: providerEpoch)
+        parts.add(byte: surface.rawValue)
+        parts.add(method)
+        parts.add(path)
+        parts.add(optional: query)
+        parts.add(optional: model)
+        switch credential {
+        case .none: parts.add(byte: 0)
+        case .request(let value):
+            parts.add(byte: 1)
+            parts.add(value.reveal())
+        case .stored(let id):
+            parts.add(byte: 2)
+            parts.add(id.rawValue)
+        }
+        return digest(parts, body, hasher)
+    }
+
+    /// The key that the client chose: the same for every request of the gateway that names it.
+    ///
+    /// A provider that the account defined itself remains part of it, because a change of the provider has to end
+    /// its entries, whatever they are called (data-plane §4.1 "Invalidation").
+    @WorkerLoop
+    package func key(named name: String, hasher: any ContentHasher) -> CacheKey {
+        var parts = tenant(.chosen)
+        parts.add(optional: providerEpoch)
+        if providerEpoch != nil { parts.add(provider.rawValue) }
+        parts.add(name)
+        return digest(parts, UnsafeRawBufferPointer(start: nil, count: 0), hasher)
+    }
+
+    private enum Kind: UInt8 { case computed = 1, chosen = 2 }
+
+    /// Changed when the same request would get another list of parts.
+    private static let version: UInt8 = 1
+
+    private func tenant(_ kind: Kind) -> LengthPrefixedParts {
+        var parts = LengthPrefixedParts()
+        parts.add(byte: Self.version)
+        parts.add(byte: kind.rawValue)
+        parts.add(account.rawValue)
+        parts.add(gateway.rawValue)
+        return parts
+    }
+
+    @WorkerLoop
+    private func digest(
+        _ parts: LengthPrefixedParts, _ body: UnsafeRawBufferPointer, _ hasher: any ContentHasher
+    ) -> CacheKey {
+        hasher.begin()
+        parts.bytes.withUnsafeBytes { hasher.update($0) }
+        hasher.update(body)
+        return CacheKey(digest: hasher.finish(), epoch: cacheEpoch)
+    }
+}
