@@ -3,6 +3,7 @@
 import pytest
 
 from harness.daemon import Daemon
+from harness.fleet import node_beside
 from harness.provider import Provider
 
 
@@ -27,6 +28,30 @@ def provider(the_provider):
 def daemon(the_provider):
     """The daemon most tests share. A dirty end of it fails the session."""
     daemon = Daemon(provider=the_provider)
+    try:
+        daemon.start()
+        yield daemon
+        daemon.stop()
+    finally:
+        daemon.destroy()
+
+
+@pytest.fixture(scope="session")
+def four_workers(the_provider):
+    """A daemon with four workers, for what has to hold over all of them; custom providers may be local there."""
+    daemon = Daemon(provider=the_provider, workers=4, settings={"egress": {"allow_private_addresses": True}})
+    try:
+        daemon.start()
+        yield daemon
+        daemon.stop()
+    finally:
+        daemon.destroy()
+
+
+@pytest.fixture(scope="session")
+def second_node(four_workers, the_provider):
+    """A second daemon on the PostgreSQL and the Redis of the first."""
+    daemon = node_beside(four_workers, the_provider)
     try:
         daemon.start()
         yield daemon
