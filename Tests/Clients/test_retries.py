@@ -259,6 +259,7 @@ def test_a_compat_call_is_tried_again(daemon, gateway, provider):
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_a_stream_that_began_is_cut_and_not_begun_again(daemon, gateway, provider, how):
     event = {"choices": [{"index": 0, "delta": {"content": "half"}}]}
+    body = json.dumps({**CHAT, "stream": True}).encode()
     seen = Gate()
 
     def script(exchange):
@@ -270,7 +271,7 @@ def test_a_stream_that_began_is_cut_and_not_begun_again(daemon, gateway, provide
     provider.reply(script)
     with daemon.connect() as connection:
         connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [
-            JSON, ("cf-aig-max-attempts", "5"), ("cf-aig-retry-delay", "0")], json.dumps({**CHAT, "stream": True}).encode()))
+            JSON, ("cf-aig-max-attempts", "5"), ("cf-aig-retry-delay", "0")], body))
         answer = connection.head()
         events = connection.events(answer)
         assert next(events)[1] == sse_event(event)

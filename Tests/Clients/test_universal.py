@@ -373,12 +373,14 @@ def without(name):
 BAD = {
     "nothing": b"", "no JSON": b"{", "cut short": json.dumps([OPENAI]).encode()[:-1],
     "something behind it": json.dumps([OPENAI]).encode() + b"x", "null": b"null", "a string": b'"x"', "a number": b"1",
-    "no steps": b"[]", "a step that is no object": [[]], "a step that is null": [None], "invalid UTF-8": b'[{"provider":"\xff"}]',
+    "no steps": b"[]", "a step that is no object": [[]], "a step that is null": [None],
+    "invalid UTF-8": b'[{"provider":"\xff"}]',
     "an empty object": b"{}", "no provider": without("provider"), "no endpoint": without("endpoint"),
     "no query": without("query"), "provider no string": [step(1)], "empty provider": [step("")],
     "endpoint no string": [step(endpoint=1)], "headers no object": [step(headers=[])],
     "a header that is an object": [step(headers={"x-a": {}})], "a header that is an array": [step(headers={"x-a": []})],
     "config no object": [step(config="fast")], "authorization no string": [step(authorization={})],
+    "a member twice": b'[{"provider":"groq","provider":"openai","endpoint":"x","query":{}}]',
     "a good step and a bad one": [OPENAI, {"provider": "openai"}],
     "a thousand brackets": b"[" * 1000, "deep nesting": b"[" * 1_000_000 + b"]" * 1_000_000,
     "a deep step": b'{"provider":' * 500_000 + b"1" + b"}" * 500_000,
@@ -395,7 +397,7 @@ def test_a_body_that_is_no_list_of_steps_is_refused_before_any_call(daemon, gate
 
 @pytest.mark.parametrize("body, words", [
     (without("provider"), ["provider"]), (without("endpoint"), ["endpoint"]), (without("query"), ["query"]),
-    ([OPENAI, step(headers=[])], ["1", "headers"]), ([OPENAI, OPENAI, step(headers={"x a": "b"})], ["2", "x a"]),
+    ([OPENAI, step(headers=[])], ["1", "headers"]), ([OPENAI, OPENAI, step(headers={"x a": "b"})], ["2", "headers"]),
 ], ids=["no provider", "no endpoint", "no query", "second step", "third step"])
 def test_a_refusal_says_what_is_wrong_and_where(daemon, gateway, provider, body, words):
     message = run_steps(daemon, gateway, body).json()["message"]
@@ -705,7 +707,8 @@ def test_steps_of_many_clients_do_not_mix(daemon, gateway, provider):
             for turn in range(10):
                 mark = number * 100 + turn
                 answer = http.post(daemon.base(gateway), json=[
-                    step("groq", query={"n": mark}), step(query={"n": mark}, headers={"Authorization": f"Bearer k{mark}"})])
+                    step("groq", query={"n": mark}),
+                    step(query={"n": mark}, headers={"Authorization": f"Bearer k{mark}"})])
                 if (answer.status_code, answer.json()) != (200, {"n": mark, "key": f"Bearer k{mark}"}):
                     failures.append((mark, answer.status_code, answer.text))
 

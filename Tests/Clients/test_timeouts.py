@@ -1,0 +1,234 @@
+"""The request timeout: until the first part of an answer, and not a moment longer.
+
+A provider that must be found too slow never answers: its script ends when the gateway gives the call up. One that must
+be found fast enough is held until the client has waited longer than a wrong clock would have.
+"""
+
+import json
+import threading
+import time
+
+import pytest
+
+from harness.calls import CHAT, CHAT_BYTES, JSON, header, post, refusal, run_steps, step
+from harness.provider import SSE_HEAD, chat_chunks, chat_completion, error_reply, json_reply, silent, sse_event
+from harness.raw import request_bytes
+from harness.waiting import Gate, until
+
+STREAM = {**CHAT, "stream": True}
+
+
+def after(seconds, script):
+    """The script, begun only so long after the request; the provider's own clock decides."""
+    def delayed(exchange):
+        gate = Gate()
+        threading.Timer(seconds, gate.open).start()
+        gate.wait()
+        script(exchange)
+    return delayed
+
+
+def given_up(provider, *requests):
+    until(lambda: all(request.closed_by_peer_at for request in requests), 10, "the end of calls that were given up")
+
+
+def test_row_31_a_late_answer_is_408(daemon, gateway, provider):
+    provider.always(silent)
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "100"})
+    assert refusal(answer) == (408, 2014)
+    assert answer.json()["message"] == "Request timed out"
+    assert header(answer, "cf-aig-step") == "0" and header(answer, "cf-aig-event-id")
+    seen = provider.only()
+    given_up(provider, seen)
+    assert seen.closed_by_peer_at - seen.arrived_at >= 0.05
+    entry = daemon.api.log(gateway, header(answer, "cf-aig-log-id"))
+    assert (entry["status_code"], entry["success"], entry["provider"]) == (408, False, "openai")
+    assert entry["duration"] >= 100 and entry["tokens_in"] is None and entry["cost"] is None
+    daemon.api.entries(gateway, 1)
+
+
+def test_row_32_a_stream_that_began_in_time_has_all_the_time_it_needs(daemon, gateway, provider):
+    events = chat_chunks(["one ", "two ", "three "], usage=(11, 7))
+
+    def script(exchange):
+        exchange.head(200, SSE_HEAD)
+        for index, event in enumerate(events):
+            if index == 3:
+                over.wait()
+            exchange.event(event)
+        exchange.end()
+
+    over = Gate()
+    provider.reply(script)
+    began = time.monotonic()
+    threading.Timer(2.5, over.open).start()
+    with daemon.connect() as connection:
+        connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [
+            JSON, ("cf-aig-request-timeout", "1500")], json.dumps(STREAM).encode()))
+        answer = connection.answer()
+    assert answer.status == 200 and answer.body == b"".join(map(sse_event, events))
+    assert time.monotonic() - began >= 2.5
+    entry = daemon.api.log(gateway, answer.header("cf-aig-log-id"))
+    assert entry["success"] is True and (entry["tokens_in"], entry["tokens_out"]) == (11, 7)
+
+
+def test_the_body_of_a_whole_answer_may_come_later(daemon, gateway, provider):
+    body = json.dumps(chat_completion()).encode()
+
+    def script(exchange):
+        exchange.head(200, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        exchange.raw(body[:10])
+        over.wait()
+        exchange.raw(body[10:])
+
+    over = Gate()
+    provider.reply(script)
+    threading.Timer(2.5, over.open).start()
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "1500"})
+    assert answer.status_code == 200 and answer.json() == chat_completion()
+
+
+@pytest.mark.parametrize("path, model", [("openai/chat/completions", "gpt-4o-mini"),
+                                         ("compat/chat/completions", "openai/gpt-4o-mini"),
+                                         ("compat/chat/completions", "anthropic/claude-sonnet-4-5")])
+def test_a_timeout_applies_to_every_endpoint(daemon, gateway, provider, path, model):
+    provider.always(silent)
+    answer = post(daemon, gateway, path, {"cf-aig-request-timeout": "100"}, json={**CHAT, "model": model})
+    assert refusal(answer) == (408, 2014)
+    given_up(provider, provider.only())
+
+
+def test_a_stream_without_content_has_not_begun(daemon, gateway, provider):
+    """Comments keep a connection alive; they are no part of an answer (decision 26)."""
+    def script(exchange):
+        exchange.head(200, SSE_HEAD)
+        exchange.chunk(b": still thinking\n\n")
+        exchange.await_peer_close(30)
+
+    provider.always(script)
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "300"}, json=STREAM)
+    assert refusal(answer) == (408, 2014)
+    given_up(provider, provider.only())
+
+
+def test_no_timeout_means_none(daemon, gateway, provider):
+    provider.reply(after(1.5, json_reply(chat_completion())))
+    assert post(daemon, gateway).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["0", "-100", "abc", "1.5", "", "1e1", "0x10", "99999999999999999999", "1 0", "٣"])
+def test_a_timeout_that_is_none_is_ignored(daemon, gateway, provider, value):
+    provider.reply(after(0.5, json_reply(chat_completion())))
+    with daemon.connect() as connection:
+        head = request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"),
+                             [JSON, ("X-Placed", "here"), ("Content-Length", str(len(CHAT_BYTES)))])
+        connection.send(head.replace(b"X-Placed: here", b"cf-aig-request-timeout: " + value.encode()) + CHAT_BYTES)
+        assert connection.answer().status == 200
+
+
+# With retries
+
+def test_a_timeout_counts_as_a_failed_attempt(daemon, gateway, provider):
+    provider.reply(silent, silent)
+    answer = post(daemon, gateway, headers={
+        "cf-aig-request-timeout": "200", "cf-aig-max-attempts": "3", "cf-aig-retry-delay": "100"})
+    assert answer.status_code == 200
+    first, second, third = provider.requests
+    given_up(provider, first, second)
+    assert second.arrived_at - first.arrived_at >= 0.3 and third.arrived_at - second.arrived_at >= 0.3
+    [entry] = daemon.api.entries(gateway, 1)
+    assert entry["success"] is True and entry["duration"] >= 600
+
+
+def test_the_last_of_several_attempts_waits_for_its_answer(daemon, gateway, provider):
+    provider.reply(silent, after(1.5, json_reply(chat_completion())))
+    answer = post(daemon, gateway, headers={
+        "cf-aig-request-timeout": "300", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"})
+    assert answer.status_code == 200 and len(provider.requests) == 2
+
+
+def test_a_single_attempt_never_waits_longer(daemon, provider):
+    gateway = daemon.api.create_gateway(retry_max_attempts=3, retry_delay=0, retry_backoff="constant")
+    provider.always(silent)
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "200", "cf-aig-max-attempts": "1"})
+    assert refusal(answer) == (408, 2014)
+    given_up(provider, provider.only())
+
+
+def test_the_retries_of_the_gateway_follow_a_timeout_too(daemon, provider):
+    gateway = daemon.api.create_gateway(retry_max_attempts=2, retry_delay=0, retry_backoff="constant")
+    provider.reply(silent)
+    assert post(daemon, gateway, headers={"cf-aig-request-timeout": "200"}).status_code == 200
+    assert len(provider.requests) == 2
+
+
+# In steps
+
+def test_a_step_with_a_successor_never_waits_longer_than_its_timeout(daemon, gateway, provider):
+    provider.at("groq", silent)
+    answer = run_steps(daemon, gateway, [
+        step("groq", config={"requestTimeout": 200, "maxAttempts": 2, "retryDelay": 0}), step()])
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
+    assert [seen.slug for seen in provider.requests] == ["groq", "groq", "openai"]
+    given_up(provider, *provider.seen("groq"))
+    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 2)] == [408, 200]
+
+
+def test_the_last_attempt_of_the_last_step_waits(daemon, gateway, provider):
+    provider.at("groq", silent)
+    provider.at("openai", silent, after(1.5, json_reply(chat_completion())))
+    answer = run_steps(daemon, gateway, [
+        step("groq"), step(config={"maxAttempts": 2, "retryDelay": 0})], {"cf-aig-request-timeout": "300"})
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
+    assert [seen.slug for seen in provider.requests] == ["groq", "openai", "openai"]
+
+
+def test_the_last_step_with_one_attempt_times_out(daemon, gateway, provider):
+    provider.at("groq", error_reply(500))
+    provider.at("openai", silent)
+    answer = run_steps(daemon, gateway, [step("groq"), step()], {"cf-aig-request-timeout": "200"})
+    assert refusal(answer) == (408, 2014) and header(answer, "cf-aig-step") == "1"
+    given_up(provider, provider.seen("openai")[0])
+
+
+def test_every_step_has_its_timeout_anew(daemon, gateway, provider):
+    """Each of three steps takes two thirds of the timeout; together they take twice of it."""
+    slow = after(1, error_reply(500))
+    provider.at("groq", slow)
+    provider.at("mistral", slow)
+    provider.at("openai", after(1, json_reply(chat_completion())))
+    answer = run_steps(daemon, gateway, [step("groq"), step("mistral"), step()], {"cf-aig-request-timeout": "2000"})
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "2"
+    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 3)] == [500, 500, 200]
+
+
+def test_a_client_that_leaves_before_the_timeout_is_logged_as_gone(daemon, gateway, provider):
+    provider.always(silent)
+    connection = daemon.connect()
+    connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [
+        JSON, ("cf-aig-request-timeout", "60000"), ("cf-aig-max-attempts", "5")], CHAT_BYTES))
+    seen = provider.only()
+    connection.close()
+    given_up(provider, seen)
+    entry = daemon.api.newest_log(gateway)
+    assert (entry["status_code"], entry["success"]) == (499, False)
+    assert len(provider.requests) == 1
+
+
+def test_a_connection_that_was_given_up_serves_nobody_else(daemon, gateway, provider):
+    """The late answer of one call must not become the answer of another."""
+    late = Gate()
+
+    def script(exchange):
+        late.wait()
+        try:
+            exchange.json({"id": "late"})
+        finally:
+            exchange.close()
+
+    provider.reply(script)
+    assert refusal(post(daemon, gateway, headers={"cf-aig-request-timeout": "100"})) == (408, 2014)
+    late.open()
+    for number in range(10):
+        provider.reply(json_reply({"id": number}))
+        assert post(daemon, gateway).json() == {"id": number}
