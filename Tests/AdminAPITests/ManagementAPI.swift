@@ -34,7 +34,7 @@ struct ManagementAPI {
     let expired: String
     let revoked: String
 
-    init(now: Instant? = nil) async throws {
+    init(now: Instant? = nil, egress: EgressRule = .publicAddressesOnly) async throws {
         let url = try await PostgresServer.shared.database(template: "migrated") { url in
             let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
             let source = MigrationSource(directory: "/" + folder + "/migrations")
@@ -73,6 +73,7 @@ struct ManagementAPI {
                 pool, vault: vault,
                 canonicalProvider: { ProviderID($0 == "google" ? "google-ai-studio" : $0) }
             ),
+            customProviders: CustomProviderAdministration(pool, vault: vault, egress: egress),
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
         self.routes = routes

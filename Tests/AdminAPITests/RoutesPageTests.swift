@@ -17,6 +17,7 @@ struct RoutesPageTests {
             gateways: GatewayAdministration(pool, limitPerAccount: 1), logs: LogAdministration(pool, clock: clock),
             tokens: TokenAdministration(pool, clock: clock),
             providerConfigs: ProviderConfigAdministration(pool, vault: vault, canonicalProvider: { ProviderID($0) }),
+            customProviders: CustomProviderAdministration(pool, vault: vault, egress: .publicAddressesOnly),
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
     }

@@ -8,6 +8,7 @@ import PostgresStore
 package struct AdminRoutes: Sendable {
     private static let gateways = "/accounts/{account_id}/ai-gateway/gateways"
     private static let gateway = gateways + "/{gateway_id}"
+    private static let customProviders = "/accounts/{account_id}/ai-gateway/custom-providers"
 
     /// Longest wait of a write for the snapshot that contains it.
     private static let liveWithin: Duration = .milliseconds(500)
@@ -16,19 +17,22 @@ package struct AdminRoutes: Sendable {
     let logUseCases: LogAdministration
     let tokenUseCases: TokenAdministration
     let providerConfigUseCases: ProviderConfigAdministration
+    let customProviderUseCases: CustomProviderAdministration
     let clock: any WallClock
     /// Waits until a version is on its way to the workers of this node.
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
 
     package init(
         gateways: GatewayAdministration, logs: LogAdministration, tokens: TokenAdministration,
-        providerConfigs: ProviderConfigAdministration, clock: any WallClock,
+        providerConfigs: ProviderConfigAdministration, customProviders: CustomProviderAdministration,
+        clock: any WallClock,
         waitForSnapshot: @escaping @Sendable (UInt64, Duration) async -> Void
     ) {
         gatewayUseCases = gateways
         logUseCases = logs
         tokenUseCases = tokens
         providerConfigUseCases = providerConfigs
+        customProviderUseCases = customProviders
         self.clock = clock
         self.waitForSnapshot = waitForSnapshot
     }
@@ -52,6 +56,12 @@ package struct AdminRoutes: Sendable {
             AdminRoute("POST", Self.gateway + "/provider_configs") { try await createProviderConfig($0) },
             AdminRoute("PUT", Self.gateway + "/provider_configs/{id}") { try await rotateProviderConfig($0) },
             AdminRoute("DELETE", Self.gateway + "/provider_configs/{id}") { try await deleteProviderConfig($0) },
+
+            AdminRoute("GET", Self.customProviders) { try await listCustomProviders($0) },
+            AdminRoute("POST", Self.customProviders) { try await createCustomProvider($0) },
+            AdminRoute("GET", Self.customProviders + "/{id}") { try await getCustomProvider($0) },
+            AdminRoute("PATCH", Self.customProviders + "/{id}") { try await updateCustomProvider($0) },
+            AdminRoute("DELETE", Self.customProviders + "/{id}") { try await deleteCustomProvider($0) },
 
             AdminRoute("GET", "/user/tokens/verify", .anyToken) { try await verifyToken($0) },
             AdminRoute("GET", "/accounts/{account_id}/tokens/verify", .anyToken) { try await verifyToken($0) },

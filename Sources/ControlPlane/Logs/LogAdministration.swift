@@ -3,17 +3,26 @@ package import PostgresStore
 
 /// What operators and applications do with a gateway's log.
 package struct LogAdministration: Sendable {
-    /// How long a row that was made moments ago is waited for: it may still be on its way from a worker.
-    private static let settlingTime: Int64 = 3000
+    /// Longest wait for this node's spool.
+    private static let shippingLimit = Duration.seconds(2)
+    /// How long a row of another node is waited for: its spool is out of our reach.
+    private static let settlingLimit = Duration.seconds(2)
+    /// Milliseconds after which a row has arrived or never will; an answer may have streamed for that long.
+    private static let longestRequest: Int64 = 600_000
 
     private let logs: LogRepository
     private let gateways: GatewayRepository
     private let clock: any WallClock
+    private let ship: @Sendable (Duration) async -> Void
 
-    package init(_ pool: PostgresPool, clock: any WallClock) {
+    /// - Parameter ship: stores what waits in this node's spool, within a time.
+    package init(
+        _ pool: PostgresPool, clock: any WallClock, ship: @escaping @Sendable (Duration) async -> Void = { _ in }
+    ) {
         logs = LogRepository(pool)
         gateways = GatewayRepository(pool)
         self.clock = clock
+        self.ship = ship
     }
 
     /// One page of a selection.
@@ -72,17 +81,27 @@ package struct LogAdministration: Sendable {
         guard try await storing({ try await gateways.exists(id, of: account) }) else { throw .notFound }
     }
 
-    /// Looks again for a short while when the id was made so recently that its row may still be in a spool.
+    /// Reads or changes a row that its client was told of, wherever on its way it is.
+    ///
+    /// What this node answered is in its spool at the latest when the client has the answer's end, so one look after
+    /// shipping the spool is enough; another node's row is waited for, for a short while.
     private func settled<T: Sendable>(
         _ id: String, _ look: () async throws -> T?
     ) async throws(ControlError) -> T? {
-        while true {
+        if let found = try await storing(look) { return found }
+        guard let made = LogID(id) else { return nil }
+        await ship(Self.shippingLimit)
+        if let found = try await storing(look) { return found }
+        let age = clock.now.milliseconds - Int64(clamping: made.milliseconds)
+        guard (-1000..<Self.longestRequest).contains(age) else { return nil }
+        let deadline = ContinuousClock.now + Self.settlingLimit
+        var pause = Duration.milliseconds(25)
+        while ContinuousClock.now < deadline {
+            do { try await Task.sleep(for: pause) } catch { return nil }
+            pause = min(pause * 2, .milliseconds(200))
             if let found = try await storing(look) { return found }
-            guard let made = LogID(id), !Task.isCancelled else { return nil }
-            let age = clock.now.milliseconds - Int64(clamping: made.milliseconds)
-            guard (-1000..<Self.settlingTime).contains(age) else { return nil }
-            do { try await Task.sleep(for: .milliseconds(50)) } catch { return nil }
         }
+        return nil
     }
 }
 

@@ -68,7 +68,7 @@ package struct GatewayRepository: Sendable {
 
     /// Replaces a gateway's settings by what `change` makes of them; nil when there is no such gateway.
     ///
-    /// Stored answers are forgotten when the settings say so (`cache_invalidate_on_update`).
+    /// Stored answers are forgotten when the settings before or after the change say so (`cache_invalidate_on_update`).
     package func update(
         _ id: GatewayID, of account: AccountID, _ change: (GatewaySettings) throws -> GatewaySettings
     ) async throws -> ConfigurationWrite<Gateway>? {
@@ -87,7 +87,9 @@ package struct GatewayRepository: Sendable {
                     log_classification = $13, logpush = $14, logpush_public_key = $15, retry_max_attempts = $16,
                     retry_delay = $17, retry_backoff = $18, dlp = $19, guardrails = $20, otel = $21,
                     spend_limits = $22, stripe = $23, store_id = $24, workers_ai_billing_mode = $25, zdr = $26,
-                    cache_epoch = cache_epoch + CASE WHEN $3 THEN 1 ELSE 0 END, modified_at = now()
+                    modified_at = now(),
+                    cache_epoch = CASE WHEN cache_invalidate_on_update OR $3 THEN nextval('cache_epochs')
+                        ELSE cache_epoch END
                 WHERE account_id = $1 AND id = $2 RETURNING *
                 """,
                 [.text(account.rawValue), .text(id.rawValue)] + settings.values

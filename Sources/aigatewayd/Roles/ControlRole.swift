@@ -108,15 +108,21 @@ struct ControlRole: Sendable {
         )
         self.compiler = compiler
         provisioning.compiler.store(compiler)
-        drain = try SpoolDrain(directory: settings.spoolDirectory, session: pool.makeSession()) { event in
+        let drain = try SpoolDrain(directory: settings.spoolDirectory, session: pool.makeSession()) { event in
             Self.report(event, logger)
         }
+        self.drain = drain
 
         let routes = AdminRoutes(
-            gateways: gateways, logs: LogAdministration(pool, clock: clock), tokens: tokens,
+            gateways: gateways, logs: LogAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
+            tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
                 pool, vault: Vault(masterKey: masterKey),
                 canonicalProvider: { ProviderRegistry.builtIn.provider(segment: $0)?.id ?? ProviderID($0) }
+            ),
+            customProviders: CustomProviderAdministration(
+                pool, vault: Vault(masterKey: masterKey),
+                egress: settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
             ),
             clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )

@@ -1,0 +1,78 @@
+import ControlPlane
+import GatewayCore
+import PostgresStore
+
+extension AccountProvider {
+    /// The custom provider object on the wire (control-plane.md §8.1 · documented); header values are masked.
+    var document: JSONValue {
+        [
+            "id": .string(id),
+            "account_id": .string(account.rawValue),
+            "name": .string(settings.name),
+            "slug": .string(settings.slug),
+            "base_url": .string(settings.baseURL),
+            "enable": .bool(settings.isEnabled),
+            "beta": .bool(settings.isBeta),
+            "description": JSONValue(settings.description),
+            "link": JSONValue(settings.link),
+            "curl_example": JSONValue(settings.curlExample),
+            "js_example": JSONValue(settings.jsExample),
+            "headers": JSONValue(settings.headers?.preview),
+            "position": JSONValue(settings.position),
+            "logo": .string(settings.logo ?? ProviderLogo(name: settings.name).base64),
+            "created_at": .string(Timestamp.text(createdAt)),
+            "modified_at": .string(Timestamp.text(modifiedAt)),
+        ]
+    }
+}
+
+extension AdminRoutes {
+    func listCustomProviders(_ call: AdminCall) async throws -> AdminAnswer {
+        let request = try PageQuery.read(call.query, sizes: 1...100)
+        var selection = AccountProviderRepository.Selection()
+        selection.isEnabled = try PageQuery.bool(call.query, "enable")
+        selection.isBeta = try PageQuery.bool(call.query, "beta")
+        selection.search = call.query.value("search")
+        selection.order = try Self.customProviderOrder(call.query)
+        let page = try await customProviderUseCases.list(of: call.account, selection, page: request)
+        return Envelope.success(.array(page.items.map(\.document)), info: PageQuery.info(page, request))
+    }
+
+    func createCustomProvider(_ call: AdminCall) async throws -> AdminAnswer {
+        let written = try await customProviderUseCases.create(try call.document(), of: call.account)
+        return await changed(written.value.document, version: written.version)
+    }
+
+    func getCustomProvider(_ call: AdminCall) async throws -> AdminAnswer {
+        Envelope.success(try await customProviderUseCases.get(call.parameter("id"), of: call.account).document)
+    }
+
+    func updateCustomProvider(_ call: AdminCall) async throws -> AdminAnswer {
+        let written = try await customProviderUseCases.update(
+            call.parameter("id"), of: call.account, try call.document()
+        )
+        return await changed(written.value.document, version: written.version)
+    }
+
+    func deleteCustomProvider(_ call: AdminCall) async throws -> AdminAnswer {
+        let written = try await customProviderUseCases.delete(call.parameter("id"), of: call.account)
+        return await changed(written.value.document, version: written.version)
+    }
+
+    /// `position` unless the call names another column and, behind a space, its direction.
+    ///
+    /// - Source: control-plane §8.1 · documented: `name ASC`; the SDK says position, then name.
+    private static func customProviderOrder(
+        _ query: QueryItems
+    ) throws(APIProblem) -> AccountProviderRepository.Order {
+        let direction = query.value("order_by_direction").map { " " + $0 } ?? ""
+        switch ((query.value("order_by") ?? "position") + direction).lowercased() {
+        case "position", "position asc": return .position
+        case "name", "name asc": return .name
+        case "name desc": return .nameDescending
+        case "created_at", "created_at asc": return .oldest
+        case "created_at desc": return .newest
+        default: throw .invalid(["query", "order_by"], "Invalid order. Expected 'position' | 'name' | 'created_at'")
+        }
+    }
+}

@@ -1,0 +1,109 @@
+package import GatewayCore
+package import PostgresStore
+import Providers
+package import SecretVault
+
+/// What operators do with their own providers: list, create, get, change, delete (control-plane.md §8.1).
+package struct CustomProviderAdministration: Sendable {
+    private let providers: AccountProviderRepository
+    private let vault: Vault
+    private let egress: EgressRule
+
+    /// - Parameter egress: `.anyAddress` when the operator allows private addresses, and plain HTTP to them.
+    package init(_ pool: PostgresPool, vault: Vault, egress: EgressRule) {
+        providers = AccountProviderRepository(pool)
+        self.vault = vault
+        self.egress = egress
+    }
+
+    package func list(
+        of account: AccountID, _ selection: AccountProviderRepository.Selection, page: PageRequest
+    ) async throws(ControlError) -> Page<AccountProvider> {
+        try await storing { try await providers.list(account, selection, page: page) }
+    }
+
+    package func get(_ id: String, of account: AccountID) async throws(ControlError) -> AccountProvider {
+        guard let provider = try await storing({ try await providers.find(id, of: account) }) else { throw .notFound }
+        return provider
+    }
+
+    package func create(
+        _ body: JSONValue, of account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
+        let draft = try CustomProviderDraft.creation(body, egress)
+        let id = try Self.identifier()
+        var settings = draft.settings
+        try seal(draft.headers, of: id, in: account, into: &settings)
+        let complete = settings
+        let written = try await storing { try await providers.insert(id, of: account, complete) }
+        guard let provider = written.value else { throw Self.slugTaken }
+        return ConfigurationWrite(value: provider, version: written.version)
+    }
+
+    package func update(
+        _ id: String, of account: AccountID, _ body: JSONValue
+    ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
+        let written = try await storing {
+            do {
+                return try await providers.update(id, of: account) { current in
+                    let draft = try CustomProviderDraft.update(body, of: current, egress)
+                    var settings = draft.settings
+                    try seal(draft.headers, of: id, in: account, into: &settings)
+                    return settings
+                }
+            } catch is AccountProviderRepository.SlugTaken {
+                throw Self.slugTaken
+            }
+        }
+        guard let written else { throw .notFound }
+        return written
+    }
+
+    /// Removes a provider, with the keys that gateways stored for it.
+    package func delete(
+        _ id: String, of account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
+        let written = try await storing {
+            try await providers.delete(id, of: account, named: CustomProvider.id(ofSlug:))
+        }
+        guard let provider = written.value else { throw .notFound }
+        return ConfigurationWrite(value: provider, version: written.version)
+    }
+
+    private func seal(
+        _ headers: CustomProviderDraft.Headers, of id: String, in account: AccountID,
+        into settings: inout AccountProviderSettings
+    ) throws(ControlError) {
+        switch headers {
+        case .unchanged: break
+        case .none: settings.headers = nil
+        case .text(let text):
+            let bytes = Array(text.reveal().utf8)
+            do {
+                settings.headers = SealedHeaders(
+                    envelope: try vault.seal(Secret(bytes), account: account, secretID: SecretID(id)),
+                    preview: CustomHeaders.masked(bytes)
+                )
+            } catch {
+                throw .internalFailure("header fields could not be sealed")
+            }
+        }
+    }
+
+    private static var slugTaken: ControlError {
+        .invalid([FieldProblem(["body", "slug"], "A custom provider with this slug already exists")])
+    }
+
+    /// A random UUID (RFC 9562, version 4).
+    private static func identifier() throws(ControlError) -> String {
+        guard var bytes = try? RandomBytes.make(count: 16) else { throw .internalFailure("no random bytes") }
+        bytes[6] = bytes[6] & 0x0f | 0x40
+        bytes[8] = bytes[8] & 0x3f | 0x80
+        var text = ""
+        for (index, byte) in bytes.enumerated() {
+            if [4, 6, 8, 10].contains(index) { text += "-" }
+            text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }
+        return text
+    }
+}
