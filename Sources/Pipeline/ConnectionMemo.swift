@@ -22,6 +22,9 @@ package final class ConnectionMemo {
         plan = nil
         prefix = []
         tokens = []
+        // An account's own provider is part of the snapshot.
+        routeKey = []
+        route = nil
     }
 
     /// The gateway last found for the same account and gateway bytes.
