@@ -166,7 +166,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "PolicyTests", dependencies: ["Policy", "GatewayCore"],
+            name: "PolicyTests", dependencies: ["Policy", "GatewayCore", "TestKit"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -48,7 +48,9 @@ package enum UniversalBody {
         steps.reserveCapacity(objects.count)
         for (index, object) in objects.enumerated() {
             let reader = try UniversalStepReader(object, index: index)
-            guard let query = body.slice(reader.query, from: bytes) else { throw reader.malformed("query", "is missing") }
+            guard let query = body.slice(reader.query, from: bytes) else {
+                throw reader.malformed("query", "is missing")
+            }
             steps.append(
                 UniversalStep(
                     index: index, provider: reader.provider,
