@@ -300,6 +300,11 @@ def peak_resident_bytes(pid):
     raise AssertionError(f"no VmHWM of {pid}")
 
 
+def forget_peak(pid):
+    """Lets the peak of `peak_resident_bytes` begin anew at what is resident now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 GATEWAY = {
     "cache_invalidate_on_update": False, "cache_ttl": 0, "collect_logs": True,
     "rate_limiting_interval": 0, "rate_limiting_limit": 0, "rate_limiting_technique": "fixed",
