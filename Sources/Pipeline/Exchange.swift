@@ -1,6 +1,7 @@
 import CloudflareWire
 package import GatewayCore
 package import NIOCore
+import Policy
 import Providers
 import WireFormats
 
@@ -114,20 +115,26 @@ package final class Exchange {
 
     private func run() async {
         let inbound = Accept.accept(head, clock: environment.clock)
-        var outcome = Outcome(
-            inbound: inbound,
-            id: LogID(
-                milliseconds: UInt64(clamping: inbound.receivedAt.milliseconds), random: &environment.random
-            ))
+        var outcome = Outcome(inbound: inbound, id: newID(at: inbound.receivedAt))
         do throws(GatewayError) {
             try checkSurface(inbound)
             let admitted = try await Admit(environment: environment, memo: memo).admit(inbound)
             outcome.admitted = admitted
-            try await serve(admitted, &outcome)
+            if inbound.address.surface == .universal {
+                try await serveSteps(admitted, &outcome)
+            } else {
+                var isCounted = false
+                _ = try await serve(admitted, .client, &outcome, fallback: .none, isCounted: &isCounted)
+            }
         } catch {
             fail(error, &outcome)
         }
-        settle(outcome)
+        settle(outcome, isFinal: true)
+        body.detach()
+    }
+
+    private func newID(at time: Instant) -> LogID {
+        LogID(milliseconds: UInt64(clamping: time.milliseconds), random: &environment.random)
     }
 
     private func checkSurface(_ inbound: Inbound) throws(GatewayError) {
@@ -135,7 +142,6 @@ package final class Exchange {
         case .native, .compat: break
         case .universal:
             guard inbound.isPostMethod else { throw GatewayError(.methodNotAllowed, origin: .client) }
-            throw GatewayError(.invalidProvider, origin: .client, detail: "no provider segment")
         case .health, .readiness, .elsewhere:
             throw GatewayError(.noSuchPath, origin: .client)
         }
@@ -150,28 +156,111 @@ package final class Exchange {
         }
     }
 
-    private func serve(_ admitted: Admitted, _ outcome: inout Outcome) async throws(GatewayError) {
-        let plan = Plan(environment: environment)
+    /// Where the request body of a call comes from.
+    private enum Payload {
+        /// The client's own body, as it arrives.
+        case client
+        /// The `query` of a universal step.
+        case given(ByteBuffer)
+    }
+
+    /// The steps of the universal endpoint, one after the other until one is served (data-plane §1.3).
+    private func serveSteps(_ admitted: Admitted, _ outcome: inout Outcome) async throws(GatewayError) {
+        let universal = Universal(environment: environment, memo: memo)
+        let steps = try universal.steps(admitted, body: try await wholeBody())
+        let first = outcome
+        var isCounted = false
+        for (number, step) in steps.enumerated() {
+            let current = universal.admit(step, admitted)
+            if number > 0 {
+                outcome = Outcome(after: first, id: newID(at: current.inbound.receivedAt), step: number)
+            }
+            outcome.begin(current, SentBody(bytes: step.body, model: Self.model(of: step.body)))
+            let fallback: RetrySchedule.Fallback = number < steps.count - 1 ? .remains : .none
+            do throws(GatewayError) {
+                let isServed = try await serve(
+                    current, .given(step.body), &outcome, fallback: fallback, isCounted: &isCounted
+                )
+                if isServed { return }
+            } catch {
+                guard fallback == .remains, error.allowsFallback, !isClientGone else { throw error }
+                outcome.fail(error)
+            }
+            if isClientGone {
+                outcome.ending = .clientGone
+                return
+            }
+            settle(outcome, isFinal: false)
+        }
+    }
+
+    /// Gets an answer for one call and relays it; false when the provider refused and another step is to be tried.
+    private func serve(
+        _ admitted: Admitted, _ payload: Payload, _ outcome: inout Outcome, fallback: RetrySchedule.Fallback,
+        isCounted: inout Bool
+    ) async throws(GatewayError) -> Bool {
         let attempt: Attempt
-        switch admitted.inbound.address.surface {
-        case .compat:
+        var whole: ByteBuffer?
+        let plan = Plan(environment: environment)
+        if admitted.inbound.address.surface == .compat {
             try checkCompat(admitted.inbound)
-            attempt = try plan.compat(admitted, body: try await wholeBody())
-        default:
-            attempt = try plan.native(admitted, memo: memo, body: body)
-            downstream.askForBody()
+            let given = try await self.whole(payload)
+            attempt = try plan.compat(admitted, body: given)
+            whole = given
+        } else {
+            switch payload {
+            case .given(let bytes):
+                attempt = try plan.native(admitted, memo: memo, body: RequestBody(complete: bytes))
+                whole = bytes
+            case .client:
+                attempt = try plan.native(admitted, memo: memo, body: body)
+                if wantsWhole(admitted.settings) { whole = try await wholeBody() } else { downstream.askForBody() }
+            }
         }
         outcome.attempt = attempt
-        environment.counter.count(admitted.gateway.id, of: admitted.gateway.account)
-        let client = attempt.route.provider.definition.service == .sandbox ? environment.sandbox : environment.upstream
-        let reply: any UpstreamReply
+        if !isCounted { environment.counter.count(admitted.gateway.id, of: admitted.gateway.account) }
+        let gate = Gate(environment: environment)
+        let source: Serve.Source
         do throws(GatewayError) {
-            reply = try await client.send(attempt.request, cancel: cancel)
+            source = try await Serve(environment: environment, cancel: cancel).answer(
+                attempt, admitted, cache: gate.terms(attempt, admitted, body: whole),
+                limits: gate.limits(attempt, admitted.gateway, isCounted: isCounted), fallback: fallback
+            )
         } catch {
+            if error.kind != .rateLimited { isCounted = true }
             throw bodyRefusal ?? error
         }
         outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
-        await relay(reply, attempt, admitted, &outcome)
+        switch source {
+        case .store(let reply):
+            outcome.isCached = true
+            await relay(reply, attempt, nil, admitted, &outcome)
+        case .provider(let reply, let lead):
+            isCounted = true
+            if fallback == .remains, !(200..<300).contains(reply.head.status) {
+                lead?.end(.failed)
+                let answer = FailedAnswer()
+                await answer.read(reply, timers: environment.timers)
+                outcome.take(answer, reply.head)
+                return false
+            }
+            await relay(reply, attempt, lead, admitted, &outcome)
+        }
+        return true
+    }
+
+    /// Whether something has to see the whole body, or may have to send it again.
+    private func wantsWhole(_ settings: CallSettings) -> Bool {
+        guard settings.attempts > 1 || Gate.needsBody(settings) else { return false }
+        if case .length(let count) = head.framing, count > Gate.cacheableBody { return false }
+        return true
+    }
+
+    private func whole(_ payload: Payload) async throws(GatewayError) -> ByteBuffer {
+        switch payload {
+        case .given(let bytes): bytes
+        case .client: try await wholeBody()
+        }
     }
 
     private func checkCompat(_ inbound: Inbound) throws(GatewayError) {
@@ -195,29 +284,34 @@ package final class Exchange {
     }
 
     private func relay(
-        _ reply: any UpstreamReply, _ attempt: Attempt, _ admitted: Admitted, _ outcome: inout Outcome
+        _ reply: any UpstreamReply, _ attempt: Attempt, _ lead: (any AnswerLead)?, _ admitted: Admitted,
+        _ outcome: inout Outcome
     ) async {
         outcome.status = reply.head.status
         outcome.reply = reply.head
         guard !isClientGone else {
+            lead?.end(.failed)
             reply.cancel()
             outcome.ending = .clientGone
             return
         }
         let stream = StreamKind(of: reply.head)
         // Only an event stream can carry the chunk that was asked for; an error in JSON goes through as it is.
-        let shape = attempt.reply == .withoutUsageChunk && stream != .sse ? .compat : attempt.reply
+        // What was stored is what a client got.
+        let shape: ReplyShape =
+            outcome.isCached ? .asIs : attempt.reply == .withoutUsageChunk && stream != .sse ? .compat : attempt.reply
         let delivery = AnswerHead.delivery(of: reply.head, to: downstream.version, shape: shape)
         let note = delivery == .plain ? .close : downstream.connectionNote
         let answer = AnswerHead.relayed(
             reply.head, delivery: delivery, isHeadMethod: admitted.inbound.isHeadMethod,
-            note: note, marks: outcome.marks(step: 0)
+            note: note, marks: outcome.marks
         )
         let relay = ReplyRelay(
             reply: reply, downstream: downstream, delivery: delivery, shape: shape,
             truncation: shape != .asIs && stream == .sse ? .errorEvent : .silent,
-            usage: attempt.usageReader(for: stream, reply.head),
-            capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance
+            usage: outcome.isCached ? nil : attempt.usageReader(for: stream, reply.head),
+            capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
+            lead: lead.flatMap { Gate.begin($0, reply.head, stream) }
         )
         self.relay = relay
         hasAnswered = true
@@ -227,14 +321,11 @@ package final class Exchange {
     }
 
     private func fail(_ error: GatewayError, _ outcome: inout Outcome) {
-        outcome.error = error
+        let rendered = outcome.fail(error)
         guard !isClientGone else {
             outcome.ending = .clientGone
             return
         }
-        let rendered = ErrorBody(error)
-        outcome.status = rendered.status
-        outcome.errorCode = rendered.code
         guard !hasAnswered else { return downstream.abort() }
         hasAnswered = true
         let json = rendered.json
@@ -245,36 +336,48 @@ package final class Exchange {
         downstream.begin(
             AnswerHead.own(
                 status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes,
-                note: note,
-                marks: outcome.admitted == nil ? nil : outcome.marks(step: outcome.attempt == nil ? nil : 0)
+                note: note, marks: outcome.admitted == nil ? nil : outcome.marks, retryAfter: error.retryAfter
             ), note
         )
         downstream.send(isHead ? ByteBuffer() : json, isLast: true)
     }
 
-    private func settle(_ outcome: Outcome) {
-        environment.wholeBodiesHeld -= wholeBodyHeld
-        wholeBodyHeld = 0
-        let model = requestedModel()
-        let isWhole = requestCapture.isComplete && body.state == .complete
-        let kept = requestCapture.take()
-        Settle(environment: environment).settle(
-            outcome, requestedModel: model, requestBytes: body.received, requestBody: kept, isRequestWhole: isWhole
-        )
-        body.detach()
+    /// - Parameter isFinal: whether the request ends with this step.
+    private func settle(_ outcome: Outcome, isFinal: Bool) {
+        if isFinal {
+            environment.wholeBodiesHeld -= wholeBodyHeld
+            wholeBodyHeld = 0
+        }
+        let settle = Settle(environment: environment)
+        if let sent = outcome.sent {
+            if isFinal { _ = requestCapture.take() }
+            settle.settle(
+                outcome, isFinal: isFinal, requestedModel: sent.model, requestBytes: sent.bytes.readableBytes,
+                requestBody: outcome.logsPayload ? sent.bytes : nil, isRequestWhole: true
+            )
+        } else {
+            let model = requestedModel()
+            let isWhole = requestCapture.isComplete && body.state == .complete
+            settle.settle(
+                outcome, isFinal: isFinal, requestedModel: model, requestBytes: body.received,
+                requestBody: requestCapture.take(), isRequestWhole: isWhole
+            )
+        }
     }
 }
 
 extension Exchange {
-    /// The `model` member of the request's body, if it is a JSON object that has one.
+    /// The `model` member of the client's body, if it is a JSON object that has one.
     private func requestedModel() -> String? {
-        if let piece {
-            return piece.withUnsafeReadableBytes { raw in
-                guard let range = JSONScan.topLevel(raw, wanted: Self.wantedFacts)?[Self.factModel] else { return nil }
-                return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
-            }
-        }
+        if let piece { return Self.model(of: piece) }
         return facts.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
+    }
+
+    private static func model(of body: ByteBuffer) -> String? {
+        body.withUnsafeReadableBytes { raw in
+            guard let range = JSONScan.topLevel(raw, wanted: wantedFacts)?[factModel] else { return nil }
+            return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
+        }
     }
 }
 

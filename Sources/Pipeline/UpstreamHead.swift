@@ -25,7 +25,11 @@ struct UpstreamHead {
         let options = ForwardedFields.connectionOptions(head)
         present = provider.requiredHeaders.isEmpty ? [] : Set(head.fields.map { head.text($0.name).lowercased() })
         let host = Self.isClientSigned(admitted) ? target.canonicalAuthority : target.origin.authority
-        let own = target.path.utf8.count + (target.query?.utf8.count ?? 0) + host.utf8.count + 128
+        // What the operator set for its own provider stands in place of what the client may say.
+        let standing = provider.standingHeaders
+        let replaced = standing.isEmpty ? [] : Set(standing.map { $0.name.lowercased() })
+        let standingSize = standing.reduce(0) { $0 + $1.name.utf8.count + $1.value.reveal().utf8.count + 4 }
+        let own = standingSize + target.path.utf8.count + (target.query?.utf8.count ?? 0) + host.utf8.count + 128
         buffer = ByteBuffer()
         buffer.reserveCapacity(head.buffer.readableBytes + own + Self.laterRoom)
         buffer.compose(capacity: head.buffer.readableBytes + own) { out in
@@ -41,11 +45,18 @@ struct UpstreamHead {
                 out.write(host)
                 // Bodies are read for usage and kept for the log, so the provider is asked not to compress.
                 out.write("\r\nAccept-Encoding: identity\r\n")
+                for field in standing {
+                    out.write(field.name)
+                    out.write(": ")
+                    out.write(field.value.reveal())
+                    out.write("\r\n")
+                }
                 for (position, field) in head.fields.enumerated() {
                     if ForwardedFields.isWithheld(bytes, field) || admitted.withheldFields.contains(position) {
                         continue
                     }
                     if Self.repeatsToken(bytes, field, admitted) { continue }
+                    if !replaced.isEmpty, replaced.contains(head.text(field.name).lowercased()) { continue }
                     if kept == .none, admitted.providerKeyFields.contains(position) { continue }
                     if !options.isEmpty, options.contains(head.text(field.name).lowercased()) { continue }
                     out.write(UnsafeRawBufferPointer(rebasing: bytes[field.name.lowerBound..<field.value.upperBound]))

@@ -31,6 +31,7 @@ package final class WorkerEnvironment {
     package let limits: Limits
     package let timers: any Timers
     /// Nil: there is no shared store, so nothing is stored, shared or limited.
+    package let contentHasher: any ContentHasher
     package let answerGate: (any AnswerGate)?
     /// Account id in Workers AI's upstream URL; nil: the account of the request.
     package let workersAIAccount: String?
@@ -47,7 +48,7 @@ package final class WorkerEnvironment {
         hasher: any TokenHasher, upstream: any UpstreamClient, sandbox: any UpstreamClient,
         records: any RecordSink, counter: any RequestCounter, observer: any Observer, clock: any WallClock,
         providers: ProviderRegistry, prices: PriceBook, limits: Limits, workersAIAccount: String?,
-        timers: any Timers, answerGate: (any AnswerGate)?
+        timers: any Timers, contentHasher: any ContentHasher, answerGate: (any AnswerGate)?
     ) {
         self.snapshots = snapshots
         self.provisioner = provisioner
@@ -63,6 +64,7 @@ package final class WorkerEnvironment {
         self.prices = prices
         self.limits = limits
         self.timers = timers
+        self.contentHasher = contentHasher
         self.answerGate = answerGate
         self.workersAIAccount = workersAIAccount
         random = LogIDEntropy()
@@ -72,14 +74,53 @@ package final class WorkerEnvironment {
         }
     }
 
-    /// The provider of a URL segment, slug or alias.
-    func provider(segment: String) -> Provider? { providerReferences[segment] }
+    private struct CustomKey: Hashable {
+        var account: AccountID
+        var slug: String
+    }
+    /// The accounts' own providers that were called lately, with what they were made of.
+    private var customProviders: [CustomKey: (plan: CustomProviderPlan, provider: Provider)] = [:]
+    /// Beyond it they are made anew, which costs little.
+    private static let customProviderLimit = 1024
+
+    /// The provider of a URL segment: a slug, an alias or the request's account's own provider.
+    func provider(segment: String, _ admitted: Admitted) -> Provider? {
+        if let known = providerReferences[segment] { return known }
+        guard let slug = CustomProvider.slug(ofSegment: segment),
+            let plan = admitted.index.customProvider(slug, of: admitted.gateway.account)
+        else { return nil }
+        let key = CustomKey(account: plan.account, slug: slug)
+        if let known = customProviders[key], known.plan == plan { return known.provider }
+        let headers = plan.headers.flatMap { secrets.open($0) }
+        guard let definition = try? CustomProvider.definition(plan, headers: headers) else { return nil }
+        if customProviders.count >= Self.customProviderLimit { customProviders.removeAll() }
+        let provider = Provider(definition, cacheEpoch: plan.cacheEpoch)
+        customProviders[key] = (plan, provider)
+        return provider
+    }
+
+    /// The provider and bare name of a compat model: everything after the first slash is the name.
+    func compatProvider(model: String, _ admitted: Admitted) -> (Provider, model: String)? {
+        if let (definition, bare) = providers.compatTarget(model: model) {
+            return provider(segment: definition.id.rawValue, admitted).map { ($0, bare) }
+        }
+        guard let slash = model.firstIndex(of: "/"),
+            let provider = provider(segment: String(model[..<slash]), admitted)
+        else { return nil }
+        return (provider, String(model[model.index(after: slash)...]))
+    }
 }
 
 /// A provider's definition by reference: it is large, and every request points at one.
 package final class Provider: Sendable {
     package let definition: ProviderDefinition
-    init(_ definition: ProviderDefinition) { self.definition = definition }
+    /// Part of the keys of its stored answers; nil for providers that are built in.
+    let cacheEpoch: UInt64?
+
+    init(_ definition: ProviderDefinition, cacheEpoch: UInt64? = nil) {
+        self.definition = definition
+        self.cacheEpoch = cacheEpoch
+    }
 }
 
 /// The random part of log ids: seeded by the system once, then without system calls (SplitMix64 over 64 bits).

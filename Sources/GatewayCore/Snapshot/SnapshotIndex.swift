@@ -62,6 +62,9 @@ package final class SnapshotIndex: Sendable {
 
     package func secret(_ id: SecretID) -> SealedSecret? { secrets[id] }
 
+    /// Whether there is any secret that a request could call by its name.
+    package var hasSecrets: Bool { !secretsByName.isEmpty }
+
     /// The secret of that name in the account (data-plane §3.3, reference names).
     package func secret(named name: String, of account: AccountID) -> SealedSecret? {
         secretsByName.isEmpty ? nil : secretsByName[NameSlot(account: account, name: name)].flatMap { secrets[$0] }

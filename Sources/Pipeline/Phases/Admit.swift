@@ -1,4 +1,4 @@
-import CloudflareWire
+package import CloudflareWire
 package import GatewayCore
 import Providers
 
@@ -10,6 +10,8 @@ package final class Admitted: Sendable {
     package let gateway: GatewayPlan
     /// The rights of the gateway credential that came along, if a valid one did.
     package let grant: TokenGrant?
+    /// What is in force for this call.
+    package let settings: CallSettings
     /// Credential fields of the head that hold a gateway token or nothing; no provider sees them.
     package let withheldFields: [Int]
     /// The provider key that the request itself carries, without its scheme word.
@@ -24,12 +26,14 @@ package final class Admitted: Sendable {
     package let hasQueryKey: Bool
 
     fileprivate init(
-        _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, grant: TokenGrant?, _ found: Credentials
+        _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, grant: TokenGrant?,
+        settings: CallSettings, _ found: Credentials
     ) {
         self.inbound = inbound
         self.index = index
         self.gateway = gateway
         self.grant = grant
+        self.settings = settings
         withheldFields = found.withheld
         providerKey = found.providerKey
         providerKeyFields = found.providerKeyFields
@@ -93,7 +97,16 @@ struct Admit {
         if gateway.authentication, grant == nil {
             throw GatewayError(.unauthorized, origin: .client, detail: "no valid gateway credential")
         }
-        return Admitted(inbound, to: gateway, index: index, grant: grant, credentials)
+        let settings = CallSettings.resolve(step: nil, request: inbound.directives, gateway: gateway)
+        return Admitted(inbound, to: gateway, index: index, grant: grant, settings: settings, credentials)
+    }
+
+    /// A step of an admitted request: with its own address and provider credentials, on the request's own rights.
+    func admit(step inbound: Inbound, _ settings: CallSettings, of outer: Admitted) -> Admitted {
+        Admitted(
+            inbound, to: outer.gateway, index: outer.index, grant: outer.grant, settings: settings,
+            credentials(of: inbound, in: outer.index)
+        )
     }
 
     /// The rules for a gateway that does not exist (data-plane §1.5, §10.2).

@@ -10,19 +10,27 @@ package final class Attempt: Sendable {
     /// The model as far as the request tells it; the answer may name it more exactly.
     package let model: String?
     package let request: UpstreamRequest
-    /// The alias of the stored key that goes along.
-    package let keyAlias: KeyAlias?
+    /// The stored key that goes along.
+    let key: StoredKey?
     package let reply: ReplyShape
 
-    init(
-        route: NativeRoute, model: String?, request: UpstreamRequest, keyAlias: KeyAlias?, reply: ReplyShape
-    ) {
+    init(route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape) {
         self.route = route
         self.model = model
         self.request = request
-        self.keyAlias = keyAlias
+        self.key = key
         self.reply = reply
     }
+}
+
+/// A key out of the secrets store, chosen for a call.
+struct StoredKey: Sendable {
+    /// Nil for a key that the request called by its name.
+    var alias: KeyAlias?
+    var secret: SecretID
+    var value: Secret<String>
+    /// The key's own limit.
+    var limit: RateRule?
 }
 
 /// What has to happen to an answer on its way to the client.
@@ -35,11 +43,6 @@ package enum ReplyShape: Sendable, Equatable {
     case compat
 }
 
-/// What Serve will do for an admitted request.
-package struct ServePlan: Sendable {
-    package var attempts: [Attempt]
-}
-
 /// Third phase: decides which provider is called, where, with whose credentials and which body.
 @WorkerLoop
 struct Plan {
@@ -50,16 +53,22 @@ struct Plan {
         let inbound = admitted.inbound
         let route = try route(admitted, memo)
         let target = route.target
-        let key = try storedKey(for: route.provider.definition, admitted)
+        let provider = route.provider.definition
+        let named = namedKey(admitted)
+        var key = named
+        if key == nil { key = try configuredKey(for: provider, admitted) }
+        try checkCredential(admitted, provider, key)
         let framing: BodyFraming = inbound.head.framing
-        var head = UpstreamHead(admitted, provider: route.provider.definition, target: target)
-        if let key { head.inject(key.value, route.provider.definition, target) }
+        var head = UpstreamHead(
+            admitted, provider: provider, target: target, keepingCredentials: named == nil ? .providerKeys : .none
+        )
+        if let key { head.inject(key.value, provider, target) }
         head.finish(framing)
         let request = UpstreamRequest(
             origin: target.origin, head: head.buffer, isHeadMethod: inbound.isHeadMethod, framing: framing, body: body,
-            egress: target.egress, firstByteTimeout: inbound.directives.requestTimeout
+            egress: target.egress, firstByteTimeout: admitted.settings.timeout
         )
-        return Attempt(route: route, model: route.model, request: request, keyAlias: key?.alias, reply: .asIs)
+        return Attempt(route: route, model: route.model, request: request, key: key, reply: .asIs)
     }
 
     /// Where a native URL leads.
@@ -72,7 +81,7 @@ struct Plan {
             let known = head.withBytes { memo.route(UnsafeRawBufferPointer(rebasing: $0[head.target])) }
             if let known { return known }
         }
-        guard let provider = environment.provider(segment: head.text(inbound.address.provider)) else {
+        guard let provider = environment.provider(segment: head.text(inbound.address.provider), admitted) else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider segment")
         }
         let rest = head.text(inbound.address.rest)
@@ -93,14 +102,13 @@ struct Plan {
     /// A call through the OpenAI-compatible endpoint, once its whole body is there.
     func compat(_ admitted: Admitted, body whole: ByteBuffer) throws(GatewayError) -> Attempt {
         let facts = try CompatBody.read(whole)
-        guard let (definition, prefixless) = environment.providers.compatTarget(model: facts.model),
-            let provider = environment.provider(segment: definition.id.rawValue)
-        else {
+        guard let (provider, prefixless) = environment.compatProvider(model: facts.model, admitted) else {
             if facts.model.contains("/") {
                 throw GatewayError(.invalidProvider, origin: .client, detail: "unknown model prefix")
             }
             throw GatewayError(.badChatCompletion, origin: .client, detail: "model without provider prefix")
         }
+        let definition = provider.definition
         let (target, model) = try definition.compatTarget(
             model: prefixless, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount
         )
@@ -109,39 +117,54 @@ struct Plan {
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
         var head = UpstreamHead(admitted, provider: definition, target: target, keepingCredentials: .none)
-        var alias: KeyAlias?
-        if let key = admitted.providerKey {
-            head.inject(key, definition, target)
-        } else if let key = try storedKey(for: definition, admitted, alias: nil) {
-            head.inject(key.value, definition, target)
-            alias = key.alias
+        var key = namedKey(admitted)
+        if key == nil, let own = admitted.providerKey {
+            head.inject(own, definition, target)
+        } else {
+            // An alias is for native endpoints only (data-plane §3.3).
+            if key == nil { key = try configuredKey(for: definition, admitted, alias: nil) }
+            if let key { head.inject(key.value, definition, target) }
+            if admitted.providerKey == nil { try checkCredential(admitted, definition, key) }
         }
         let framing = BodyFraming.length(body.readableBytes)
         head.finish(framing)
         let request = UpstreamRequest(
             origin: target.origin, head: head.buffer, framing: framing, body: RequestBody(complete: body),
-            egress: target.egress, firstByteTimeout: admitted.inbound.directives.requestTimeout
+            egress: target.egress, firstByteTimeout: admitted.settings.timeout
         )
         let path = admitted.inbound.head.text(admitted.inbound.address.rest)
         let route = NativeRoute(provider: provider, target: target, model: model, path: path)
         return Attempt(
-            route: route, model: model, request: request, keyAlias: alias,
+            route: route, model: model, request: request, key: key,
             reply: asksForUsage ? .withoutUsageChunk : .compat
         )
     }
 
-    private struct StoredKey {
-        var alias: KeyAlias
-        var value: Secret<String>
+    /// The key that the request calls by the name of its secret (data-plane §3.3): in the place of a provider key, or
+    /// in the gateway's own header where no token stands.
+    private func namedKey(_ admitted: Admitted) -> StoredKey? {
+        let index = admitted.index
+        guard index.hasSecrets else { return nil }
+        let account = admitted.gateway.account
+        var sealed = admitted.providerKey.flatMap { index.secret(named: $0.reveal(), of: account) }
+        if sealed == nil, let range = admitted.inbound.directives.authorization, !admitted.tokens.contains(range) {
+            sealed = index.secret(named: admitted.inbound.head.text(range), of: account)
+        }
+        guard let sealed, let value = environment.secrets.open(sealed) else { return nil }
+        return StoredKey(
+            alias: nil, secret: sealed.id, value: Secret(String(decoding: value.reveal(), as: UTF8.self)), limit: nil
+        )
     }
 
-    private func storedKey(for provider: ProviderDefinition, _ admitted: Admitted) throws(GatewayError) -> StoredKey? {
+    private func configuredKey(
+        for provider: ProviderDefinition, _ admitted: Admitted
+    ) throws(GatewayError) -> StoredKey? {
         // A credential that came with the request wins (data-plane §3.2).
         if admitted.hasQueryKey || admitted.carriesKey(for: provider) { return nil }
-        return try storedKey(for: provider, admitted, alias: admitted.inbound.directives.byokAlias)
+        return try configuredKey(for: provider, admitted, alias: admitted.settings.byokAlias)
     }
 
-    private func storedKey(
+    private func configuredKey(
         for provider: ProviderDefinition, _ admitted: Admitted, alias: KeyAlias?
     ) throws(GatewayError) -> StoredKey? {
         let gateway = admitted.gateway
@@ -167,7 +190,32 @@ struct Plan {
         guard let sealed = admitted.index.secret(chosen.secret), let value = environment.secrets.open(sealed) else {
             throw GatewayError(.storedKeyUnavailable, origin: .gateway, detail: "secret missing or unreadable")
         }
-        return StoredKey(alias: chosen.alias, value: Secret(String(decoding: value.reveal(), as: UTF8.self)))
+        return StoredKey(
+            alias: chosen.alias, secret: chosen.secret,
+            value: Secret(String(decoding: value.reveal(), as: UTF8.self)), limit: Self.limit(of: chosen)
+        )
+    }
+
+    /// The limit of a stored key, over fixed windows (control-plane §7).
+    private static func limit(of key: ProviderKey) -> RateRule? {
+        guard let limit = key.rateLimit, limit > 0, let period = key.rateLimitPeriodSeconds, period > 0 else {
+            return nil
+        }
+        return RateRule(name: "key/\(key.provider)/\(key.alias)", limit: limit, interval: period, technique: .fixed)
+    }
+
+    /// Refuses a call that would go out without any credential where the gateway or the request demands one
+    /// (data-plane §3.2, rule 4).
+    private func checkCredential(
+        _ admitted: Admitted, _ provider: ProviderDefinition, _ key: StoredKey?
+    ) throws(GatewayError) {
+        guard admitted.settings.forbidsWholesale, key == nil, !admitted.hasQueryKey, admitted.providerKey == nil,
+            provider.service != .sandbox
+        else { return }
+        throw GatewayError(
+            .storedKeyUnavailable, origin: .client,
+            message: "Provider '\(provider.id)' needs a credential: send one or store a BYOK credential"
+        )
     }
 }
 

@@ -4,55 +4,6 @@ import NIOCore
 import Policy
 import Providers
 
-/// Everything that is known of a request when it has ended.
-struct Outcome: Sendable {
-    let inbound: Inbound
-    let id: LogID
-    let eventID: String
-    var admitted: Admitted?
-    /// The provider call that was made; nil when the request was refused before.
-    var attempt: Attempt?
-    var reply: ResponseHead?
-    var status = 0
-    var ending: ReplyRelay.Ending = .complete
-    var error: GatewayError?
-    var errorCode: Int?
-    var firstByte: Duration?
-    var usage = Usage()
-    var answeredModel: String?
-    var sawTerminal = false
-    var responseBytes = 0
-    var responseBody: ByteBuffer?
-    var isResponseWhole = true
-
-    init(inbound: Inbound, id: LogID) {
-        self.inbound = inbound
-        self.id = id
-        eventID = inbound.directives.eventID ?? id.description
-    }
-
-    /// Whether an entry is made (data-plane §7.1): the request's word, else the gateway's.
-    var logs: Bool { inbound.directives.collectLog ?? admitted?.gateway.collectLogs ?? false }
-    var logsPayload: Bool { logs && inbound.directives.collectLogPayload ?? true }
-
-    func marks(step: Int?) -> AnswerHead.Marks {
-        AnswerHead.Marks(eventID: eventID, requestID: id, logID: logs && attempt != nil ? id : nil, step: step)
-    }
-
-    @WorkerLoop
-    mutating func take(_ relay: ReplyRelay) {
-        responseBytes = relay.payloadBytes
-        if let reader = relay.usage {
-            usage = reader.usage
-            answeredModel = reader.model
-            sawTerminal = reader.sawTerminal
-        }
-        let capture = relay.takeCapture()
-        responseBody = capture.bytes
-        isResponseWhole = capture.isComplete
-    }
-}
-
 /// Last phase: the outcome becomes a record, a count and an observation, whatever happened before.
 @WorkerLoop
 struct Settle {
@@ -64,7 +15,7 @@ struct Settle {
     static let badGateway = 502
 
     func settle(
-        _ outcome: Outcome, requestedModel: String?, requestBytes: Int, requestBody: ByteBuffer?, isRequestWhole: Bool
+        _ outcome: Outcome, isFinal: Bool, requestedModel: String?, requestBytes: Int, requestBody: ByteBuffer?, isRequestWhole: Bool
     ) {
         let ticket = RecordTicket(outcome.id)
         let duration = environment.clock.monotonic - outcome.inbound.started
@@ -72,7 +23,7 @@ struct Settle {
         let provider = outcome.attempt?.route.provider.definition.id ?? ""
         let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel ?? ""
         var summary = RequestSummary(
-            requestType: outcome.inbound.requestType, provider: provider, status: status, duration: duration
+            requestType: outcome.client.requestType, provider: provider, status: status, duration: duration
         )
         summary.logID = outcome.logs ? outcome.id : nil
         summary.errorCode = outcome.errorCode
@@ -83,7 +34,8 @@ struct Settle {
         summary.tokensOut = outcome.usage.output
         summary.detail = outcome.error?.detail
         summary.streamed = outcome.isStream
-        environment.observer.record(.requestFinished(summary))
+        summary.cached = outcome.isCached
+        if isFinal { environment.observer.record(.requestFinished(summary)) }
 
         guard let admitted = outcome.admitted, let attempt = outcome.attempt, outcome.logs else {
             return ticket.waive()
@@ -98,17 +50,19 @@ struct Settle {
         record.path = attempt.route.path
         record.modelType = attempt.route.modelType
         record.method = inbound.head.text(inbound.head.method)
-        record.requestType = inbound.requestType
+        record.requestType = outcome.client.requestType
         record.requestContentType = inbound.head.value(.contentType)
         record.responseContentType = outcome.reply?.value(.contentType)
         record.userAgent = inbound.head.value(.userAgent)
         record.status = status
+        record.step = outcome.step
+        record.cached = outcome.isCached
         record.success = success
         record.duration = duration
         record.firstByte = outcome.firstByte
         record.usage = outcome.usage
         (record.cost, record.customCost) = cost(outcome, attempt, model: model)
-        record.metadata = inbound.directives.metadata
+        record.metadata = admitted.settings.metadata
         record.requestSize = requestBytes
         record.responseSize = outcome.responseBytes
         if outcome.logsPayload {
@@ -120,7 +74,7 @@ struct Settle {
         record.streamed = outcome.isStream
         record.authenticated = admitted.grant != nil
         record.token = admitted.grant?.id
-        record.keyAlias = attempt.keyAlias
+        record.keyAlias = attempt.key?.alias
         record.errorCode = outcome.errorCode
         ticket.settle(record, into: environment.records)
     }
@@ -136,7 +90,9 @@ struct Settle {
 
     /// Cost in the order of providers.md §5.3: the request's own prices, the provider's figure, the price list.
     private func cost(_ outcome: Outcome, _ attempt: Attempt, model: String) -> (PicoUSD?, custom: Bool) {
-        if let custom = outcome.inbound.directives.customCost {
+        // What comes out of the store was paid for before (data-plane §4.1).
+        if outcome.isCached { return (.zero, false) }
+        if let custom = outcome.admitted?.settings.customCost {
             let prices = Cost.Custom(
                 perTokenIn: custom.perTokenIn, perTokenOut: custom.perTokenOut,
                 perCacheRead: custom.perCacheReadToken, perCacheWrite: custom.perCacheWriteToken, total: custom.total

@@ -57,7 +57,7 @@ final class ReplyRelay: ReplySink {
 
     /// Relays until the answer has ended one way or another.
     func run() async -> Ending {
-        downstream.onWritable { [weak self] in self?.reply.setReading(true) }
+        downstream.onWritable { [reply] in reply.setReading(true) }
         reply.relay(to: self)
         if let ending { return ending }
         return await withCheckedContinuation { waiter = $0 }

@@ -1,0 +1,89 @@
+import CloudflareWire
+import GatewayCore
+import NIOCore
+import Policy
+import Providers
+
+/// What a planned call asks of the shared store: its cache terms and its limits.
+@WorkerLoop
+struct Gate {
+    let environment: WorkerEnvironment
+
+    /// Largest request body of a cacheable request (data-plane §12).
+    static let cacheableBody = 25 << 20
+
+    /// The terms on which a call uses the cache; nil when it does not.
+    ///
+    /// - Parameter body: the body as the provider gets it; nil when it is not known as a whole.
+    func terms(_ attempt: Attempt, _ admitted: Admitted, body: ByteBuffer?) -> CacheTerms? {
+        guard case .on(let options) = admitted.settings.cache, admitted.inbound.isPostMethod else { return nil }
+        guard let key = key(options, attempt, admitted, body) else { return nil }
+        return CacheTerms(
+            key: key, timeToLive: options.timeToLive, lookup: options.lookup, keepsStreams: options.keepsStreams
+        )
+    }
+
+    /// Tells a lead about the answer; nil, with everybody released, when an answer like this is not kept.
+    ///
+    /// Kept are successful answers of JSON, text and images (data-plane §13 #10); streams as the terms say, which the
+    /// lead knows.
+    static func begin(_ lead: any AnswerLead, _ head: ResponseHead, _ stream: StreamKind) -> (any AnswerLead)? {
+        guard (200..<300).contains(head.status), isKept(head, stream), lead.begin(head) else {
+            lead.end(.failed)
+            return nil
+        }
+        return lead
+    }
+
+    private static func isKept(_ head: ResponseHead, _ stream: StreamKind) -> Bool {
+        if stream != .other { return true }
+        guard let type = head.value(.contentType)?.lowercased() else { return false }
+        return type.hasPrefix("text/") || type.hasPrefix("image/") || type.hasPrefix("application/json")
+    }
+
+    /// Whether the terms of a call depend on its body.
+    static func needsBody(_ settings: CallSettings) -> Bool {
+        guard case .on(let options) = settings.cache else { return false }
+        return options.customKey == nil
+    }
+
+    private func key(
+        _ options: CacheOptions, _ attempt: Attempt, _ admitted: Admitted, _ body: ByteBuffer?
+    ) -> CacheKey? {
+        let route = attempt.route
+        let parts = CacheKeyParts(
+            gateway: admitted.gateway, provider: route.provider.definition.id,
+            providerEpoch: route.provider.cacheEpoch, surface: attempt.reply == .asIs ? .native : .compat,
+            method: "POST", path: route.target.path, query: route.target.query, model: attempt.model,
+            credential: attempt.credentialIdentity(admitted)
+        )
+        if let name = options.customKey { return parts.key(named: name, hasher: environment.contentHasher) }
+        guard let body, body.readableBytes <= Self.cacheableBody else { return nil }
+        return body.withUnsafeReadableBytes { parts.key(body: $0, hasher: environment.contentHasher) }
+    }
+
+    /// The limits of the gateway and of the stored key.
+    ///
+    /// - Parameter isCounted: whether an earlier step has passed the gateway's own limit already (data-plane §4.2).
+    func limits(_ attempt: Attempt, _ gateway: GatewayPlan, isCounted: Bool) -> [RateRule] {
+        var rules: [RateRule] = []
+        if !isCounted, gateway.rateLimit > 0, gateway.rateLimitIntervalSeconds > 0 {
+            rules.append(
+                RateRule(
+                    name: "gateway", limit: gateway.rateLimit, interval: gateway.rateLimitIntervalSeconds,
+                    technique: gateway.rateLimitTechnique
+                )
+            )
+        }
+        if let rule = attempt.key?.limit { rules.append(rule) }
+        return rules
+    }
+}
+
+extension Attempt {
+    /// Whose credential goes along.
+    func credentialIdentity(_ admitted: Admitted) -> CredentialIdentity {
+        if let key { return .stored(key.secret) }
+        return admitted.providerKey.map { .request($0) } ?? .none
+    }
+}

@@ -1,0 +1,120 @@
+import CloudflareWire
+import GatewayCore
+import NIOCore
+import Providers
+
+/// Everything that is known of one executed step of a request when it has ended.
+///
+/// A request without steps of its own is one step.
+struct Outcome: Sendable {
+    /// What was called: the request itself, or the step of it.
+    private(set) var inbound: Inbound
+    /// The request as the client sent it.
+    let client: Inbound
+    /// The step's own id, which its log entry gets.
+    let id: LogID
+    /// The request's id; that of its first step.
+    let requestID: LogID
+    /// What ties the entries of one request together.
+    private(set) var eventID: String
+    /// Zero-based, counted over the steps of the request.
+    var step = 0
+    var admitted: Admitted? {
+        didSet { if let own = admitted?.settings.eventID { eventID = own } }
+    }
+    /// The provider call that was planned; nil when the request was refused before.
+    var attempt: Attempt?
+    /// What went to the provider, when that is not simply the client's body.
+    var sent: SentBody?
+    var reply: ResponseHead?
+    var status = 0
+    var ending: ReplyRelay.Ending = .complete
+    var error: GatewayError?
+    var errorCode: Int?
+    /// Whether the answer came out of the shared store.
+    var isCached = false
+    var firstByte: Duration?
+    var usage = Usage()
+    var answeredModel: String?
+    var sawTerminal = false
+    var responseBytes = 0
+    var responseBody: ByteBuffer?
+    var isResponseWhole = true
+
+    init(inbound: Inbound, id: LogID) {
+        self.inbound = inbound
+        client = inbound
+        self.id = id
+        requestID = id
+        eventID = inbound.directives.eventID ?? id.description
+    }
+
+    /// The outcome of a further step of the same request.
+    init(after first: Outcome, id: LogID, step: Int) {
+        inbound = first.client
+        client = first.client
+        self.id = id
+        self.step = step
+        requestID = first.requestID
+        eventID = first.eventID
+    }
+
+    /// Takes up the step that is to be executed.
+    mutating func begin(_ step: Admitted, _ body: SentBody) {
+        inbound = step.inbound
+        admitted = step
+        sent = body
+    }
+
+    /// Notes why there is no answer; returns what the client would be told.
+    @discardableResult
+    mutating func fail(_ error: GatewayError) -> ErrorBody {
+        let rendered = ErrorBody(error)
+        self.error = error
+        status = rendered.status
+        errorCode = rendered.code
+        return rendered
+    }
+
+    /// Whether an entry is made (data-plane §7.1).
+    var logs: Bool { admitted?.settings.collectLog ?? false }
+    var logsPayload: Bool { logs && admitted?.settings.collectLogPayload ?? true }
+
+    /// The ids that an answer of this step carries; a log id only when there is an entry to name.
+    var marks: AnswerHead.Marks {
+        AnswerHead.Marks(
+            eventID: eventID, requestID: requestID, logID: logs && attempt != nil ? id : nil,
+            step: attempt == nil ? nil : step, isCached: isCached
+        )
+    }
+
+    @WorkerLoop
+    mutating func take(_ relay: ReplyRelay) {
+        responseBytes = relay.payloadBytes
+        if let reader = relay.usage {
+            usage = reader.usage
+            answeredModel = reader.model
+            sawTerminal = reader.sawTerminal
+        }
+        let capture = relay.takeCapture()
+        responseBody = capture.bytes
+        isResponseWhole = capture.isComplete
+    }
+
+    /// Takes the answer of a step that failed.
+    @WorkerLoop
+    mutating func take(_ failed: FailedAnswer, _ head: ResponseHead) {
+        reply = head
+        status = head.status
+        responseBytes = failed.received
+        responseBody = logsPayload ? failed.bytes : nil
+        isResponseWhole = failed.isWhole
+    }
+}
+
+/// A step's own request body, as its log entry shows it.
+struct SentBody: Sendable {
+    var bytes: ByteBuffer
+    /// The body's `model`, when it has one.
+    var model: String?
+}

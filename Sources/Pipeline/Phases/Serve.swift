@@ -1,0 +1,165 @@
+import CloudflareWire
+import GatewayCore
+import NIOCore
+import Policy
+import Providers
+import WireFormats
+
+/// Fourth phase: gets an answer for a planned call, from the shared store or from the provider, with its attempts.
+@WorkerLoop
+struct Serve {
+    /// Where an answer comes from.
+    enum Source {
+        /// The provider, or whoever fetches the same answer from it; to be reported to the lead, if there is one.
+        case provider(any UpstreamReply, lead: (any AnswerLead)?)
+        case store(any UpstreamReply)
+    }
+
+    let environment: WorkerEnvironment
+    let cancel: CancelHook
+
+    /// Asks the gate, then the provider.
+    ///
+    /// - Parameter limits: the limits that this call still has to pass.
+    func answer(
+        _ attempt: Attempt, _ admitted: Admitted, cache: CacheTerms?, limits: [RateRule], fallback: RetrySchedule.Fallback
+    ) async throws(GatewayError) -> Source {
+        var lead: (any AnswerLead)?
+        if cache != nil || !limits.isEmpty, let gate = environment.answerGate {
+            let question = GateQuestion(
+                account: admitted.gateway.account, gateway: admitted.gateway.id, cache: cache, limits: limits
+            )
+            switch try await gate.open(question, cancel: cancel) {
+            case .call(let given): lead = given
+            case .answer(let reply): return .store(reply)
+            case .limited(let retryAfter):
+                throw GatewayError(.rateLimited, origin: .gateway, retryAfter: retryAfter)
+            }
+        }
+        do throws(GatewayError) {
+            return .provider(try await call(attempt, admitted.settings, fallback), lead: lead)
+        } catch {
+            lead?.end(.failed)
+            throw error
+        }
+    }
+
+    /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).
+    private func call(
+        _ attempt: Attempt, _ settings: CallSettings, _ fallback: RetrySchedule.Fallback
+    ) async throws(GatewayError) -> any UpstreamReply {
+        let isSandbox = attempt.route.provider.definition.service == .sandbox
+        let client = isSandbox ? environment.sandbox : environment.upstream
+        guard settings.attempts > 1 else { return try await client.send(attempt.request, cancel: cancel) }
+        let schedule = RetrySchedule(
+            attempts: settings.attempts, delay: settings.retryDelay, backoff: settings.backoff
+        )
+        var tries = 0
+        while true {
+            tries += 1
+            var request = attempt.request
+            request.firstByteTimeout = schedule.timeout(
+                forAttempt: tries, of: settings.timeout, fallback: fallback
+            )
+            let isLast = !schedule.hasTry(after: tries)
+            var asked: Duration?
+            do throws(GatewayError) {
+                let reply = try await client.send(request, cancel: cancel)
+                let head = reply.head
+                guard !isLast, RetrySchedule.isRetried(status: head.status), canRepeat(request.body) else {
+                    return reply
+                }
+                asked = retryAfter(head)
+                reply.cancel()
+                note("status \(head.status)", attempt)
+            } catch {
+                guard !isLast, error.retry != .never, !cancel.isCancelled, canRepeat(request.body) else { throw error }
+                note(error.detail, attempt)
+            }
+            await pause(schedule.wait(after: tries, retryAfter: asked, timeout: settings.timeout))
+            if cancel.isCancelled {
+                throw GatewayError(.providerUnreachable, origin: .client, detail: "cancelled between attempts")
+            }
+        }
+    }
+
+    /// How long the provider asks to wait.
+    private func retryAfter(_ head: ResponseHead) -> Duration? {
+        let name: StaticString = "retry-after"
+        return head.withBytes { bytes in
+            guard let field = head.fields.first(where: { name.matches(bytes, $0.name) }) else { return nil }
+            return RetryAfter.parse(
+                UnsafeRawBufferPointer(rebasing: bytes[field.value]), now: environment.clock.now
+            )
+        }
+    }
+
+    private func canRepeat(_ body: RequestBody) -> Bool { body.canReplay && body.state != .failed }
+
+    private func note(_ reason: String, _ attempt: Attempt) {
+        environment.observer.record(
+            .upstreamRetried(provider: attempt.route.provider.definition.id, reason: reason)
+        )
+    }
+
+    /// Waits, but not beyond a cancellation.
+    private func pause(_ delay: Duration) async {
+        guard delay > .zero else { return }
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            var pending: CheckedContinuation<Void, Never>? = waiter
+            @WorkerLoop func go() {
+                pending?.resume()
+                pending = nil
+            }
+            let timer = environment.timers.after(delay) { go() }
+            cancel.onCancel {
+                timer.cancel()
+                go()
+            }
+        }
+        cancel.onCancel(nil)
+    }
+}
+
+/// Takes in the answer of a step that failed, as far as its log entry shows it.
+@WorkerLoop
+final class FailedAnswer: ReplySink {
+    /// Bytes of a failed step's answer that are waited for and kept.
+    static let limit = 64 << 10
+    /// How long the rest of a failed step's answer is waited for.
+    static let patience = Duration.seconds(1)
+
+    private(set) var bytes = ByteBuffer()
+    private(set) var received = 0
+    private(set) var isWhole = false
+    private var waiter: CheckedContinuation<Void, Never>?
+    private var isOver = false
+
+    /// Reads the answer to its end, its limit or the end of patience; the reply is not usable afterwards.
+    func read(_ reply: any UpstreamReply, timers: any Timers) async {
+        let timer = timers.after(Self.patience) { [weak self] in self?.end() }
+        reply.relay(to: self)
+        if !isOver { await withCheckedContinuation { waiter = $0 } }
+        timer.cancel()
+        if !isWhole { reply.cancel() }
+    }
+
+    func observe(_ payload: UnsafeRawBufferPointer) {
+        received += payload.count
+        let room = Self.limit - bytes.readableBytes
+        bytes.writeBytes(UnsafeRawBufferPointer(rebasing: payload.prefix(max(room, 0))))
+    }
+
+    func receive(_ raw: ByteBuffer, isLast: Bool) {
+        if isLast { isWhole = received <= Self.limit }
+        if isLast || received > Self.limit { end() }
+    }
+
+    func fail(_ error: GatewayError) { end() }
+
+    private func end() {
+        isOver = true
+        waiter?.resume()
+        waiter = nil
+    }
+}
