@@ -35,14 +35,15 @@ CREATE TABLE custom_providers (
     UNIQUE (account_id, slug)
 );
 
--- Any change of a provider makes its stored answers unusable, whoever made the change.
+-- A change makes the provider's stored answers unusable, whoever made it; sealing its headers under another key is
+-- none. The management API writes all columns at once.
 CREATE FUNCTION raise_cache_epoch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.cache_epoch := nextval('cache_epochs');
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER raise_epoch BEFORE UPDATE ON custom_providers
+CREATE TRIGGER raise_epoch BEFORE UPDATE OF account_id, slug, base_url, enable ON custom_providers
     FOR EACH ROW EXECUTE FUNCTION raise_cache_epoch();
 
 CREATE TRIGGER raise_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON custom_providers
