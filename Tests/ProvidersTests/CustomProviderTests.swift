@@ -42,6 +42,14 @@ struct CustomProviderTests {
         #expect(try CustomProvider.definition(plan).standingHeaders.isEmpty)
     }
 
+    @Test("headers that cannot be opened are not left out in silence")
+    func unreadableHeaders() {
+        var plan = CustomProviderPlan(account: "a", slug: "x", baseURL: "https://x.test", isEnabled: true)
+        plan.headers = SealedSecret(id: "x", account: "a", name: "", envelope: [1])
+        let error = #expect(throws: GatewayError.self) { _ = try CustomProvider.definition(plan) }
+        #expect(error?.kind == .storedKeyUnavailable)
+    }
+
     @Test("a disabled provider is not known")
     func disabled() {
         let plan = CustomProviderPlan(account: "a", slug: "x", baseURL: "https://x.test", isEnabled: false)

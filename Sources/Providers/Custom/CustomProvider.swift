@@ -29,12 +29,19 @@ package enum CustomProvider {
     /// What the data plane needs to call a provider; the same for the whole life of a snapshot.
     ///
     /// - Parameter headers: the opened text of `plan.headers`; nil when there is none.
-    /// - Throws: `.invalidProvider` when it is disabled or its base URL cannot be used.
+    /// - Throws: `.invalidProvider` when it is disabled or its base URL cannot be used, `.storedKeyUnavailable` when it
+    ///   has headers and none were opened.
     package static func definition(
         _ plan: CustomProviderPlan, headers: Secret<[UInt8]>? = nil
     ) throws(GatewayError) -> ProviderDefinition {
         guard plan.isEnabled else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "custom-\(plan.slug) is disabled")
+        }
+        guard plan.headers == nil || headers != nil else {
+            // Without them the call would not be what its owner decided on.
+            throw GatewayError(
+                .storedKeyUnavailable, origin: .gateway, detail: "the headers of custom-\(plan.slug) cannot be opened"
+            )
         }
         var provider = try ProviderDefinition.custom(slug: plan.slug, baseURL: plan.baseURL)
         provider.standingHeaders = headers.flatMap { CustomHeaders.read($0.reveal()) } ?? []
