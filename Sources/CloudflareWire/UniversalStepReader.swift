@@ -40,7 +40,7 @@ struct UniversalStepReader {
         }
         self.provider = provider
         guard let path = try text(1) else { throw Self.malformed(index, "endpoint", "is missing") }
-        guard path.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f && $0 != 0x23 }) else {
+        guard path.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f && $0 != 0x23 }) else {
             throw Self.malformed(index, "endpoint", "has a character that cannot stand in a URL")
         }
         endpoint = path.utf8.first == 0x2f ? String(path.dropFirst()) : path

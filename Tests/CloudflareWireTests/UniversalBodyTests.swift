@@ -60,6 +60,7 @@ private let malformed: [(String, String)] = [
     (#"[{"provider":"openai","endpoint":{},"query":{}}]"#, #""endpoint" of step 0 must be a string"#),
     (#"[{"provider":"openai","endpoint":"a\u0000b","query":{}}]"#, #""endpoint" of step 0 has a character"#),
     (#"[{"provider":"openai","endpoint":"x HTTP/1.1\r\nHost: evil","query":{}}]"#, #""endpoint" of step 0 has"#),
+    (#"[{"provider":"openai","endpoint":"a b","query":{}}]"#, #""endpoint" of step 0 has a character"#),
     (#"[{"provider":"openai","endpoint":"a#b","query":{}}]"#, #""endpoint" of step 0 has a character"#),
     (#"[{"provider":"openai","endpoint":"x"}]"#, #""query" of step 0 is missing"#),
     (#"[{"provider":"openai","endpoint":"x","query":{},"headers":[]}]"#, #""headers" of step 0 must be an object"#),
@@ -159,7 +160,7 @@ struct UniversalBodyTests {
                 "azure-openai", "r/d/chat/completions?api-version=v", "azure-openai",
                 "/azure-openai/r/d/chat/completions?api-version=v"
             ),
-            ("huggingface", "a b/ü", "huggingface", "/huggingface/a%20b/%C3%BC"),
+            ("huggingface", "a%20b/ü", "huggingface", "/huggingface/a%20b/%C3%BC"),
             ("huggingface", "//x", "huggingface", "/huggingface//x"),
         ])
     func targets(provider: String, endpoint: String, expected: String, target: String) throws {
