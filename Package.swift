@@ -10,8 +10,15 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
     // Release only: exclusivity is checked dynamically in every test, and costs a tenth of a request's instructions;
-    // small functions of one module are inlined into the next.
-    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
+    // small functions of one module are inlined into the next. The same for the check, on entry to every closure that
+    // code of older language modes calls, that its actor's executor is the current one.
+    .unsafeFlags(
+        [
+            "-enforce-exclusivity=unchecked", "-cross-module-optimization",
+            "-Xfrontend", "-disable-dynamic-actor-isolation",
+        ],
+        .when(configuration: .release)
+    ),
 ]
 /// Targets that hold C pointers also have to mark every unsafe expression.
 let pointers: [SwiftSetting] = strict + [.strictMemorySafety()]
@@ -87,6 +94,10 @@ let package = Package(
         ),
         .target(name: "RecordSpool", dependencies: ["GatewayCore", "CByteKernels", nioCore], swiftSettings: strict),
         .target(name: "SecretVault", dependencies: ["GatewayCore", "COpenSSL"], swiftSettings: pointers),
+        .target(
+            name: "ExternalSecrets", dependencies: ["GatewayCore", nioCore, nioPosix, nioHTTP1, nioSSL],
+            swiftSettings: strict
+        ),
         .target(name: "Telemetry", dependencies: ["GatewayCore", logging], swiftSettings: strict),
         .target(name: "Settings", dependencies: ["GatewayCore", configuration, yams, nioCore], swiftSettings: strict),
         .target(name: "ProcessRuntime", dependencies: ["GatewayCore", "CProcessShim"], swiftSettings: pointers),
@@ -102,7 +113,8 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "GatewayCore", "PostgresStore", "RecordSpool", "SecretVault", nioCore, nioPosix,
+                "GatewayCore", "Providers", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", nioCore,
+                nioPosix,
             ],
             swiftSettings: strict
         ),
@@ -126,7 +138,8 @@ let package = Package(
             name: "aigatewayd",
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
-                "RedisStore", "RecordSpool", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire", argumentParser,
+                "RedisStore", "RecordSpool", "ExternalSecrets", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire",
+                argumentParser,
                 logging,
                 nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
             ],
@@ -176,7 +189,9 @@ let package = Package(
         ),
         .testTarget(
             name: "RedisStoreTests",
-            dependencies: ["RedisStore", "WorkerRuntime", "GatewayCore", "TestKit", nioCore, nioPosix],
+            dependencies: [
+                "RedisStore", "Pipeline", "WireFormats", "WorkerRuntime", "GatewayCore", "TestKit", nioCore, nioPosix,
+            ],
             swiftSettings: strict
         ),
         .testTarget(
@@ -196,6 +211,10 @@ let package = Package(
         ),
         .testTarget(
             name: "SecretVaultTests", dependencies: ["SecretVault", "GatewayCore", "TestKit"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ExternalSecretsTests", dependencies: ["ExternalSecrets", "GatewayCore", nioCore, nioPosix],
             swiftSettings: strict
         ),
         .testTarget(
@@ -221,14 +240,14 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "GatewayCore", "TestKit", nioCore,
+                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", "GatewayCore", "TestKit", nioCore,
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "AdminAPITests",
             dependencies: [
-                "AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "GatewayCore", "TestKit",
+                "AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "ExternalSecrets", "GatewayCore", "TestKit",
                 nioCore, nioPosix, logging,
             ],
             swiftSettings: strict

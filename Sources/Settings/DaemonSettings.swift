@@ -17,11 +17,32 @@ package struct DaemonSettings: Sendable {
         package var timeout: Duration
     }
 
+    /// Secrets whose values are elsewhere.
+    package struct Secrets: Sendable, Equatable {
+        /// Where they may be: references, or beginnings of them followed by `*`.
+        package var references: [String]
+        package var refreshInterval: Duration
+        package var vaultAddress: EndpointURL?
+        package var vaultTokenFile: String?
+        package var vaultNamespace: String?
+    }
+
     /// Limits of the product itself (decision 19).
     package struct Limits: Sendable, Equatable {
         package var gatewaysPerAccount: Int
+        package var secretStoresPerAccount: Int
+        package var secretsPerAccount: Int
         /// Zero: no limit.
         package var apiRequestsPerFiveMinutes: Int
+    }
+
+    /// How answers are kept and shared.
+    package struct Cache: Sendable, Equatable {
+        /// Bytes; what a worker can hand to Redis and take from it in one piece.
+        package static let largestEntry = 32 << 20
+        /// Bytes.
+        package var maxEntry: Int
+        package var coalescing: Coalescing
     }
 
     /// The process's own log.
@@ -50,7 +71,9 @@ package struct DaemonSettings: Sendable {
     /// Nil: an embedded server.
     package var redisURL: Secret<String>?
     package var redisUnavailable: RedisUnavailablePolicy
+    package var cache: Cache
     package var masterKeyFile: String?
+    package var secrets: Secrets
     package var providers: [WorkerSettings.ProviderOverride]
     package var processUser: String?
     package var egressAllowsPrivateAddresses: Bool

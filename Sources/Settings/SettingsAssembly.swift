@@ -24,7 +24,9 @@ struct SettingsAssembly {
             postgresURL: text("postgres.url").map { Secret($0) },
             redisURL: text("redis.url").map { Secret($0) },
             redisUnavailable: try value("redis.when_unavailable") { RedisUnavailablePolicy(rawValue: $0) },
+            cache: try cache(),
             masterKeyFile: try path("secrets.master_key_file"),
+            secrets: try secrets(),
             providers: try providers(),
             processUser: text("process.user"),
             egressAllowsPrivateAddresses: text("egress.allow_private_addresses") == "true",
@@ -38,6 +40,8 @@ struct SettingsAssembly {
             ),
             limits: DaemonSettings.Limits(
                 gatewaysPerAccount: try value("limits.gateways_per_account") { Int($0) },
+                secretStoresPerAccount: try value("limits.secret_stores_per_account") { Int($0) },
+                secretsPerAccount: try value("limits.secrets_per_account") { Int($0) },
                 apiRequestsPerFiveMinutes: try value("limits.api_requests_per_5_minutes") { Int($0) }
             ),
             logQueue: try value("logs.queue", SizeText.bytes),
@@ -93,6 +97,16 @@ struct SettingsAssembly {
         text == "auto" ? min(max(ProcessInfo.processInfo.activeProcessorCount, 1), 32) : Int(text)
     }
 
+    private func cache() throws(SettingsError) -> DaemonSettings.Cache {
+        let size = try value("cache.max_entry_size", SizeText.bytes)
+        guard size <= DaemonSettings.Cache.largestEntry else {
+            throw SettingsError("cache.max_entry_size: at most 32MiB are accepted")
+        }
+        return DaemonSettings.Cache(
+            maxEntry: size, coalescing: text("cache.coalescing") == "false" ? .off : .on
+        )
+    }
+
     // MARK: More than one key
 
     private func listen(_ name: String) throws(SettingsError) -> [PortAddress] {
@@ -117,6 +131,23 @@ struct SettingsAssembly {
         case (nil, _): throw SettingsError("\(group).certificate is needed when \(group).private_key is set")
         case (_, nil): throw SettingsError("\(group).private_key is needed when \(group).certificate is set")
         }
+    }
+
+    private func secrets() throws(SettingsError) -> DaemonSettings.Secrets {
+        let secrets = DaemonSettings.Secrets(
+            references: list("secrets.references"),
+            refreshInterval: try value("secrets.refresh_interval", DurationText.duration),
+            vaultAddress: text("secrets.vault.address").flatMap { EndpointURL($0, schemes: ["http", "https"]) },
+            vaultTokenFile: try path("secrets.vault.token_file"),
+            vaultNamespace: text("secrets.vault.namespace")
+        )
+        if secrets.refreshInterval < .milliseconds(100) {
+            throw SettingsError("secrets.refresh_interval: at least 100ms is needed")
+        }
+        if (secrets.vaultAddress == nil) != (secrets.vaultTokenFile == nil) {
+            throw SettingsError("secrets.vault.address and secrets.vault.token_file go together")
+        }
+        return secrets
     }
 
     /// Only providers that some source mentions; the others keep what is built in.

@@ -18,7 +18,7 @@ package final class Supervisor {
     private let signals: SignalPipe
     private let scoreboardFile: OwnedDescriptor
     private let scoreboard: Scoreboard
-    private let masterKey: OwnedDescriptor
+    private var masterKey: OwnedDescriptor
     private let user: SystemUser?
     private let stores: [FleetRole: any EmbeddedStore]
     private let addresses: SupervisorConfiguration.StoreAddresses
@@ -177,7 +177,7 @@ package final class Supervisor {
                 ("state_directory", next.stateDirectory == configuration.stateDirectory),
                 ("process.user", next.processUser == configuration.processUser),
                 ("postgres.url, redis.url", next.embeddedStores == configuration.embeddedStores),
-                ("secrets.master_key_file", next.masterKey.reveal() == configuration.masterKey.reveal()),
+                ("secrets.master_key_file", Self.opens(next.masterKey, what: configuration.masterKey)),
             ] where !isSame {
                 throw SupervisorError(.configuration, "\(name): a change needs a restart")
             }
@@ -189,6 +189,10 @@ package final class Supervisor {
             if control.addresses != controlListeners.addresses || blobs.control != newestSettings?.control {
                 restarts.insert(.control)
             }
+            if next.masterKey.reveal() != configuration.masterKey.reveal() {
+                masterKey = try InheritedBytes.seal(next.masterKey.reveal(), name: "key")
+                restarts.insert(.control)
+            }
             dataListeners = data
             controlListeners = control
             settings[fleet.nextRevision] = blobs
@@ -198,6 +202,14 @@ package final class Supervisor {
         } catch {
             configuration.log(.error, "the configuration is not changed: \(error)")
         }
+    }
+
+    /// Whether the key that was in use is among the new ones, so that nothing stored becomes unreadable.
+    private static func opens(_ new: Secret<[UInt8]>, what old: Secret<[UInt8]>) -> Bool {
+        let length = 32
+        let used = old.reveal().prefix(length)
+        let keys = new.reveal()
+        return stride(from: 0, to: keys.count, by: length).contains { keys[$0...].prefix(length) == used }
     }
 
     private var newestSettings: SupervisorConfiguration.ChildSettings? { settings.max { $0.key < $1.key }?.value }

@@ -34,7 +34,7 @@ package struct SupervisorConfiguration: Sendable {
     package var drainLimit: Duration?
     /// `process.user`: what front, workers, control and embedded stores run as; only when started as root.
     package var processUser: String?
-    /// 32 bytes.
+    /// 32 bytes, or several times as many around a rotation: the key in use first.
     package var masterKey: Secret<[UInt8]>
     package var embeddedStores: Set<FleetRole>
     package var programs: Programs

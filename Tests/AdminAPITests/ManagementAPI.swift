@@ -1,5 +1,6 @@
 @testable import AdminAPI
 import ControlPlane
+import ExternalSecrets
 import GatewayCore
 import PostgresStore
 import SecretVault
@@ -17,6 +18,8 @@ struct ManagementAPI {
     static let account: AccountID = "0123456789abcdef0123456789abcdef"
     static let otherAccount: AccountID = "fedcba9876543210fedcba9876543210"
     static let gateways = "/accounts/\(account)/ai-gateway/gateways"
+    /// Where secrets may point to in these tests.
+    static let rules = ReferenceRules(["env:AIG_TEST_*", "vault:kv/ai/*"])
     static let minimal = """
         "cache_invalidate_on_update":true,"cache_ttl":0,"collect_logs":true,"rate_limiting_interval":0,\
         "rate_limiting_limit":0
@@ -70,10 +73,14 @@ struct ManagementAPI {
             gateways: GatewayAdministration(pool, limitPerAccount: 30), logs: LogAdministration(pool, clock: clock),
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
-                pool, vault: vault,
+                pool, sealer: SecretSealer(vault: vault, rules: Self.rules),
                 canonicalProvider: { ProviderID($0 == "google" ? "google-ai-studio" : $0) }
             ),
             customProviders: CustomProviderAdministration(pool, vault: vault, egress: egress),
+            secretsStore: SecretsStoreAdministration(
+                pool, sealer: SecretSealer(vault: vault, rules: Self.rules),
+                limits: .init(stores: 3, secrets: 8)
+            ),
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
         self.routes = routes

@@ -1,5 +1,6 @@
 import AdminAPI
 import ControlPlane
+import ExternalSecrets
 import GatewayCore
 import PostgresStore
 import SecretVault
@@ -16,8 +17,14 @@ struct RoutesPageTests {
         return AdminRoutes(
             gateways: GatewayAdministration(pool, limitPerAccount: 1), logs: LogAdministration(pool, clock: clock),
             tokens: TokenAdministration(pool, clock: clock),
-            providerConfigs: ProviderConfigAdministration(pool, vault: vault, canonicalProvider: { ProviderID($0) }),
+            providerConfigs: ProviderConfigAdministration(
+                pool, sealer: SecretSealer(vault: vault, rules: ReferenceRules([])),
+                canonicalProvider: { ProviderID($0) }),
             customProviders: CustomProviderAdministration(pool, vault: vault, egress: .publicAddressesOnly),
+            secretsStore: SecretsStoreAdministration(
+                pool, sealer: SecretSealer(vault: vault, rules: ReferenceRules([])),
+                limits: .init(stores: 3, secrets: 8)
+            ),
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
     }

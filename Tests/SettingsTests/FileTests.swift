@@ -17,10 +17,10 @@ struct FileTests {
     func masterKey() throws {
         let directory = try TemporaryDirectory()
         let settings = try settings(in: directory)
-        let first = try MasterKeyFile.load(settings).reveal()
+        let first = try MasterKeyFile.load(settings).bytes.reveal()
         #expect(first.count == 32)
         #expect(try directory.mode(of: "master.key") == 0o600)
-        #expect(try MasterKeyFile.load(settings).reveal() == first)
+        #expect(try MasterKeyFile.load(settings).bytes.reveal() == first)
     }
 
     @Test("a master key file that others can read, or that holds something else, is refused")
@@ -29,7 +29,7 @@ struct FileTests {
         let key = Data(repeating: 7, count: 32).base64EncodedString()
         let good = try directory.write(key + "\n", to: "good")
         #expect(
-            try MasterKeyFile.load(settings(in: directory, "secrets.master_key_file=\(good)")).reveal()
+            try MasterKeyFile.load(settings(in: directory, "secrets.master_key_file=\(good)")).bytes.reveal()
                 == Array(repeating: 7, count: 32))
         for (name, text, mode, reason) in [
             ("group", key, 0o640, "can be read by others (mode 0640)"),

@@ -9,6 +9,8 @@ package struct AdminRoutes: Sendable {
     private static let gateways = "/accounts/{account_id}/ai-gateway/gateways"
     private static let gateway = gateways + "/{gateway_id}"
     private static let customProviders = "/accounts/{account_id}/ai-gateway/custom-providers"
+    private static let secretsStore = "/accounts/{account_id}/secrets_store"
+    private static let secrets = secretsStore + "/stores/{store_id}/secrets"
 
     /// Longest wait of a write for the snapshot that contains it.
     private static let liveWithin: Duration = .milliseconds(500)
@@ -18,6 +20,7 @@ package struct AdminRoutes: Sendable {
     let tokenUseCases: TokenAdministration
     let providerConfigUseCases: ProviderConfigAdministration
     let customProviderUseCases: CustomProviderAdministration
+    let secretsStoreUseCases: SecretsStoreAdministration
     let clock: any WallClock
     /// Waits until a version is on its way to the workers of this node.
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
@@ -25,6 +28,7 @@ package struct AdminRoutes: Sendable {
     package init(
         gateways: GatewayAdministration, logs: LogAdministration, tokens: TokenAdministration,
         providerConfigs: ProviderConfigAdministration, customProviders: CustomProviderAdministration,
+        secretsStore: SecretsStoreAdministration,
         clock: any WallClock,
         waitForSnapshot: @escaping @Sendable (UInt64, Duration) async -> Void
     ) {
@@ -33,6 +37,7 @@ package struct AdminRoutes: Sendable {
         tokenUseCases = tokens
         providerConfigUseCases = providerConfigs
         customProviderUseCases = customProviders
+        secretsStoreUseCases = secretsStore
         self.clock = clock
         self.waitForSnapshot = waitForSnapshot
     }
@@ -62,6 +67,19 @@ package struct AdminRoutes: Sendable {
             AdminRoute("GET", Self.customProviders + "/{id}") { try await getCustomProvider($0) },
             AdminRoute("PATCH", Self.customProviders + "/{id}") { try await updateCustomProvider($0) },
             AdminRoute("DELETE", Self.customProviders + "/{id}") { try await deleteCustomProvider($0) },
+
+            AdminRoute("GET", Self.secretsStore + "/quota") { try await secretsQuota($0) },
+            AdminRoute("GET", Self.secretsStore + "/stores") { try await listSecretStores($0) },
+            AdminRoute("POST", Self.secretsStore + "/stores") { try await createSecretStore($0) },
+            AdminRoute("GET", Self.secretsStore + "/stores/{store_id}") { try await getSecretStore($0) },
+            AdminRoute("DELETE", Self.secretsStore + "/stores/{store_id}") { try await deleteSecretStore($0) },
+            AdminRoute("GET", Self.secrets) { try await listSecrets($0) },
+            AdminRoute("POST", Self.secrets) { try await createSecrets($0) },
+            AdminRoute("DELETE", Self.secrets) { try await deleteSecrets($0) },
+            AdminRoute("GET", Self.secrets + "/{secret_id}") { try await getSecret($0) },
+            AdminRoute("PATCH", Self.secrets + "/{secret_id}") { try await editSecret($0) },
+            AdminRoute("DELETE", Self.secrets + "/{secret_id}") { try await deleteSecret($0) },
+            AdminRoute("POST", Self.secrets + "/{secret_id}/duplicate") { try await duplicateSecret($0) },
 
             AdminRoute("GET", "/user/tokens/verify", .anyToken) { try await verifyToken($0) },
             AdminRoute("GET", "/accounts/{account_id}/tokens/verify", .anyToken) { try await verifyToken($0) },

@@ -84,6 +84,7 @@ extension APIProblem {
             self.init(400, 7001, "Input Validation Error")
             entries = problems.map { Entry(code: 7001, message: $0.message, path: $0.path) }
         case .notFound: self = .notFound
+        case .secretsStore(let problem): self.init(problem)
         case .storeUnavailable: self = .storeUnavailable
         case .internalFailure: self = .internalFailure
         }

@@ -4,6 +4,8 @@ package enum ControlError: Error, Sendable, Equatable {
     case invalid([FieldProblem])
     /// The addressed object does not exist in this account.
     case notFound
+    /// The Secrets Store refuses, in its own terms.
+    case secretsStore(SecretsStoreProblem)
     /// PostgreSQL cannot be reached; nothing was changed.
     case storeUnavailable
     /// Our own fault; the text is for the process log only.

@@ -1,20 +1,18 @@
 package import GatewayCore
 package import PostgresStore
-package import SecretVault
 
 /// What operators do with stored provider keys (control-plane.md §7).
 package struct ProviderConfigAdministration: Sendable {
-    /// Bytes of a secret's value (control-plane.md §13.2).
-    package static let maximumSecret = 65_536
-
     private let configs: ProviderConfigRepository
-    private let vault: Vault
+    private let sealer: SecretSealer
     private let canonicalProvider: @Sendable (String) -> ProviderID
 
     /// - Parameter canonicalProvider: replaces the other names of a provider by the one that routes use.
-    package init(_ pool: PostgresPool, vault: Vault, canonicalProvider: @escaping @Sendable (String) -> ProviderID) {
+    package init(
+        _ pool: PostgresPool, sealer: SecretSealer, canonicalProvider: @escaping @Sendable (String) -> ProviderID
+    ) {
         configs = ProviderConfigRepository(pool)
-        self.vault = vault
+        self.sealer = sealer
         self.canonicalProvider = canonicalProvider
     }
 
@@ -34,8 +32,8 @@ package struct ProviderConfigAdministration: Sendable {
         var isDefault = false
         reader.bool("default_config", .required, into: &isDefault)
         var value: String?
-        reader.string("secret", lengths: 1...Self.maximumSecret, into: &value)
-        if let value, value.utf8.count > Self.maximumSecret { reader.report("secret", "Secret is too long") }
+        reader.string("secret", lengths: 1...SecretSealer.maximumValue, into: &value)
+        let checked = value.flatMap { check($0, &reader) }
         var secretID: String?
         reader.string("secret_id", lengths: 0...64, into: &secretID)
         if secretID == "" { secretID = nil }
@@ -46,22 +44,23 @@ package struct ProviderConfigAdministration: Sendable {
         reader.integer("rate_limit_period", in: 0...Int(Int32.max), into: &period)
         try reader.finish()
 
-        let provider = canonicalProvider(slug)
-        let name = [gateway.rawValue, provider.rawValue, alias].joined(separator: "_")
-        let source: SecretSource =
-            if let value {
-                .value(try seal(value, name: name, account: account))
-            } else if let secretID {
-                .existing(SecretID(secretID))
-            } else {
-                .named(name)
-            }
         let config = ProviderConfig(
-            id: try Self.identifier(), account: account, gateway: gateway, provider: provider,
+            id: try SecretSealer.identifier(), account: account, gateway: gateway, provider: canonicalProvider(slug),
             alias: KeyAlias(alias), isDefault: isDefault, secret: "", secretPreview: "", rateLimit: rateLimit,
             rateLimitPeriodSeconds: period, modifiedAt: now
         )
-        let store = StoreID(try Self.identifier())
+        let name = config.secretName
+        let source: SecretSource
+        if let checked {
+            let id = SecretID(try SecretSealer.identifier())
+            let text = try sealer.seal(checked, id: id, of: account)
+            source = .value(NewSecret(id: id, name: name, scopes: ["ai_gateway"], text: text))
+        } else if let secretID {
+            source = .existing(SecretID(secretID))
+        } else {
+            source = .named(name)
+        }
+        let store = StoreID(try SecretSealer.identifier())
         return try await storing {
             do {
                 return try await configs.insert(config, secret: source, newStore: store)
@@ -71,17 +70,24 @@ package struct ProviderConfigAdministration: Sendable {
         }
     }
 
-    /// Gives a provider config's secret a new value.
+    /// Gives a provider config's secret a new value, and a new secret where the old one was deleted.
     package func rotate(
         _ id: String, of gateway: GatewayID, in account: AccountID, _ body: JSONValue
     ) async throws(ControlError) -> ConfigurationWrite<ProviderConfig> {
         var reader = FieldReader(body)
-        let value = reader.requiredString("secret", lengths: 1...Self.maximumSecret)
-        if value.utf8.count > Self.maximumSecret { reader.report("secret", "Secret is too long") }
+        let value = reader.requiredString("secret", lengths: 1...SecretSealer.maximumValue)
+        let checked = value.isEmpty ? nil : check(value, &reader)
         try reader.finish()
+        guard let checked else { throw .internalFailure("a secret without a problem and without a value") }
+        let newSecret = SecretID(try SecretSealer.identifier())
+        let newStore = StoreID(try SecretSealer.identifier())
         let written = try await storing {
-            try await configs.rotate(id, of: gateway, in: account, preview: Self.preview(of: value)) { secret in
-                try vault.seal(Secret(Array(value.utf8)), account: account, secretID: secret)
+            do {
+                return try await configs.rotate(
+                    id, of: gateway, in: account, newSecret: newSecret, newStore: newStore
+                ) { try sealer.seal(checked, id: $0, of: account) }
+            } catch let refusal as ProviderConfigRefusal {
+                throw ControlError(refusal, name: "of this provider config")
             }
         }
         guard let written else { throw .notFound }
@@ -96,26 +102,16 @@ package struct ProviderConfigAdministration: Sendable {
         return ConfigurationWrite(value: config, version: written.version)
     }
 
-    private func seal(_ value: String, name: String, account: AccountID) throws(ControlError) -> NewSecret {
-        let id = SecretID(try Self.identifier())
-        do {
-            return NewSecret(
-                id: id, name: name, scopes: ["ai_gateway"],
-                envelope: try vault.seal(Secret(Array(value.utf8)), account: account, secretID: id),
-                preview: Self.preview(of: value)
-            )
-        } catch {
-            throw .internalFailure("a secret could not be sealed")
+    /// The value of `secret`; nil, with a note in the reader, when it cannot be one.
+    private func check(_ value: String, _ reader: inout FieldReader) -> SecretSealer.Checked? {
+        do throws(SecretSealer.Problem) { return try sealer.check(value) } catch {
+            switch error {
+            case .empty: reader.report("secret", "Secret is empty")
+            case .tooLong: reader.report("secret", "Secret is too long")
+            case .reference(let advice): reader.report("secret", advice)
+            }
+            return nil
         }
-    }
-
-    private static func identifier() throws(ControlError) -> String {
-        do { return try RandomBytes.hexadecimal(bytes: 16) } catch { throw .internalFailure("no random bytes") }
-    }
-
-    /// The last four characters behind a mask; of short values only the mask.
-    static func preview(of value: String) -> String {
-        value.unicodeScalars.count >= 16 ? "****" + String(value.suffix(4)) : "****"
     }
 
     private static func isSlug(_ text: String) -> Bool {

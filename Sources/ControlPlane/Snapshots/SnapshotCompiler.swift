@@ -20,20 +20,26 @@ package actor SnapshotCompiler {
     private let pool: PostgresPool
     private let publish: @Sendable (ConfigSnapshot) async -> Void
     private let report: @Sendable (Event) -> Void
+    private let references: ReferenceResolver?
     private let wakeUps: AsyncStream<Void>
     private nonisolated let waker: AsyncStream<Void>.Continuation
     private var published: UInt64?
     private var isFailing = false
+    /// Whether values from outside changed since the last snapshot.
+    private var isStale = false
 
     /// - Parameters:
+    ///   - references: finds the values of secrets that point outside; nil leaves these secrets out.
     ///   - publish: writes the snapshot to disk and sends it to the workers; called for one at a time.
     ///   - report: for the process log.
     package init(
-        _ pool: PostgresPool, publish: @escaping @Sendable (ConfigSnapshot) async -> Void,
+        _ pool: PostgresPool, references: ReferenceResolver? = nil,
+        publish: @escaping @Sendable (ConfigSnapshot) async -> Void,
         report: @escaping @Sendable (Event) -> Void
     ) {
         self.pool = pool
         configuration = ConfigurationRepository(pool)
+        self.references = references
         self.publish = publish
         self.report = report
         (wakeUps, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -64,6 +70,12 @@ package actor SnapshotCompiler {
                     try? await Task.sleep(for: Self.checkInterval)
                 }
             }
+            if let references {
+                group.addTask { await references.run() }
+                group.addTask {
+                    for await _ in references.changes { await self.valuesChanged() }
+                }
+            }
             for await _ in wakeUps {
                 try? await Task.sleep(for: Self.debounce)
                 if Task.isCancelled { break }
@@ -78,8 +90,13 @@ package actor SnapshotCompiler {
     package func compileIfChanged() async -> Bool {
         do {
             let current = try await configuration.version()
-            if current == published { return true }
-            let snapshot = try await configuration.snapshot()
+            if current == published, !isStale { return true }
+            let content = try await configuration.content()
+            var snapshot = content.snapshot
+            isStale = false
+            if let references {
+                snapshot.secrets += await references.resolve(content.references, version: snapshot.version)
+            }
             await publish(snapshot)
             published = snapshot.version
             isFailing = false
@@ -90,6 +107,12 @@ package actor SnapshotCompiler {
             isFailing = true
             return false
         }
+    }
+
+    /// Has the present version handed on once more, with other values.
+    private func valuesChanged() {
+        isStale = true
+        waker.yield()
     }
 
     /// Waits until a snapshot that contains `version` was handed on, at most `limit`; false when that did not happen.

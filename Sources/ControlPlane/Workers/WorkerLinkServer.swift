@@ -10,8 +10,8 @@ package actor WorkerLinkServer {
         var channel: any Channel
         /// Set by the worker's first message.
         var isGreeted = false
-        /// The version this worker has, or will have once its socket is drained.
-        var version: UInt64 = 0
+        /// The edition this worker has, or will have once its socket is drained; nil: one that is not known.
+        var edition: UInt64?
     }
 
     private let path: String
@@ -21,6 +21,10 @@ package actor WorkerLinkServer {
     private let eventSink: AsyncStream<WorkerLinkHandler.Event>.Continuation
     private var links: [ObjectIdentifier: Link] = [:]
     private var version: UInt64 = 0
+    /// Counts what was published: one version may be, more than once, with other values of secrets from outside.
+    private var edition: UInt64 = 0
+    /// Whether the present edition is the only one of its version, so that who has the version has the edition.
+    private var isOnlyEdition = true
     private var frame: ByteBuffer?
     private var stores: [Observation.Store: ByteBuffer] = [:]
     /// Who waits for the default gateway of an account: one request serves all.
@@ -43,9 +47,13 @@ package actor WorkerLinkServer {
     /// Number of workers that have said hello.
     package var workers: Int { links.values.count(where: \.isGreeted) }
 
-    /// Makes `snapshot` the one in force and sends it to every worker that has an older one.
+    /// Makes `snapshot` the one in force and sends it to every worker that has another one.
     package func publish(_ snapshot: ConfigSnapshot) {
-        frame = ControlLink.encode(.snapshot(snapshot.encoded()))
+        let new = ControlLink.encode(.snapshot(snapshot.encoded()))
+        if new == frame { return }
+        frame = new
+        isOnlyEdition = edition == 0 || snapshot.version != version
+        edition += 1
         version = snapshot.version
         for id in links.keys { sendSnapshot(to: id, .ifWritable) }
     }
@@ -101,7 +109,7 @@ package actor WorkerLinkServer {
         case .message(let channel, .hello(_, _, let version)):
             let id = ObjectIdentifier(channel)
             links[id]?.isGreeted = true
-            links[id]?.version = version
+            links[id]?.edition = version == self.version && isOnlyEdition ? edition : nil
             sendSnapshot(to: id, .ifWritable)
             for message in stores.values { channel.writeAndFlush(message, promise: nil) }
         case .message(let channel, .provisionDefaultGateway(let request, let account)):
@@ -128,10 +136,10 @@ package actor WorkerLinkServer {
     ///
     /// One that does not read gets only the newest, later.
     private func sendSnapshot(to id: ObjectIdentifier, _ sending: Sending) {
-        guard let frame, let link = links[id], link.isGreeted, link.version != version,
+        guard let frame, let link = links[id], link.isGreeted, link.edition != edition,
             sending == .always || link.channel.isWritable
         else { return }
-        links[id]?.version = version
+        links[id]?.edition = edition
         link.channel.writeAndFlush(frame, promise: nil)
     }
 }

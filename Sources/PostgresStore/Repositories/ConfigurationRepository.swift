@@ -14,8 +14,22 @@ package struct ConfigurationRepository: Sendable {
         return UInt64(clamping: try row.int("version"))
     }
 
-    /// Reads accounts, gateways, tokens in use, provider keys and their secrets in one transaction.
-    package func snapshot() async throws -> ConfigSnapshot {
+    /// What a snapshot is made of: all that is stored here, and the secrets whose values are elsewhere.
+    package struct Content: Sendable {
+        /// Complete but for the values of `references`.
+        package var snapshot: ConfigSnapshot
+        /// Their envelopes hold references, which must never reach a worker in place of a value.
+        package var references: [SealedSecret]
+    }
+
+    /// The configuration without secrets whose values are elsewhere.
+    package func snapshot() async throws -> ConfigSnapshot { try await content().snapshot }
+
+    /// Reads accounts, gateways, tokens in use, provider keys, secrets and own providers in one transaction.
+    ///
+    /// Of secrets, all that are active and in the scope `ai_gateway`; of one name in several stores of an account, the
+    /// default store's first (data-plane §3.3, reference names).
+    package func content() async throws -> Content {
         try await pool.transaction(.snapshot) { transaction in
             var snapshot = ConfigSnapshot(version: try await transaction.configurationVersion())
             snapshot.accounts = try await transaction.query("SELECT id FROM accounts ORDER BY id")
@@ -35,18 +49,30 @@ package struct ConfigurationRepository: Sendable {
             snapshot.providerKeys = try await transaction.query(
                 "SELECT * FROM provider_configs ORDER BY account_id, gateway_id, provider_slug, created_at, id"
             ).map { try ProviderConfig($0).key }
-            snapshot.secrets = try await transaction.query(
+            var references: [SealedSecret] = []
+            let secrets = try await transaction.query(
                 """
-                SELECT s.id, o.account_id, s.name, s.envelope FROM secrets s
-                JOIN secret_stores o ON o.id = s.store_id WHERE s.status = 'active' ORDER BY s.id
-                """
-            ).map { row in
-                SealedSecret(
+                SELECT s.id, o.account_id, s.name, s.envelope, s.kind FROM secrets s
+                JOIN secret_stores o ON o.id = s.store_id
+                WHERE s.status = 'active' AND 'ai_gateway' = ANY (s.scopes)
+                ORDER BY o.name <> $1, o.created_at, o.id, s.id
+                """,
+                [.text(SecretStoreRepository.defaultName)]
+            )
+            for row in secrets {
+                let secret = SealedSecret(
                     id: SecretID(try row.text("id")), account: AccountID(try row.text("account_id")),
                     name: try row.text("name"), envelope: try row.bytes("envelope")
                 )
+                switch SecretKind(rawValue: try row.text("kind")) {
+                case .value: snapshot.secrets.append(secret)
+                case .reference, nil: references.append(secret)
+                }
             }
-            return snapshot
+            snapshot.customProviders = try await transaction.query(
+                "SELECT * FROM custom_providers ORDER BY account_id, slug"
+            ).map { try AccountProvider($0).plan }
+            return Content(snapshot: snapshot, references: references)
         }
     }
 }

@@ -31,23 +31,9 @@ package struct ProviderConfig: Sendable, Equatable {
         self.rateLimitPeriodSeconds = rateLimitPeriodSeconds
         self.modifiedAt = modifiedAt
     }
-}
 
-/// A secret that is to be stored: the value is sealed already.
-package struct NewSecret: Sendable {
-    package var id: SecretID
-    package var name: String
-    package var scopes: [String]
-    package var envelope: [UInt8]
-    package var preview: String
-
-    package init(id: SecretID, name: String, scopes: [String], envelope: [UInt8], preview: String) {
-        self.id = id
-        self.name = name
-        self.scopes = scopes
-        self.envelope = envelope
-        self.preview = preview
-    }
+    /// What a secret is called that belongs to this config alone (control-plane.md §7 · observed).
+    package var secretName: String { [gateway.rawValue, provider.rawValue, alias.rawValue].joined(separator: "_") }
 }
 
 /// Where the secret of a new provider config comes from.

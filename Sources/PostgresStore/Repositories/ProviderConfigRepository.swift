@@ -2,11 +2,8 @@ package import GatewayCore
 
 /// Provider configs and the secrets that come and go with them.
 package struct ProviderConfigRepository: Sendable {
-    /// The store that an account gets when it needs one and has none.
-    package static let defaultStoreName = "default_secrets_store"
-
-    /// Marks the secrets that were made for a provider config and go with it.
-    static let ownedSecretComment = "Made for a provider config"
+    /// What the secrets that were made for a provider config say about themselves.
+    private static let ownedSecretComment = "Made for a provider config"
 
     private let pool: PostgresPool
 
@@ -89,22 +86,9 @@ package struct ProviderConfigRepository: Sendable {
             guard !stores.isEmpty else { throw ProviderConfigRefusal.noSuchStore }
             return StoreID(named)
         }
-        let stores = try await transaction.query(
-            """
-            SELECT id FROM secret_stores WHERE account_id = $1 ORDER BY name <> $2, created_at, id LIMIT 1
-            """,
-            [account, .text(defaultStoreName)]
-        )
-        if let store = stores.first { return StoreID(try store.text("id")) }
+        if let present = try await transaction.standardStore(of: config.account) { return present }
         guard case .value = source else { return nil }
-        let made = try await transaction.query(
-            """
-            INSERT INTO secret_stores (id, account_id, name) VALUES ($1, $2, $3)
-            ON CONFLICT (account_id, name) DO UPDATE SET modified_at = now() RETURNING id
-            """,
-            [.text(newStore.rawValue), account, .text(defaultStoreName)]
-        )
-        return try made.first.map { StoreID(try $0.text("id")) }
+        return try await transaction.makeStandardStore(newStore, of: config.account)
     }
 
     private static func secret(
@@ -114,18 +98,14 @@ package struct ProviderConfigRepository: Sendable {
         switch source {
         case .value(let secret):
             guard let store else { throw ProviderConfigRefusal.noSuchStore }
-            rows = try await transaction.query(
-                """
-                INSERT INTO secrets (id, store_id, name, scopes, envelope, preview, comment)
-                VALUES ($1, $2, $3, $4, $5, $6, $7)
-                ON CONFLICT (store_id, name) DO NOTHING RETURNING id, preview
-                """,
-                [
-                    .text(secret.id.rawValue), .text(store.rawValue), .text(secret.name), .texts(secret.scopes),
-                    .bytes(secret.envelope), .text(secret.preview), .text(ownedSecretComment),
-                ]
-            )
-            if rows.isEmpty { throw ProviderConfigRefusal.taken }
+            do {
+                var secret = secret
+                secret.comment = ownedSecretComment
+                let stored = try await transaction.insert(secret, in: store, .providerConfig, of: account)
+                return (stored.id, secret.text.preview)
+            } catch SecretStoreRefusal.secretNameTaken {
+                throw ProviderConfigRefusal.taken
+            }
         case .existing(let id):
             rows = try await transaction.query(
                 """
@@ -150,33 +130,53 @@ package struct ProviderConfigRepository: Sendable {
 
     /// Gives the secret behind a provider config a new value; nil when there is no such config.
     ///
-    /// - Parameter seal: seals the value for the secret whose id it is given.
+    /// A secret that was deleted meanwhile is made again.
+    ///
+    /// - Parameters:
+    ///   - newSecret: id of the secret that is made then.
+    ///   - newStore: id of the store that is made when the account has none left.
+    ///   - seal: seals the value for the secret whose id it is given.
     package func rotate(
-        _ id: String, of gateway: GatewayID, in account: AccountID, preview: String,
-        seal: (SecretID) throws -> [UInt8]
+        _ id: String, of gateway: GatewayID, in account: AccountID, newSecret: SecretID, newStore: StoreID,
+        seal: (SecretID) throws -> SealedText
     ) async throws -> ConfigurationWrite<ProviderConfig>? {
         try await pool.transaction { transaction -> ConfigurationWrite<ProviderConfig>? in
             let found = try await transaction.query(
                 """
-                SELECT secret_id FROM provider_configs WHERE account_id = $1 AND gateway_id = $2 AND id = $3 FOR UPDATE
+                SELECT * FROM provider_configs WHERE account_id = $1 AND gateway_id = $2 AND id = $3 FOR UPDATE
                 """,
                 [.text(account.rawValue), .text(gateway.rawValue), .text(id)]
             )
-            guard let secret = try found.first.map({ SecretID(try $0.text("secret_id")) }) else { return nil }
-            _ = try await transaction.query(
-                "UPDATE secrets SET envelope = $2, preview = $3, modified_at = now() WHERE id = $1",
-                [.text(secret.rawValue), .bytes(try seal(secret)), .text(preview)]
+            guard let present = try found.first.map(ProviderConfig.init) else { return nil }
+            var text = try seal(present.secret)
+            let updated = try await transaction.query(
+                """
+                UPDATE secrets s SET envelope = $3, kind = $4, preview = $5, modified_at = now()
+                FROM secret_stores o WHERE s.id = $1 AND o.id = s.store_id AND o.account_id = $2 RETURNING s.id
+                """,
+                [
+                    .text(present.secret.rawValue), .text(account.rawValue), .bytes(text.envelope),
+                    .text(text.kind.rawValue), .text(text.preview),
+                ]
             )
+            var secret = present.secret
+            if updated.isEmpty {
+                text = try seal(newSecret)
+                let source = SecretSource.value(
+                    NewSecret(id: newSecret, name: present.secretName, scopes: ["ai_gateway"], text: text)
+                )
+                let store = try await Self.store(of: present, newStore: newStore, mayCreate: source, transaction)
+                secret = try await Self.secret(source, in: store, of: account, transaction).id
+            }
+            try await transaction.showPreview(text.preview, of: secret)
             let rows = try await transaction.query(
                 """
-                UPDATE provider_configs SET secret_preview = $2, modified_at = now() WHERE secret_id = $1
+                UPDATE provider_configs SET secret_id = $2, secret_preview = $3, modified_at = now() WHERE id = $1
                 RETURNING *
                 """,
-                [.text(secret.rawValue), .text(preview)]
+                [.text(id), .text(secret.rawValue), .text(text.preview)]
             )
-            guard let config = try rows.map({ try ProviderConfig($0) }).first(where: { $0.id == id }) else {
-                return nil
-            }
+            guard let config = try rows.first.map(ProviderConfig.init) else { return nil }
             return ConfigurationWrite(value: config, version: try await transaction.configurationVersion())
         }
     }
@@ -205,9 +205,9 @@ extension PostgresTransaction {
         _ = try await query(
             """
             DELETE FROM secrets s USING secret_stores o WHERE o.id = s.store_id AND o.account_id = $1
-                AND s.comment = $2 AND NOT EXISTS (SELECT FROM provider_configs p WHERE p.secret_id = s.id)
+                AND s.owned AND NOT EXISTS (SELECT FROM provider_configs p WHERE p.secret_id = s.id)
             """,
-            [.text(account.rawValue), .text(ProviderConfigRepository.ownedSecretComment)]
+            [.text(account.rawValue)]
         )
     }
 }

@@ -24,12 +24,17 @@ enum PrivateFile {
         return try PlainFile.bytes(descriptor, path: path)
     }
 
-    /// Replaces the file as a whole (mode 0600); after a crash either the old or the new content is there.
+    /// Replaces the file as a whole (mode 0600, owned by whom it was); after a crash either the old or the new content is there.
     static func write(_ bytes: [UInt8], to path: String) throws(SettingsError) {
         let temporary = path + ".new"
         unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SettingsError("\(path) cannot be written: \(PlainFile.reason(errno))") }
+        var former = stat()
+        if stat(path, &former) == 0, former.st_uid != geteuid() {
+            // Only root may give files away; for others the file is theirs, as it was before.
+            _ = fchown(descriptor, former.st_uid, former.st_gid)
+        }
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes { space in

@@ -23,13 +23,15 @@ package enum SettingKind: Sendable {
     case redisURL
     case accountID
     case apiToken
+    /// A list of references to secrets, or of beginnings of them followed by `*`.
+    case secretReferences
     /// A single word: a user's or a model's name.
     case word
 
     /// Whether a value is a list of texts.
     package var isList: Bool {
         switch self {
-        case .listenAddresses, .networks: true
+        case .listenAddresses, .networks, .secretReferences: true
         default: false
         }
     }
@@ -61,6 +63,7 @@ package enum SettingKind: Sendable {
             "redis://, rediss://, redis+cluster:// or rediss+cluster://[user:password@]host[:port][/database], or unix:/path"
         case .accountID: "32 lower-case hexadecimal characters"
         case .apiToken: "a printable string of 16 or more characters without spaces"
+        case .secretReferences: "references such as env:NAME, file:/run/secrets/*, vault:kv/ai/*, or a list of these"
         case .word: "one word"
         }
     }
@@ -85,7 +88,15 @@ package enum SettingKind: Sendable {
         case .redisURL: RedisURL.endpoint(text) != nil
         case .accountID: AccountID.isWellFormed(text.utf8)
         case .apiToken: text.utf8.count >= 16 && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
+        case .secretReferences: Self.isReferencePattern(text)
         case .word: !text.isEmpty && !text.utf8.contains { $0 <= 0x20 || $0 == 0x7f }
         }
+    }
+
+    /// A place in one of the three sources; a star stands at the end only, and after more than the source's name.
+    private static func isReferencePattern(_ text: String) -> Bool {
+        guard let source = ["env:", "file:/", "vault:"].first(where: { text.hasPrefix($0) }) else { return false }
+        let rest = text.dropFirst(source.count)
+        return !rest.isEmpty && !rest.dropLast().contains("*") && !rest.utf8.contains { $0 <= 0x20 || $0 == 0x7f }
     }
 }

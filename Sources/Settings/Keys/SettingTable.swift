@@ -32,9 +32,24 @@ package enum SettingTable {
             "Whether requests whose limit cannot be checked are let through."
         ),
         SettingKey(
+            "cache.max_entry_size", .size, "10MiB", "Larger answers are not kept in the cache; at most 32MiB."
+        ),
+        SettingKey(
+            "cache.coalescing", .flag, "true", "Whether equal cacheable requests in flight make one provider call."
+        ),
+        SettingKey(
             "secrets.master_key_file", .path, nil,
             "File with 32 bytes in base64, readable by its owner only; absent: generated in state_directory."
         ),
+        SettingKey(
+            "secrets.references", .secretReferences, "",
+            "Where secrets may point to: variables, files and Vault paths; * at the end stands for anything."
+        ),
+        SettingKey("secrets.refresh_interval", .duration, "60s", "Time between two look-ups of a secret from outside."),
+        SettingKey(
+            "secrets.vault.address", .url(["http", "https"]), nil, "Vault server of vault: references (KV version 2)."),
+        SettingKey("secrets.vault.token_file", .path, nil, "File with the token for secrets.vault.address."),
+        SettingKey("secrets.vault.namespace", .word, nil, "Namespace in Vault Enterprise."),
         SettingKey("process.user", .word, nil, "User that front, workers and control run as when started as root."),
         SettingKey(
             "egress.allow_private_addresses", .flag, "false",
@@ -50,6 +65,9 @@ package enum SettingTable {
         SettingKey("guardrails.api_key_file", .path, nil, "File with the key of guardrails.endpoint."),
         SettingKey("guardrails.timeout", .duration, "5s", "Longest wait for a verdict."),
         SettingKey("limits.gateways_per_account", .number(1...1_000_000), "1000", "Gateways an account may have."),
+        SettingKey(
+            "limits.secret_stores_per_account", .number(1...1_000_000), "100", "Stores of secrets an account may have."),
+        SettingKey("limits.secrets_per_account", .number(1...1_000_000), "1000", "Secrets an account may have."),
         SettingKey(
             "limits.api_requests_per_5_minutes", .number(0...1_000_000_000), "0",
             "Management calls a token may make in five minutes; 0: no limit."

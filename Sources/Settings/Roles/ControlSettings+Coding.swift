@@ -27,6 +27,16 @@ extension ControlSettings {
         out.write(21, guardrailsTimeoutMilliseconds)
         out.write(22, logLevel)
         out.write(23, logFormat)
+        out.write(30, secretStoresPerAccount)
+        out.write(31, secretsPerAccount)
+        out.write(32, secretRefreshMilliseconds)
+        out.write(33, vaultAddress)
+        out.write(34, vaultTokenFile)
+        out.write(35, vaultNamespace)
+        for reference in secretReferences { out.write(36, reference) }
+        for (name, value) in secretEnvironment.sorted(by: { $0.key < $1.key }) {
+            out.write(37, name + "=" + value.reveal())
+        }
         return out.buffer
     }
 
@@ -59,6 +69,17 @@ extension ControlSettings {
             case 21: guardrailsTimeoutMilliseconds = field.int
             case 22: logLevel = field.string
             case 23: logFormat = field.string
+            case 30: secretStoresPerAccount = field.int
+            case 31: secretsPerAccount = field.int
+            case 32: secretRefreshMilliseconds = field.int
+            case 33: vaultAddress = field.string
+            case 34: vaultTokenFile = field.string
+            case 35: vaultNamespace = field.string
+            case 36: secretReferences.append(field.string)
+            case 37:
+                let pair = field.string
+                guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { break }
+                secretEnvironment[String(pair[..<equals])] = Secret(String(pair[pair.utf8.index(after: equals)...]))
             default: break
             }
         }

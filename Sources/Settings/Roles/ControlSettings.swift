@@ -14,6 +14,16 @@ package struct ControlSettings: Sendable {
     package var tlsCertificateFile: String?
     package var tlsPrivateKeyFile: String?
     package var gatewaysPerAccount: Int
+    package var secretStoresPerAccount: Int
+    package var secretsPerAccount: Int
+    /// Where secrets may point to, as `secrets.references` has it.
+    package var secretReferences: [String]
+    /// Variables of the daemon's environment to which secrets may point; they come this way, not by inheritance.
+    package var secretEnvironment: [String: Secret<String>]
+    package var secretRefreshMilliseconds: Int
+    package var vaultAddress: String?
+    package var vaultTokenFile: String?
+    package var vaultNamespace: String?
     /// Zero: no limit.
     package var apiRequestsPerFiveMinutes: Int
     /// Bytes of records in memory between spool and PostgreSQL.
@@ -42,6 +52,11 @@ package struct ControlSettings: Sendable {
         dataURL = ""
         controlURL = ""
         gatewaysPerAccount = 1000
+        secretStoresPerAccount = 100
+        secretsPerAccount = 1000
+        secretReferences = []
+        secretEnvironment = [:]
+        secretRefreshMilliseconds = 60_000
         apiRequestsPerFiveMinutes = 0
         logQueue = 8 << 20
         spoolLimit = 4 << 30

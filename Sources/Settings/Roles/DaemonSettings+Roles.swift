@@ -18,6 +18,8 @@ extension DaemonSettings {
         worker.spoolLimit = spoolLimit
         worker.redis = RedisURL.endpoint(redisURL.reveal())
         worker.redisUnavailable = redisUnavailable
+        worker.cacheMaxEntry = cache.maxEntry
+        worker.coalescing = cache.coalescing
         worker.providers = providers
         worker.egressCAFile = egressCAFile
         worker.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses
@@ -36,8 +38,10 @@ extension DaemonSettings {
     /// - Parameters:
     ///   - postgresURL: of the embedded server, or the configured one.
     ///   - redisURL: likewise.
+    ///   - environment: variables to which secrets may point.
     package func control(
-        postgresURL: Secret<String>, redisURL: Secret<String>, credentials: NodeCredentials
+        postgresURL: Secret<String>, redisURL: Secret<String>, credentials: NodeCredentials,
+        environment: [String: String] = [:]
     ) -> ControlSettings {
         var control = ControlSettings(
             stateDirectory: stateDirectory, postgresURL: postgresURL, redisURL: redisURL, account: credentials.account
@@ -49,6 +53,14 @@ extension DaemonSettings {
         control.tlsPrivateKeyFile = controlTLS?.privateKey
         control.gatewaysPerAccount = limits.gatewaysPerAccount
         control.apiRequestsPerFiveMinutes = limits.apiRequestsPerFiveMinutes
+        control.secretStoresPerAccount = limits.secretStoresPerAccount
+        control.secretsPerAccount = limits.secretsPerAccount
+        control.secretReferences = secrets.references
+        control.secretEnvironment = environment.mapValues { Secret($0) }
+        control.secretRefreshMilliseconds = Int(secrets.refreshInterval / .milliseconds(1))
+        control.vaultAddress = secrets.vaultAddress?.description
+        control.vaultTokenFile = secrets.vaultTokenFile
+        control.vaultNamespace = secrets.vaultNamespace
         control.logQueue = logQueue
         control.spoolLimit = spoolLimit
         control.pricesFile = pricesFile

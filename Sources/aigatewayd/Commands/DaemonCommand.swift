@@ -13,8 +13,8 @@ struct DaemonCommand: ParsableCommand {
             Exit status: 0 success, 64 wrong usage, 69 a service is unavailable, 70 internal failure, 78 configuration.
             """,
         subcommands: [
-            ServeCommand.self, CheckCommand.self, MigrateCommand.self, TokenCommand.self, VersionCommand.self,
-            ControlCommand.self,
+            ServeCommand.self, CheckCommand.self, MigrateCommand.self, TokenCommand.self, SecretCommand.self,
+            VersionCommand.self, ControlCommand.self,
         ],
         defaultSubcommand: ServeCommand.self
     )

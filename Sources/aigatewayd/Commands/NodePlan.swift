@@ -1,3 +1,4 @@
+import ExternalSecrets
 import GatewayCore
 import Logging
 import NIOCore
@@ -19,7 +20,7 @@ struct NodePlan: Sendable {
         self.settings = settings
         self.input = input
         try StateDirectory.prepare(settings.stateDirectory)
-        masterKey = try MasterKeyFile.load(settings)
+        masterKey = try MasterKeyFile.load(settings).bytes
         credentials = try NodeCredentials.prepare(settings)
         programs = try Programs.installed()
     }
@@ -73,7 +74,10 @@ struct NodePlan: Sendable {
         return SupervisorConfiguration.ChildSettings(
             worker: Array(buffer: settings.worker(redisURL: redis).encoded()),
             control: Array(
-                buffer: settings.control(postgresURL: postgres, redisURL: redis, credentials: complete).encoded()
+                buffer: settings.control(
+                    postgresURL: postgres, redisURL: redis, credentials: complete,
+                    environment: ReferenceRules(settings.secrets.references).variables(of: input.environment)
+                ).encoded()
             )
         )
     }

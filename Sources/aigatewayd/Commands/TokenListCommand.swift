@@ -32,7 +32,7 @@ struct TokenListCommand: AsyncParsableCommand {
     }
 
     /// A name may hold anything; on a terminal it must not.
-    private static func printable(_ name: String) -> String {
+    static func printable(_ name: String) -> String {
         String(
             String.UnicodeScalarView(name.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
     }

@@ -1,5 +1,6 @@
 import AdminAPI
 import ControlPlane
+import ExternalSecrets
 import GatewayCore
 import Glibc
 import Logging
@@ -83,8 +84,17 @@ struct ControlRole: Sendable {
             await provisioning.provision(account)
         }
         self.workers = workers
+        let vault = Vault(masterKey: masterKey)
+        let rules = ReferenceRules(settings.secretReferences)
         let compiler = SnapshotCompiler(
             pool,
+            references: ReferenceResolver(
+                ExternalSecrets(
+                    rules: rules, environment: settings.secretEnvironment.mapValues { $0.reveal() },
+                    vault: try Self.vaultClient(settings)
+                ),
+                vault: vault, interval: .milliseconds(settings.secretRefreshMilliseconds), previous: file.load()
+            ) { event in Self.report(event, logger) },
             publish: { snapshot in
                 do throws(SpoolError) {
                     try file.save(snapshot)
@@ -117,12 +127,16 @@ struct ControlRole: Sendable {
             gateways: gateways, logs: LogAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
-                pool, vault: Vault(masterKey: masterKey),
+                pool, sealer: SecretSealer(vault: vault, rules: rules),
                 canonicalProvider: { ProviderRegistry.builtIn.provider(segment: $0)?.id ?? ProviderID($0) }
             ),
             customProviders: CustomProviderAdministration(
                 pool, vault: Vault(masterKey: masterKey),
                 egress: settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
+            ),
+            secretsStore: SecretsStoreAdministration(
+                pool, sealer: SecretSealer(vault: vault, rules: rules),
+                limits: .init(stores: settings.secretStoresPerAccount, secrets: settings.secretsPerAccount)
             ),
             clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )
@@ -252,6 +266,33 @@ struct ControlRole: Sendable {
         }
     }
 
+    /// The client for `vault:` references; nil when no server is configured.
+    private static func vaultClient(_ settings: ControlSettings) throws -> VaultClient? {
+        guard let address = settings.vaultAddress, let tokenFile = settings.vaultTokenFile else { return nil }
+        do throws(VaultClient.SetupFailure) {
+            return try VaultClient(
+                address: address, tokenFile: tokenFile, namespace: settings.vaultNamespace,
+                rootsFile: settings.egressCAFile
+            )
+        } catch {
+            throw ControlRoleError.noVault(error.reason)
+        }
+    }
+
+    private static func report(_ event: ReferenceResolver.Event, _ logger: Logger) {
+        switch event {
+        case .failed(let id, let account, let name, let reason, let isInUse):
+            logger.warning(
+                isInUse
+                    ? "a secret cannot be read from outside; its last value stays in use"
+                    : "a secret cannot be read from outside",
+                reason: "\(name) (\(id), account \(account)): \(reason)"
+            )
+        case .restored(let id, let account, let name):
+            logger.notice("a secret can be read again", reason: "\(name) (\(id), account \(account))")
+        }
+    }
+
     private static func report(_ event: SpoolDrain.Event, _ logger: Logger) {
         switch event {
         case .waiting(let problem): logger.warning("records wait for the database", reason: problem)
@@ -268,9 +309,11 @@ struct ControlRole: Sendable {
 /// Why the control role cannot run here.
 enum ControlRoleError: Error, CustomStringConvertible {
     case noFolder(String, Int32)
+    case noVault(String)
 
     var description: String {
         switch self {
+        case .noVault(let reason): reason
         case .noFolder(let path, let code): "\(path): \(String(cString: strerror(code)))"
         }
     }

@@ -1,0 +1,36 @@
+package import GatewayCore
+
+/// Looks values up where references point to.
+package struct ExternalSecrets: Sendable {
+    private let rules: ReferenceRules
+    private let environment: [String: Secret<String>]
+    private let vault: VaultClient?
+
+    /// - Parameters:
+    ///   - environment: the daemon's variables; only those that `rules` allow are kept.
+    ///   - vault: nil when the operator named no server.
+    package init(rules: ReferenceRules, environment: [String: String], vault: VaultClient?) {
+        self.rules = rules
+        self.environment = rules.variables(of: environment).mapValues { Secret($0) }
+        self.vault = vault
+    }
+
+    /// The value as it is now.
+    ///
+    /// What the operator no longer allows counts as gone, whoever wrote the reference and whenever.
+    package func value(of reference: SecretReference) async throws(ExternalSecretError) -> Secret<[UInt8]> {
+        guard rules.allow(reference) else { throw .gone("secrets.references does not allow it") }
+        switch reference {
+        case .environment(let name):
+            guard let value = environment[name], !value.reveal().isEmpty else {
+                throw .gone("the environment variable is not set")
+            }
+            return Secret(Array(value.reveal().utf8))
+        case .file(let path):
+            return try SecretFile.read(path)
+        case .vault(let mount, let path, let field):
+            guard let vault else { throw .unavailable("secrets.vault.address is not set") }
+            return try await vault.value(mount: mount, path: path, field: field)
+        }
+    }
+}
