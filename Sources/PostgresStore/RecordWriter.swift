@@ -17,8 +17,8 @@ package struct RecordWriter: Sendable {
     @discardableResult
     package func write(_ batch: RecordBatch) async throws(PostgresError) -> Int {
         if batch.count == 0 { return 0 }
-        let logs = batch.logs.finished()
-        let bodies = batch.bodies.count > 0 ? batch.bodies.finished() : nil
+        let logs = batch.logs.message
+        let bodies = batch.bodies.count > 0 ? batch.bodies.message : nil
         do throws(PostgresError) {
             return try await copy(logs, bodies)
         } catch {
@@ -27,11 +27,11 @@ package struct RecordWriter: Sendable {
         return try await stage(logs, bodies)
     }
 
-    private func copy(_ logs: ByteBuffer, _ bodies: ByteBuffer?) async throws(PostgresError) -> Int {
+    private func copy(_ logs: [ByteBuffer], _ bodies: [ByteBuffer]?) async throws(PostgresError) -> Int {
         try await session.begin()
         do throws(PostgresError) {
-            let count = try await session.copyIn(Self.copyLogs, [logs])
-            if let bodies { try await session.copyIn(Self.copyBodies, [bodies]) }
+            let count = try await session.copyIn(Self.copyLogs, logs)
+            if let bodies { try await session.copyIn(Self.copyBodies, bodies) }
             try await session.commit()
             return count
         } catch {
@@ -40,13 +40,13 @@ package struct RecordWriter: Sendable {
         }
     }
 
-    private func stage(_ logs: ByteBuffer, _ bodies: ByteBuffer?) async throws(PostgresError) -> Int {
+    private func stage(_ logs: [ByteBuffer], _ bodies: [ByteBuffer]?) async throws(PostgresError) -> Int {
         try await session.begin()
         do throws(PostgresError) {
             _ = try await session.query(
                 "CREATE TEMPORARY TABLE IF NOT EXISTS staged_logs (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
             )
-            try await session.copyIn(Self.copyStagedLogs, [logs])
+            try await session.copyIn(Self.copyStagedLogs, logs)
             // The row is there, or it is not; in neither case it may change.
             let inserted = try await session.query(
                 "INSERT INTO logs SELECT * FROM staged_logs ON CONFLICT DO NOTHING"
@@ -57,7 +57,7 @@ package struct RecordWriter: Sendable {
                     CREATE TEMPORARY TABLE IF NOT EXISTS staged_log_bodies (LIKE log_bodies INCLUDING DEFAULTS)
                     ON COMMIT DELETE ROWS
                     """)
-                try await session.copyIn(Self.copyStagedBodies, [bodies])
+                try await session.copyIn(Self.copyStagedBodies, bodies)
                 _ = try await session.query(
                     "INSERT INTO log_bodies SELECT * FROM staged_log_bodies ON CONFLICT DO NOTHING"
                 )

@@ -77,9 +77,9 @@ struct SpoolDrainTests {
         // The first control stored forty records and died before it could note that.
         let follower = try SpoolFollower(directory: folder.path)
         #expect(try follower.acquire() == .owned)
-        let batch = follower.read(maxRecords: 40, maxBytes: 1 << 20)
-        let records = batch.payloads.compactMap { RequestRecord(decoding: $0) }
-        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch(records)) == 40)
+        var batch = RecordBatch()
+        for payload in follower.read(maxRecords: 40, maxBytes: 1 << 20).payloads { batch.add(payload) }
+        #expect(try await RecordWriter(pool.makeSession()).write(batch) == 40)
         follower.close()
         let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
         #expect(await drain.finish(within: .seconds(30)) == .shipped)
@@ -131,6 +131,33 @@ struct SpoolDrainTests {
         let aside = RejectedRecords(spoolDirectory: folder.path).load().compactMap { RequestRecord(decoding: $0) }
         #expect(aside.map { $0.id.high >> 16 } == [7])
         #expect(reports.all.count == 1)
+    }
+
+    @Test("a record whose fields cannot be read is put aside, its neighbours are stored")
+    func unreadable() async throws {
+        let folder = Folder()
+        let pool = PostgresPool(url: try await Self.database())
+        try await Self.write(1...20, to: folder.path)
+        // Sound frames whose content no worker writes: bytes without an account, and no fields at all.
+        var partial = TaggedWriter()
+        partial.write(1, fixed: 1)
+        partial.write(2, fixed: 2)
+        let unreadable = [partial.buffer, ByteBuffer(bytes: [0x03]), ByteBuffer()]
+        let segment = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
+            $0.contains("/") && $0.hasSuffix(".seg")
+        }.sorted()[0]
+        let path = folder.path + "/" + segment
+        let aside = RejectedRecords(spoolDirectory: folder.path + "/other")
+        for payload in unreadable { #expect(aside.add(payload) == .kept) }
+        let frames = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/other/rejected/records.seg"))
+        try (try Data(contentsOf: URL(fileURLWithPath: path)) + frames).write(to: URL(fileURLWithPath: path))
+        let reports = Reports()
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { reports.add($0) }
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 20)
+        #expect(await drain.statistics.rejected == 3)
+        #expect(RejectedRecords(spoolDirectory: folder.path).load() == unreadable)
+        #expect(reports.all == Array(repeating: .rejected(reason: "its fields cannot be read"), count: 3))
     }
 
     @Test("a missing table is waited for; no record is taken for the culprit")

@@ -49,6 +49,8 @@ package actor SpoolDrain {
     private let follower: SpoolFollower
     private let writer: RecordWriter
     private let rejected: RejectedRecords
+    /// What is being stored; empty between the steps, when it only keeps its memory.
+    private var batch = RecordBatch()
     private let report: @Sendable (Event) -> Void
     package private(set) var statistics = Statistics()
     private var isStepping = false
@@ -87,6 +89,19 @@ package actor SpoolDrain {
                 }
             } catch {
                 return
+            }
+        }
+    }
+
+    /// Stores what is in the spool now, without waiting for the next turn of `run`; gives up after `limit`.
+    ///
+    /// A record whose request was answered before the call is in the database afterwards, unless it was refused there.
+    package func drainNow(within limit: Duration) async {
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline, !Task.isCancelled {
+            switch await step() {
+            case .stored(isMoreLikely: true): continue
+            case .stored(isMoreLikely: false), .idle, .failed: return
             }
         }
     }
@@ -174,13 +189,9 @@ package actor SpoolDrain {
     }
 
     private func store(_ found: SpoolBatch) async throws(PostgresError) {
-        var batch = RecordBatch(capacity: found.bytes + 64 * found.payloads.count)
+        defer { batch.removeAll() }
         for payload in found.payloads {
-            if let record = RequestRecord(decoding: payload) {
-                batch.add(record)
-            } else {
-                putAside(payload, "its fields cannot be read")
-            }
+            if batch.add(payload) == .unreadable { putAside(payload, "its fields cannot be read") }
         }
         do throws(PostgresError) {
             statistics.stored += try await writer.write(batch)
@@ -198,9 +209,11 @@ package actor SpoolDrain {
         }
         let middle = payloads.startIndex + payloads.count / 2
         for half in [payloads[..<middle], payloads[middle...]] {
-            let records = half.compactMap { RequestRecord(decoding: $0) }
+            var part = RecordBatch()
+            // What cannot be read was put aside before.
+            for payload in half { part.add(payload) }
             do throws(PostgresError) {
-                statistics.stored += try await writer.write(RecordBatch(records))
+                statistics.stored += try await writer.write(part)
             } catch {
                 guard error.isAboutContent else { throw error }
                 try await storeApart(half, error)

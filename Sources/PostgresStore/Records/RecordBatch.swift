@@ -1,114 +1,142 @@
-package import GatewayCore
-import NIOCore
+import GatewayCore
+package import NIOCore
 
 /// Records on their way to the database, already in the form in which they are sent.
+///
+/// An encoded record is not decoded for that: its bytes are copied into the columns of its rows.
 package struct RecordBatch: Sendable {
-    private(set) var logs: CopyRows
-    private(set) var bodies: CopyRows
+    /// Rows of `logs`, in the order of `RecordWriter`'s columns.
+    package private(set) var logs = CopyRows()
+    /// Rows of `log_bodies`.
+    package private(set) var bodies = CopyRows()
+    /// Room to spell an id in.
+    private var spelledID = ByteBuffer()
 
     /// Names longer than this cannot be looked up by an index and are cut.
     private static let maxIndexedName = 256
 
-    /// - Parameter capacity: expected size in bytes.
-    package init(capacity: Int = 0) {
-        logs = CopyRows(capacity: min(capacity, 1 << 20) + 512)
-        bodies = CopyRows(capacity: capacity + 64)
-    }
+    package init() {}
 
-    package init(_ records: some Sequence<RequestRecord>) {
-        self.init()
-        for record in records { add(record) }
-    }
-
+    /// The number of records.
     package var count: Int { logs.count }
 
-    /// Adds one record.
+    /// Whether bytes were a record.
+    package enum Addition: Sendable, Equatable { case added, unreadable }
+
+    /// Adds one record in the form that `RequestRecord.encode` gives it.
     ///
-    /// Values a column cannot hold are brought into its range: zero bytes leave text, numbers are clamped, metadata
-    /// that is no JSON becomes null.
-    package mutating func add(_ record: RequestRecord) {
-        let id = record.id.description
-        addLog(record, id)
-        guard record.requestBody != nil || record.responseBody != nil else { return }
-        bodies.startRow(fields: 4)
-        bodies.text(id)
-        bodies.instant(record.createdAt)
-        bodies.bytes(record.requestBody)
-        bodies.bytes(record.responseBody)
+    /// Refused are bytes without an id, an account or a gateway, and damaged ones. Values a column cannot hold are
+    /// brought into its range: zero bytes leave text, numbers are clamped, metadata that is no JSON becomes null.
+    @discardableResult
+    package mutating func add(_ encoded: ByteBuffer) -> Addition {
+        unsafe encoded.withUnsafeReadableBytes { bytes in unsafe add(bytes) }
     }
 
-    /// The order is that of `RecordWriter`'s column list.
-    private mutating func addLog(_ record: RequestRecord, _ id: String) {
-        logs.startRow(fields: Self.logFields)
-        logs.text(id)
-        logs.instant(record.createdAt)
-        logs.text(record.eventID)
-        logs.text(Self.indexed(record.account.rawValue))
-        logs.text(Self.indexed(record.gateway.rawValue))
-        logs.text(record.provider.rawValue)
-        logs.text(record.model)
-        logs.text(record.modelType)
-        logs.text(record.path)
-        logs.text(record.method)
-        logs.text(record.requestType)
-        logs.text(record.requestContentType)
-        logs.text(record.responseContentType)
-        logs.int32(record.status)
-        logs.bool(record.success)
-        logs.bool(record.cached)
-        logs.int32(record.step)
-        logs.int64(record.duration.wholeMicroseconds)
-        logs.int64(record.firstByte.map { Int($0.wholeMicroseconds) })
-        logs.numeric(record.cost)
-        logs.numeric(record.usage.upstreamCost)
-        logs.bool(record.customCost)
-        logs.json(record.metadata)
-        logs.int64(record.requestSize)
-        logs.int64(record.responseSize)
-        logs.bool(record.requestBodyComplete)
-        logs.bool(record.responseBodyComplete)
-        logs.bool(record.streamed)
-        logs.bool(record.authenticated)
-        logs.text(record.token?.rawValue)
-        logs.text(record.keyAlias?.rawValue)
-        logs.text(record.userAgent)
-        logs.int32(record.errorCode)
-        logs.int16(record.feedback)
-        addUsage(record.usage)
+    /// Removes all records.
+    package mutating func removeAll() {
+        logs.removeAll()
+        bodies.removeAll()
     }
 
-    private mutating func addUsage(_ usage: Usage) {
-        logs.int64(usage.input)
-        logs.int64(usage.output)
-        logs.int64(usage.cached)
-        logs.int64(usage.cacheWrite5m)
-        logs.int64(usage.cacheWrite1h)
-        logs.int64(usage.cacheWrite12h)
-        logs.int64(usage.reasoning)
-        logs.int64(usage.inputAudio)
-        logs.int64(usage.outputAudio)
-        logs.int64(usage.cachedAudio)
-        logs.int64(usage.inputImage)
-        logs.int64(usage.outputImage)
-        logs.int64(usage.cachedImage)
-        logs.int64(usage.inputVideo)
-        logs.int64(usage.outputVideo)
-        logs.int64(usage.citation)
-        logs.int64(usage.webSearches)
-        logs.int64(usage.characters)
-        logs.int64(usage.milliseconds)
-        logs.int64(usage.images)
-        logs.int64(usage.pages)
-        logs.int64(usage.requests)
-        logs.int64(usage.searchUnits)
-        logs.text(usage.serviceTier)
-        logs.text(usage.inferenceGeo)
-        logs.text(usage.speed)
+    private mutating func add(_ bytes: UnsafeRawBufferPointer) -> Addition {
+        let record = unsafe FieldTable<RecordField>(bytes, in: 0..<bytes.count)
+        guard record.condition == .sound, let high = record.unsigned(.idHigh), let low = record.unsigned(.idLow),
+            let account = record.range(.account), !account.isEmpty,
+            let gateway = record.range(.gateway), !gateway.isEmpty
+        else { return .unreadable }
+        spelledID.clear()
+        LogID(high: high, low: low).write(into: &spelledID)
+        let id = Array(buffer: spelledID)
+        let usage = unsafe FieldTable<UsageField>(bytes, in: record.range(.usage) ?? 0..<0)
+        let createdAt = Instant(microseconds: Int64(bitPattern: record.unsigned(.createdAt) ?? 0))
+        let bodyLength = (record.range(.requestBody)?.count ?? 0) + (record.range(.responseBody)?.count ?? 0)
+        // Text may grow threefold where bytes are replaced that are no UTF-8.
+        let capacity = Self.logFields * Self.maxFixedField + 3 * (bytes.count - bodyLength)
+        unsafe logs.add(fields: Self.logFields, capacity: capacity, from: bytes) { row in
+            row.text(id)
+            row.instant(createdAt)
+            row.text(record.range(.eventID) ?? 0..<0)
+            row.indexedText(account, limit: Self.maxIndexedName)
+            row.indexedText(gateway, limit: Self.maxIndexedName)
+            Self.writeLog(record, usage, &row)
+            Self.writeUsage(usage, &row)
+        }
+        if record.range(.requestBody) != nil || record.range(.responseBody) != nil {
+            unsafe bodies.add(fields: 4, capacity: 4 * Self.maxFixedField + bodyLength, from: bytes) { row in
+                row.text(id)
+                row.instant(createdAt)
+                row.bytes(record.range(.requestBody))
+                row.bytes(record.range(.responseBody))
+            }
+        }
+        return .added
     }
 
     private static let logFields = 60
+    /// No number, and no id, takes more bytes than this with its length.
+    private static let maxFixedField = 32
 
-    private static func indexed(_ name: String) -> String {
-        name.utf8.count <= maxIndexedName ? name : String(name.prefix(maxIndexedName / 4))
+    /// From the provider to the feedback.
+    private static func writeLog(
+        _ record: FieldTable<RecordField>, _ usage: FieldTable<UsageField>, _ row: inout RowWriter
+    ) {
+        row.text(record.range(.provider) ?? 0..<0)
+        row.text(record.range(.model) ?? 0..<0)
+        row.text(record.range(.modelType))
+        row.text(record.range(.path) ?? 0..<0)
+        if let method = record.range(.method) { row.text(method) } else { row.text("POST") }
+        if let type = record.range(.requestType) { row.text(type) } else { row.text("native") }
+        row.text(record.range(.requestContentType))
+        row.text(record.range(.responseContentType))
+        row.int32(record.unsigned(.status) ?? 0)
+        row.bool(record.bool(.success))
+        row.bool(record.bool(.cached))
+        row.int32(record.unsigned(.step) ?? 0)
+        row.int64(record.signed(.duration) ?? 0)
+        row.int64(record.signed(.firstByte))
+        row.numeric(picoDollars: record.signed(.cost))
+        row.numeric(picoDollars: usage.signed(.upstreamCost))
+        row.bool(record.bool(.customCost))
+        row.json(record.range(.metadata))
+        row.int64(Int64(clamping: record.unsigned(.requestSize) ?? 0))
+        row.int64(Int64(clamping: record.unsigned(.responseSize) ?? 0))
+        row.bool(!record.bool(.requestBodyIsCut))
+        row.bool(!record.bool(.responseBodyIsCut))
+        row.bool(record.bool(.streamed))
+        row.bool(record.bool(.authenticated))
+        row.text(record.range(.token))
+        row.text(record.range(.keyAlias))
+        row.text(record.range(.userAgent))
+        row.int32(record.signed(.errorCode))
+        row.int16(record.signed(.feedback))
+    }
+
+    private static func writeUsage(_ usage: FieldTable<UsageField>, _ row: inout RowWriter) {
+        row.int64(usage.signed(.input))
+        row.int64(usage.signed(.output))
+        row.int64(usage.signed(.cached))
+        row.int64(usage.signed(.cacheWrite5m))
+        row.int64(usage.signed(.cacheWrite1h))
+        row.int64(usage.signed(.cacheWrite12h))
+        row.int64(usage.signed(.reasoning))
+        row.int64(usage.signed(.inputAudio))
+        row.int64(usage.signed(.outputAudio))
+        row.int64(usage.signed(.cachedAudio))
+        row.int64(usage.signed(.inputImage))
+        row.int64(usage.signed(.outputImage))
+        row.int64(usage.signed(.cachedImage))
+        row.int64(usage.signed(.inputVideo))
+        row.int64(usage.signed(.outputVideo))
+        row.int64(usage.signed(.citation))
+        row.int64(usage.signed(.webSearches))
+        row.int64(usage.signed(.characters))
+        row.int64(usage.signed(.milliseconds))
+        row.int64(usage.signed(.images))
+        row.int64(usage.signed(.pages))
+        row.int64(usage.signed(.requests))
+        row.int64(usage.signed(.searchUnits))
+        row.text(usage.range(.serviceTier))
+        row.text(usage.range(.inferenceGeo))
+        row.text(usage.range(.speed))
     }
 }

@@ -12,8 +12,9 @@ struct StorableJSON {
 
     private init(bytes: [UInt8]) { self.bytes = bytes }
 
-    static func accepts(_ text: String) -> Bool {
-        var scanner = StorableJSON(bytes: Array(text.utf8))
+    /// - Parameter text: UTF-8.
+    static func accepts(_ text: [UInt8]) -> Bool {
+        var scanner = StorableJSON(bytes: text)
         guard scanner.value(depth: 0) else { return false }
         scanner.skipSpace()
         return scanner.position == scanner.bytes.count
