@@ -247,9 +247,9 @@ def test_a_call_of_any_method_is_sent_again(daemon, gateway, provider, method):
 
 
 def test_a_compat_call_is_tried_again(daemon, gateway, provider):
-    provider.at("anthropic", error_reply(529), well_behaved)
+    provider.at("mistral", error_reply(529), well_behaved)
     answer = post(daemon, gateway, "compat/chat/completions", {"cf-aig-max-attempts": "2", **NOW},
-                  json={**CHAT, "model": "anthropic/claude-sonnet-4-5"})
+                  json={**CHAT, "model": "mistral/mistral-large-latest"})
     assert answer.status_code == 200 and answer.json()["object"] == "chat.completion"
     assert len(provider.requests) == 2
 
