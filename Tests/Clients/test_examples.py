@@ -72,6 +72,23 @@ def test_curl(run, locked_gateway, provider):
     assert not provider.requests
 
 
+def test_the_rules_of_a_request(run, daemon, locked_gateway, provider):
+    parts = [part.splitlines() for part in run("rules.sh", locked_gateway).split("== ")[1:]]
+    shown = [part[1:-1] for part in parts]
+    assert shown == [
+        ["status: 200", "cf-aig-cache-status: MISS", "cf-aig-step: 0"],
+        ["status: 200", "cf-aig-cache-status: HIT", "cf-aig-step: 0"],
+        ["status: 408", "cf-aig-step: 0"],
+        ["status: 503", "cf-aig-cache-status: MISS", "cf-aig-step: 0"],
+        ["status: 200", "cf-aig-cache-status: MISS", "cf-aig-step: 1"],
+    ]
+    assert [word in part[-1] for word, part in zip(["new?", "new?", "2014", "error", "Plan B"], parts)] == [True] * 5
+    entries = daemon.api.entries(locked_gateway, 6)
+    assert sorted(entry["status_code"] for entry in entries) == [200, 200, 200, 408, 500, 503]
+    assert [entry["cached"] for entry in entries].count(True) == 1
+    assert not provider.requests
+
+
 @pytest.fixture(scope="module")
 def readme():
     """The blocks of code of the README, by their language, in order."""
