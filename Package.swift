@@ -214,7 +214,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "ExternalSecretsTests", dependencies: ["ExternalSecrets", "GatewayCore", nioCore, nioPosix],
+            name: "ExternalSecretsTests", dependencies: ["ExternalSecrets", "GatewayCore", nioCore, nioPosix, nioHTTP1],
             swiftSettings: strict
         ),
         .testTarget(
