@@ -17,7 +17,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 func fuzzer(_ name: String) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["GatewayCore", "WireFormats", "CFuzzer", nioCore],
+        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CFuzzer", nioCore],
         swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
     )
@@ -31,8 +31,11 @@ let package = Package(
         .target(name: "CByteKernels", cSettings: [.unsafeFlags(["-fsanitize=address,fuzzer-no-link"])]),
         .target(name: "GatewayCore", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "WireFormats", dependencies: ["GatewayCore", "CByteKernels", nioCore], swiftSettings: settings),
+        .target(name: "CloudflareWire", dependencies: ["GatewayCore", "WireFormats", nioCore], swiftSettings: settings),
         fuzzer("fuzz-http1"),
         fuzzer("fuzz-json"),
+        fuzzer("fuzz-request"),
         fuzzer("fuzz-sse"),
+        fuzzer("fuzz-universal"),
     ]
 )
