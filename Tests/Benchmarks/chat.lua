@@ -1,6 +1,9 @@
--- A chat completion request of 600 bytes, as a stream when BENCH_STREAM is set, with a gateway token when BENCH_TOKEN is.
+-- A chat completion request of 600 bytes: a stream when BENCH_STREAM is set, with a gateway token when BENCH_TOKEN is,
+-- and never the same twice when BENCH_SEED is.
 local stream = os.getenv("BENCH_STREAM") and '"stream":true,' or ''
-local start = '{"model":"gpt-4o-mini",' .. stream .. '"temperature":0.2,"messages":[{"role":"user","content":"'
+local seed = os.getenv("BENCH_SEED")
+local mark = seed and seed .. "000000000000" or ""
+local start = '{"model":"gpt-4o-mini",' .. stream .. '"temperature":0.2,"messages":[{"role":"user","content":"' .. mark
 local finish = '"}]}'
 
 wrk.method = "POST"
@@ -12,3 +15,19 @@ if token then
     wrk.headers["cf-aig-authorization"] = "Bearer " .. token
 end
 wrk.body = start .. string.rep("x", 600 - #start - #finish) .. finish
+
+if seed then
+    local before, after
+    local count = 0
+
+    function init()
+        local text = wrk.format()
+        local first, last = text:find(mark, 1, true)
+        before, after = text:sub(1, first - 1) .. seed, text:sub(last + 1)
+    end
+
+    function request()
+        count = count + 1
+        return before .. string.format("%012d", count) .. after
+    end
+end
