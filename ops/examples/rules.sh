@@ -18,7 +18,7 @@ ask() {
   shift 2
   answer=$(curl -sS -D "$token.head" -H @"$token" -H 'content-type: application/json' "$@" "$base$path" -d "$body")
   sed -n 's/^HTTP[^ ]* \([0-9]*\).*/status: \1/p; /^cf-aig-\(cache-status\|step\):/p' "$token.head" | tr -d '\r'
-  printf '%s\n' "$answer" | cut -c 1-160
+  printf '%s\n' "$answer" | cut -c 1-240
 }
 chat() { printf '{"model":"%s","messages":[{"role":"user","content":"%s"}]}' "$1" "$2"; }
 
