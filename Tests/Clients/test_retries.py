@@ -12,8 +12,8 @@ from email.utils import formatdate
 import pytest
 
 from harness.calls import CHAT, CHAT_BYTES, JSON, header, post, refusal, waits
-from harness.provider import (SSE_HEAD, chat_completion, error_reply, json_reply, reset_reply, silent, sse_event,
-                              well_behaved)
+from harness.provider import (SSE_HEAD, chat_chunks, chat_completion, error_reply, json_reply, reset_reply, silent,
+                              sse_event, sse_reply, well_behaved)
 from harness.raw import ConnectionEnded, request_bytes
 from harness.waiting import Gate, until
 
@@ -71,6 +71,13 @@ def test_the_schedules(daemon, gateway, provider, backoff, least):
 def test_attempts_alone_wait_half_a_second(daemon, gateway, provider):
     provider.reply(error_reply(500))
     assert post(daemon, gateway, headers={"cf-aig-max-attempts": "2"}).status_code == 200
+    assert waits(provider.requests)[0] >= 0.5
+
+
+def test_attempts_of_the_gateway_alone_wait_half_a_second(daemon, provider):
+    gateway = daemon.api.create_gateway(retry_max_attempts=2)
+    provider.reply(error_reply(500))
+    assert post(daemon, gateway).status_code == 200
     assert waits(provider.requests)[0] >= 0.5
 
 
@@ -252,6 +259,63 @@ def test_a_compat_call_is_tried_again(daemon, gateway, provider):
                   json={**CHAT, "model": "mistral/mistral-large-latest"})
     assert answer.status_code == 200 and answer.json()["object"] == "chat.completion"
     assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("path, model", [
+    ("openai/chat/completions", "gpt-4o-mini"), ("compat/chat/completions", "openai/gpt-4o-mini")])
+def test_a_stream_may_follow_failed_attempts(daemon, gateway, provider, path, model):
+    events = chat_chunks(["Hello ", "there."], usage=(11, 7))
+    provider.reply(error_reply(500), reset_reply, sse_reply(events))
+    answer = post(daemon, gateway, path, {"cf-aig-max-attempts": "3", **NOW}, json={
+        **CHAT, "model": model, "stream": True, "stream_options": {"include_usage": True}})
+    assert answer.status_code == 200 and answer.content == b"".join(map(sse_event, events))
+    [entry] = daemon.api.entries(gateway, 1)
+    assert (entry["success"], entry["tokens_in"], entry["tokens_out"]) == (True, 11, 7)
+
+
+def test_a_client_that_waits_for_100_continue_is_told_to_go_on(daemon, gateway, provider):
+    provider.reply(error_reply(500))
+    with daemon.connect() as connection:
+        connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [
+            ("Expect", "100-continue"), ("Content-Length", str(len(CHAT_BYTES))), ("cf-aig-max-attempts", "2"),
+            ("cf-aig-retry-delay", "0")]))
+        assert connection.head().status == 100
+        connection.send(CHAT_BYTES)
+        assert connection.answer().status == 200
+    assert [seen.body for seen in provider.requests] == [CHAT_BYTES] * 2
+
+
+def test_an_error_that_does_not_end_holds_nobody_up(daemon, gateway, provider):
+    def script(exchange):
+        exchange.head(500, [("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")])
+        exchange.chunk(b"it failed")
+        exchange.await_peer_close(30)
+
+    provider.reply(script)
+    answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "2", **NOW}, within=20)
+    assert answer.status_code == 200 and len(provider.requests) == 2
+
+
+@pytest.mark.process
+def test_a_daemon_that_is_told_to_end_waits_for_attempts(new_daemon, provider):
+    daemon = new_daemon(workers=1).start()
+    gateway = daemon.api.create_gateway()
+    answered = Gate()
+
+    def script(exchange):
+        exchange.json({"error": "no"}, 500)
+        answered.open()
+
+    provider.reply(script)
+    answers = []
+    client = threading.Thread(daemon=True, target=lambda: answers.append(
+        post(daemon, gateway, headers={"cf-aig-max-attempts": "2", "cf-aig-retry-delay": "2000"})))
+    client.start()
+    answered.wait()
+    daemon.stop()
+    client.join(20)
+    assert answers[0].status_code == 200 and answers[0].json() == chat_completion()
+    assert waits(provider.requests)[0] >= 2
 
 
 # When never

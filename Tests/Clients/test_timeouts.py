@@ -111,6 +111,13 @@ def test_a_stream_without_content_has_not_begun(daemon, gateway, provider):
     given_up(provider, provider.only())
 
 
+@pytest.mark.parametrize("path, model", [("sandbox/v1/chat/completions", "hang"),
+                                         ("compat/chat/completions", "sandbox/hang")])
+def test_the_sandbox_is_not_waited_for_longer_than_others(daemon, gateway, provider, path, model):
+    answer = post(daemon, gateway, path, {"cf-aig-request-timeout": "100"}, json={**CHAT, "model": model}, within=20)
+    assert refusal(answer) == (408, 2014)
+
+
 def test_no_timeout_means_none(daemon, gateway, provider):
     provider.reply(after(1.5, json_reply(chat_completion())))
     assert post(daemon, gateway).status_code == 200

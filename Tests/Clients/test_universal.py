@@ -181,6 +181,51 @@ def test_a_client_that_leaves_starts_no_further_step(daemon, gateway, provider):
     assert provider.only().slug == "workers-ai"
 
 
+def test_a_client_that_leaves_in_a_later_step_leaves_an_entry_for_both(daemon, gateway, provider):
+    left = Gate()
+
+    def held(exchange):
+        left.wait()
+        exchange.await_peer_close(10)
+
+    provider.at("groq", error_reply(500))
+    provider.at("mistral", held)
+    connection = daemon.connect()
+    body = json.dumps([step("groq"), step("mistral"), OPENAI]).encode()
+    connection.send(request_bytes("POST", daemon.path(gateway), [], body))
+    provider.nth(1)
+    connection.close()
+    left.open()
+    entries = daemon.api.entries(gateway, 2)
+    assert [(entry["step"], entry["status_code"]) for entry in entries] == [(0, 500), (1, 499)]
+    assert len(provider.requests) == 2
+
+
+@pytest.mark.parametrize("rest", [b"", b"x" * (1 << 20)], ids=["that says no more", "that never stops"])
+def test_an_error_that_does_not_end_holds_nobody_up(daemon, gateway, provider, rest):
+    def script(exchange):
+        exchange.head(500, [("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")])
+        exchange.chunk(b"it failed")
+        while rest:
+            exchange.chunk(rest)
+        exchange.await_peer_close(30)
+
+    provider.at("groq", script)
+    answer = run_steps(daemon, gateway, [step("groq"), OPENAI], within=20)
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
+    first, _ = daemon.api.entries(gateway, 2)
+    assert first["status_code"] == 500 and first["response_head"].startswith("it failed")
+    assert first["response_head_complete"] is False
+
+
+def test_a_step_that_hangs_in_the_sandbox_times_out_too(daemon, gateway, provider):
+    hang = {"model": "hang", "messages": [{"role": "user", "content": "hi"}]}
+    answer = run_steps(daemon, gateway, [
+        step("sandbox", "v1/chat/completions", hang, config={"requestTimeout": 100}), OPENAI], within=20)
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
+    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 2)] == [408, 200]
+
+
 # Shapes of the request
 
 @pytest.mark.parametrize("rest", ["", "/"])
@@ -196,6 +241,35 @@ def test_the_content_type_of_the_body_does_not_matter(daemon, gateway, provider)
         assert connection.ask("POST", daemon.path(gateway), [], json.dumps([OPENAI]).encode()).status == 200
     answer = run_steps(daemon, gateway, [OPENAI], {"content-type": "text/plain;charset=UTF-8"})
     assert answer.status_code == 200
+
+
+def test_a_body_may_come_in_chunks_and_in_crumbs_and_many_share_a_connection(daemon, gateway, provider):
+    provider.at("groq", error_reply(500))
+    body = json.dumps([step("groq"), OPENAI]).encode()
+    with daemon.connect() as connection:
+        for size in (1, 7, 100, len(body)):
+            connection.send(request_bytes("POST", daemon.path(gateway), [("Transfer-Encoding", "chunked")]))
+            for start in range(0, len(body), size):
+                piece = body[start:start + size]
+                connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+            connection.send(b"0\r\n\r\n")
+            assert connection.answer().header("cf-aig-step") == "1"
+        # Pipelined: each answer belongs to its request.
+        provider.at("openai", lambda exchange: exchange.json({"n": exchange.request.json["n"]}))
+        connection.send(b"".join(request_bytes(
+            "POST", daemon.path(gateway), [], json.dumps([step("groq"), step(query={"n": number})]).encode())
+            for number in range(20)))
+        assert [connection.answer().json for _ in range(20)] == [{"n": number} for number in range(20)]
+
+
+def test_a_client_that_waits_for_100_continue_is_told_to_go_on(daemon, gateway, provider):
+    body = json.dumps([OPENAI]).encode()
+    with daemon.connect() as connection:
+        connection.send(request_bytes("POST", daemon.path(gateway), [
+            ("Expect", "100-continue"), ("Content-Length", str(len(body)))]))
+        assert connection.head().status == 100
+        connection.send(body)
+        assert connection.answer().status == 200
 
 
 @pytest.mark.parametrize("name, slug", [
@@ -285,7 +359,7 @@ def test_the_query_reaches_the_provider_byte_for_byte(daemon, gateway, provider,
 
 
 def test_a_large_query_reaches_every_step_whole(daemon, gateway, provider):
-    query = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "é\n" * (2 << 20)}]}
+    query = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "é\n" * (1 << 19)}]}
     expected = json.dumps(query).encode()
     for slug in ("groq", "mistral"):
         provider.at(slug, error_reply(500))
@@ -459,6 +533,28 @@ def test_an_authenticated_gateway_wants_a_token_before_it_reads_steps(daemon, lo
     assert not provider.requests
     assert run_steps(daemon, locked_gateway, [OPENAI], {"cf-aig-authorization": daemon.token}).status_code == 200
     assert provider.only().header("authorization") == "Bearer sk-x"
+
+
+def test_a_token_in_a_step_admits_nobody(daemon, locked_gateway, provider):
+    """Who may use a gateway is decided before its steps are read."""
+    for headers in ({"cf-aig-authorization": daemon.token}, {"Authorization": f"Bearer {daemon.token}"}):
+        assert refusal(run_steps(daemon, locked_gateway, [step(headers=headers)])) == (401, 2009)
+    assert not provider.requests
+
+
+@pytest.mark.parametrize("name, form", [
+    ("Authorization", "Bearer {}"), ("authorization", "{}"), ("x-api-key", "{}"), ("api-key", "{}"),
+    ("cf-aig-authorization", "{}"), ("X-Goog-Api-Key", "{}"), ("Authorization", "Bearer Bearer {}"),
+])
+def test_a_token_in_a_step_reaches_no_provider(daemon, gateway, provider, name, form):
+    value = form.format(daemon.token)
+    assert run_steps(daemon, gateway, [step(headers={name: value, "x-kept": "1"})]).status_code == 200
+    assert run_steps(daemon, gateway, [step(authorization=f"Bearer {daemon.token}")]).status_code == 200
+    google = step("google-ai-studio", f"v1beta/models/g:generateContent?a=1&key={daemon.token}")
+    assert run_steps(daemon, gateway, [google]).status_code == 200
+    assert len(provider.requests) == 3
+    assert not [seen for seen in provider.requests if daemon.token.encode() in seen.raw_head]
+    assert provider.requests[0].header("x-kept") == "1"
 
 
 def test_stored_keys_serve_steps_without_credentials(daemon, locked_gateway, provider):
