@@ -86,6 +86,37 @@ struct CustomProviderRoutesTests {
         #expect(!refused.text.contains("canary"))
     }
 
+    @Test("a new master key opens headers too, and costs no stored answer")
+    func masterKey() async throws {
+        let api = try await ManagementAPI()
+        #expect(await create(api, "h", #","headers":"{\"X-Key\":\"v\"}""#).status == 200)
+        let before = try #require(try await plans(api).first)
+        let bytes = [UInt8](repeating: 2, count: 32) + [UInt8](repeating: 1, count: 32)
+        let report = try await MasterKeyRotation(api.pool).run(try MasterKey(Secret(bytes)))
+        #expect(report == MasterKeyRotation.Report(secrets: 1, rewrapped: 1, unreadable: []))
+        let after = try #require(try await plans(api).first)
+        #expect(after.cacheEpoch == before.cacheEpoch)
+        #expect(after.headers != before.headers)
+        let renewed = Vault(masterKey: try MasterKey(Secret(Array(bytes.prefix(32)))))
+        #expect(try renewed.open(#require(after.headers)).reveal() == Array(#"{"X-Key":"v"}"#.utf8))
+    }
+
+    @Test("a provider's key is stored under its whole name, capital letters included")
+    func keys() async throws {
+        let api = try await ManagementAPI()
+        await api.makeGateway("g")
+        for (slug, status) in [("custom-Acme-2", 200), ("custom-a_b", 400), ("Acme", 400), ("custom-custom-x", 200)] {
+            let key = await api.send(
+                "POST", ManagementAPI.gateways + "/g/provider_configs",
+                body: #"{"provider_slug":"\#(slug)","alias":"a","default_config":true,"secret":"some-value"}"#
+            )
+            #expect(key.status == status, "\(slug)")
+        }
+        #expect(
+            try await ConfigurationRepository(api.pool).snapshot().providerKeys.map(\.provider)
+                == ["custom-Acme-2", "custom-custom-x"])
+    }
+
     @Test("a change takes any subset, keeps the rest, and raises the epoch of this provider alone")
     func change() async throws {
         let api = try await ManagementAPI()
@@ -119,7 +150,8 @@ struct CustomProviderRoutesTests {
         _ = try await api.pool.query("UPDATE custom_providers SET enable = true")
         let after = try await ConfigurationRepository(api.pool).snapshot()
         #expect(after.version > before.version)
-        #expect(try #require(after.customProviders.first).cacheEpoch > #require(before.customProviders.first).cacheEpoch)
+        let former = try #require(before.customProviders.first)
+        #expect(try #require(after.customProviders.first).cacheEpoch > former.cacheEpoch)
     }
 
     @Test("a deleted provider takes its keys along, and its successor does not inherit its answers")

@@ -71,7 +71,9 @@ struct ReadYourWriteTests {
         LogID(high: UInt64(now.milliseconds - secondsAgo * 1000) << 16, low: low)
     }
 
-    @Test("feedback reaches an entry that is still in the spool, however long its answer took", arguments: [0, 5, 7200])
+    @Test(
+        "feedback reaches an entry that is still in the spool, however long its answer took", arguments: [0, 5, 7200]
+    )
     func patch(secondsAgo: Int64) async throws {
         let node = try await Node()
         let id = Self.id(secondsAgo: secondsAgo)

@@ -1,5 +1,6 @@
 package import GatewayCore
 package import PostgresStore
+import Providers
 
 /// What operators do with stored provider keys (control-plane.md §7).
 package struct ProviderConfigAdministration: Sendable {
@@ -29,6 +30,9 @@ package struct ProviderConfigAdministration: Sendable {
         let slug = reader.requiredString("provider_slug", lengths: 1...80)
         if !slug.isEmpty, !Self.isSlug(slug) { reader.report("provider_slug", "Invalid provider slug") }
         let alias = reader.requiredString("alias", lengths: 1...128)
+        if alias.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
+            reader.report("alias", "String must not contain control characters")
+        }
         var isDefault = false
         reader.bool("default_config", .required, into: &isDefault)
         var value: String?
@@ -115,7 +119,8 @@ package struct ProviderConfigAdministration: Sendable {
     }
 
     private static func isSlug(_ text: String) -> Bool {
-        text.utf8.allSatisfy {
+        if let own = CustomProvider.slug(ofSegment: text) { return CustomProvider.isSlug(own) }
+        return text.utf8.allSatisfy {
             (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
                 || $0 == UInt8(ascii: "_")
         }
