@@ -6,8 +6,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 SWIFT ?= swift
-# One link mode for release builds: a change of it rebuilds everything.
-RELEASE_FLAGS ?= -c release --static-swift-stdlib
+# One link mode for release builds: a change of it rebuilds everything. The two compiler flags are those that the
+# package's own targets are built with (Package.swift says why); here they reach its dependencies too.
+RELEASE_FLAGS ?= -c release --static-swift-stdlib \
+  -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
 PACKAGES := libpq-dev libhiredis-dev libssl-dev postgresql redis-server nginx wrk pkg-config python3-venv
 VENV := .venv-tests
 LOGS := .build/test-logs

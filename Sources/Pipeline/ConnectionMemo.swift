@@ -1,3 +1,4 @@
+import CloudflareWire
 package import GatewayCore
 
 /// What the last requests of one client connection resolved to, so that equal ones skip the look-ups.
@@ -10,7 +11,8 @@ package final class ConnectionMemo {
     private var plan: GatewayPlan?
     private var routeKey: [UInt8] = []
     private var route: NativeRoute?
-    private var tokens: [(text: [UInt8], grant: TokenGrant?)] = []
+    private var tokens: [(text: [UInt8], grant: Granted?)] = []
+    private var head: HeadMemory?
     /// Different credential texts that are remembered; two or three is what one client sends.
     private static let tokenLimit = 8
 
@@ -22,9 +24,24 @@ package final class ConnectionMemo {
         plan = nil
         prefix = []
         tokens = []
+        head = nil
         // An account's own provider is part of the snapshot.
         routeKey = []
         route = nil
+    }
+
+    /// What is known of a head, if it equals the last one.
+    func memory(of other: RequestHead, in current: SnapshotIndex) -> HeadMemory? {
+        use(current)
+        guard let head, head.isSame(as: other) else { return nil }
+        return head
+    }
+
+    func remember(
+        _ other: RequestHead, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings
+    ) -> HeadMemory? {
+        head = HeadMemory(other, credentials, gateway, settings)
+        return head
     }
 
     /// The gateway last found for the same account and gateway bytes.
@@ -51,12 +68,12 @@ package final class ConnectionMemo {
     }
 
     /// The grant of a credential text, found or known to be none.
-    package func grant(
+    func grant(
         _ text: UnsafeRawBufferPointer, in current: SnapshotIndex, hasher: any TokenHasher
-    ) -> TokenGrant? {
+    ) -> Granted? {
         use(current)
         for index in tokens.indices where text.isSame(as: tokens[index].text) { return tokens[index].grant }
-        let grant = current.grant(hash: hasher.hash(text))
+        let grant = current.grant(hash: hasher.hash(text)).map { Granted($0) }
         if tokens.count == Self.tokenLimit { tokens.removeFirst() }
         tokens.append((Array(text), grant))
         return grant

@@ -6,10 +6,10 @@ struct RecordTicket: ~Copyable {
 
     init(_ id: LogID) { self.id = id }
 
-    /// Hands the step's record to the sink.
+    /// Hands the step's record to the sink; parameters as `RecordSink.append`.
     @WorkerLoop
-    consuming func settle(_ record: RequestRecord, into sink: any RecordSink) {
-        sink.append(record)
+    consuming func settle(into sink: any RecordSink, estimate: Int, _ body: (inout RecordEncoder) -> Void) {
+        sink.append(estimate: estimate, body)
         discard self
     }
 

@@ -5,7 +5,18 @@ import Providers
 import WireFormats
 
 /// Builds the head that a provider gets: the client's own bytes where nothing has to change.
+@WorkerLoop
 struct UpstreamHead {
+    /// What a composed head depends on besides the client's.
+    struct Call: Equatable {
+        var provider: ProviderID
+        var origin: Origin
+        var path: String
+        var query: String?
+        var canonicalAuthority: String
+        var kept: KeptCredentials
+    }
+
     enum KeptCredentials {
         /// What the client sent stays, apart from gateway tokens and empty values.
         case providerKeys
@@ -22,8 +33,18 @@ struct UpstreamHead {
         keepingCredentials kept: KeptCredentials = .providerKeys
     ) {
         let head = admitted.inbound.head
-        let options = ForwardedFields.connectionOptions(head)
         present = provider.requiredHeaders.isEmpty ? [] : Set(head.fields.map { head.text($0.name).lowercased() })
+        let call = Call(
+            provider: provider.id, origin: target.origin, path: target.path, query: target.query,
+            canonicalAuthority: target.canonicalAuthority, kept: kept
+        )
+        if let known = admitted.memory?.composed(for: call) {
+            buffer = ByteBuffer()
+            buffer.reserveCapacity(known.readableBytes + Self.laterRoom)
+            buffer.writeImmutableBuffer(known)
+            return
+        }
+        let options = ForwardedFields.connectionOptions(head)
         let host = Self.isClientSigned(admitted) ? target.canonicalAuthority : target.origin.authority
         // What the operator set for its own provider stands in place of what the client may say.
         let standing = provider.standingHeaders
@@ -64,6 +85,7 @@ struct UpstreamHead {
                 }
             }
         }
+        admitted.memory?.remember(buffer, for: call)
     }
 
     /// Room for a key and the body's framing.
@@ -71,7 +93,10 @@ struct UpstreamHead {
 
     /// Writes a stored key, or one that came in another provider's form, into this provider's own place.
     mutating func inject(_ key: Secret<String>, _ provider: ProviderDefinition, _ target: UpstreamTarget) {
+        let standing = provider.standingHeaders
         for field in provider.inject(key.reveal(), for: target) {
+            // Written already, by what its owner decided for every call.
+            if standing.contains(where: { $0.name.lowercased() == field.name.description }) { continue }
             HeadWriter.field(field.name, field.value, into: &buffer)
         }
         for field in provider.requiredHeaders where !present.contains(field.name.description) {

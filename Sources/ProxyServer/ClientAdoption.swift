@@ -32,10 +32,12 @@ package final class ClientAdoption {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
-                    let connection = WorkerLoop.onLoop {
-                        ClientConnection(registry: registry, descriptor: tls == nil ? descriptor : nil)
+                    try WorkerLoop.onLoop {
+                        let connection = ClientConnection(
+                            registry: registry, descriptor: tls == nil ? descriptor : nil
+                        )
+                        try channel.pipeline.syncOperations.addHandler(ClientHandler(connection))
                     }
-                    try channel.pipeline.syncOperations.addHandler(ClientHandler(connection))
                 }
             }
             .withConnectedSocket(descriptor)

@@ -79,11 +79,13 @@ package final class ClientConnection: Downstream {
 
     func attach(_ context: ChannelHandlerContext) {
         self.context = context
+        isWritable = context.channel.isWritable
         registry.add(self)
     }
 
     func detach() {
         context = nil
+        isWritable = false
         registry.remove(self)
     }
 
@@ -109,6 +111,7 @@ package final class ClientConnection: Downstream {
     }
 
     func writabilityChanged() {
+        isWritable = context?.channel.isWritable ?? false
         if isWritable { writable?() }
     }
 
@@ -171,7 +174,8 @@ package final class ClientConnection: Downstream {
         if answerLocally(head) { return true }
         let exchange = Exchange(environment: registry.environment, memo: memo, head: head, downstream: self)
         self.exchange = exchange
-        exchange.onDemandChange { [weak self] wanted in self?.bodyDemandChanged(wanted) }
+        // The exchange holds this connection already, until it is settled; weak references would slow down all others.
+        exchange.onDemandChange { wanted in self.bodyDemandChanged(wanted) }
         exchange.start()
         return true
     }
@@ -275,7 +279,8 @@ package final class ClientConnection: Downstream {
         }
     }
 
-    package var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether the channel takes more bytes now; kept here because the channel is far to ask.
+    package private(set) var isWritable = false
 
     package func onWritable(_ action: (@WorkerLoop () -> Void)?) { writable = action }
 

@@ -2,7 +2,10 @@ import GatewayCore
 import NIOCore
 
 /// The only handler of a client's channel: turns NIO's callbacks into calls of `ClientConnection`.
-final class ClientHandler: ChannelDuplexHandler {
+///
+/// NIO calls a handler on its channel's loop, which is the worker's: so its conformances are isolated to it.
+@WorkerLoop
+final class ClientHandler: @WorkerLoop ChannelInboundHandler, @WorkerLoop ChannelOutboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -11,28 +14,19 @@ final class ClientHandler: ChannelDuplexHandler {
 
     init(_ connection: ClientConnection) { self.connection = connection }
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        // SAFETY: contexts stay on their loop, which is the worker's.
-        nonisolated(unsafe) let context = context
-        WorkerLoop.onLoop { [connection] in connection.attach(context) }
-    }
+    func handlerAdded(context: ChannelHandlerContext) { connection.attach(context) }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { [connection] in connection.detach() }
-    }
+    func handlerRemoved(context: ChannelHandlerContext) { connection.detach() }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        WorkerLoop.onLoop { [connection] in connection.receive(bytes) }
-    }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { connection.receive(unwrapInboundIn(data)) }
 
     func channelInactive(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { [connection] in connection.peerClosed() }
+        connection.peerClosed()
         context.fireChannelInactive()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { [connection] in connection.writabilityChanged() }
+        connection.writabilityChanged()
         context.fireChannelWritabilityChanged()
     }
 
@@ -41,6 +35,6 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if WorkerLoop.onLoop({ [connection] in connection.allowsReading() }) { context.read() }
+        if connection.allowsReading() { context.read() }
     }
 }

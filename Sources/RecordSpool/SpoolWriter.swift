@@ -82,9 +82,10 @@ package final class SpoolWriter: RecordSink {
     }
 
     @discardableResult
-    package func append(_ record: RequestRecord) -> Bool {
+    package func append(estimate: Int, _ body: (inout RecordEncoder) -> Void) -> Bool {
         let start = pending.writerIndex
-        guard let length = SpoolFrame.append(to: &pending, { record.encode(into: &$0) }) else {
+        let length = SpoolFrame.append(to: &pending) { $0.writeRecord(estimate: estimate, body) }
+        guard let length else {
             observer.record(.recordDropped(reason: .tooLarge))
             return false
         }

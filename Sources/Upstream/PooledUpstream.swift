@@ -35,15 +35,25 @@ package final class PooledUpstream: UpstreamClient {
     private var idleCount = 0
     private var ticker: RepeatedTask?
     private var isShutDown = false
+    /// The pools that requests went to last.
+    private var recent: [OriginPool] = []
+    private static let recentLimit = 8
+    private var dirty: [ProviderConnection] = []
+    private let scheduleTurn: (@WorkerLoop () -> Void)?
 
-    /// - Parameter resolver: nil makes one that asks the system.
+    /// - Parameters:
+    ///   - resolver: nil makes one that asks the system.
+    ///   - scheduleTurn: makes sure that `endTurn` runs after the socket events now being handled; nil: what is written
+    ///     leaves at once.
     /// - Throws: when a file with roots cannot be used.
     package init(
-        loop: any EventLoop, settings: UpstreamSettings, observer: any Observer, resolver: HostResolver? = nil
+        loop: any EventLoop, settings: UpstreamSettings, observer: any Observer, resolver: HostResolver? = nil,
+        scheduleTurn: (@WorkerLoop () -> Void)? = nil
     ) throws(SetupFailure) {
         self.loop = loop
         self.settings = settings
         self.observer = observer
+        self.scheduleTurn = scheduleTurn
         self.resolver = resolver ?? HostResolver(loop: loop, lifetime: settings.nameLifetime)
         if settings.additionalRootsFile != nil || settings.systemRootsFile != nil {
             do {
@@ -78,23 +88,35 @@ package final class PooledUpstream: UpstreamClient {
 
     // MARK: For exchanges
 
-    private func key(of request: UpstreamRequest) -> PoolKey {
-        PoolKey(origin: request.origin, egress: settings.allowsPrivateAddresses ? .anyAddress : request.egress)
+    private func egress(of request: UpstreamRequest) -> EgressRule {
+        settings.allowsPrivateAddresses ? .anyAddress : request.egress
+    }
+
+    /// The pool of the request's origin, if there is one; a few comparisons where a look-up would hash the host.
+    private func pool(for request: UpstreamRequest) -> OriginPool? {
+        let egress = egress(of: request)
+        for pool in recent where pool.key.isKey(of: request.origin, egress) { return pool }
+        guard let pool = pools[PoolKey(origin: request.origin, egress: egress)] else { return nil }
+        if recent.count == Self.recentLimit { recent.removeFirst() }
+        recent.append(pool)
+        return pool
     }
 
     /// An idle connection to the request's origin.
     func takeIdle(for request: UpstreamRequest) -> ProviderConnection? {
-        guard let connection = pools[key(of: request)]?.connections.take() else { return nil }
+        guard let connection = pool(for: request)?.connections.take() else { return nil }
         idleCount -= 1
         return connection
     }
 
     /// A connection attempt that has not begun; nil when the origin has as many connections as it may.
     func connect(for request: UpstreamRequest, completion: @escaping ConnectAttempt.Completion) -> ConnectAttempt? {
-        let key = key(of: request)
-        let pool = pools[key] ?? OriginPool(key: key, settings: settings)
+        let known = pool(for: request)
+        let pool =
+            known
+            ?? OriginPool(key: PoolKey(origin: request.origin, egress: egress(of: request)), settings: settings)
         guard pool.connections.reserve() else { return nil }
-        pools[key] = pool
+        if known == nil { pools[pool.key] = pool }
         return ConnectAttempt(client: self, pool: pool, timeout: request.connectTimeout, completion: completion)
     }
 
@@ -124,8 +146,8 @@ package final class PooledUpstream: UpstreamClient {
     func opened(_ connection: ProviderConnection) {
         connections[ObjectIdentifier(connection)] = connection
         guard ticker == nil else { return }
-        ticker = loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] _ in
-            WorkerLoop.onLoop { self?.secondPassed() }
+        ticker = loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+            WorkerLoop.onLoop { self.secondPassed() }
         }
     }
 
@@ -142,7 +164,27 @@ package final class PooledUpstream: UpstreamClient {
 
     private func forget(_ connection: ProviderConnection?, in pool: OriginPool) {
         if pool.connections.remove(connection) { idleCount -= 1 }
-        if pool.connections.isUnused { pools[pool.key] = nil }
+        guard pool.connections.isUnused else { return }
+        pools[pool.key] = nil
+        recent.removeAll { $0 === pool }
+    }
+
+    // MARK: The turn
+
+    /// Notes that a connection has bytes that leave at the end of the turn.
+    func flushAtTurnEnd(_ connection: ProviderConnection) {
+        guard let scheduleTurn else { return connection.flushNow() }
+        dirty.append(connection)
+        scheduleTurn()
+    }
+
+    /// Sends what the turn wrote to providers.
+    package func endTurn() {
+        while !dirty.isEmpty {
+            let now = dirty
+            dirty.removeAll(keepingCapacity: true)
+            for connection in now { connection.flushNow() }
+        }
     }
 
     // MARK: Time

@@ -1,9 +1,10 @@
-package import NIOCore
+public import NIOCore
 
 /// Writes many small pieces into one region of a buffer, with one check of the buffer for all of them.
 ///
 /// Heads and records consist of dozens of pieces; a buffer's own `write` looks at its storage for each.
 /// - Limit: the capacity given to `ByteBuffer.compose`; writing beyond it traps.
+@usableFromInline
 package struct RawWriter: ~Copyable {
     private let base: UnsafeMutableRawPointer
     fileprivate var count = 0
@@ -15,6 +16,7 @@ package struct RawWriter: ~Copyable {
         capacity = space.count
     }
 
+    @usableFromInline
     package mutating func write(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         precondition(bytes.count <= capacity - count, "a composed buffer exceeds its announced capacity")
@@ -22,15 +24,26 @@ package struct RawWriter: ~Copyable {
         count += bytes.count
     }
 
+    @usableFromInline
     package mutating func write(_ text: StaticString) {
         write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    @usableFromInline
     package mutating func write(_ text: String) {
-        var text = text
-        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+        let isWritten: Void? = text.utf8.withContiguousStorageIfAvailable { write(UnsafeRawBufferPointer($0)) }
+        if isWritten == nil { for byte in text.utf8 { write(byte: byte) } }
     }
 
+    /// Lets `body` write exactly `length` bytes.
+    @usableFromInline
+    package mutating func fill(_ length: Int, _ body: (UnsafeMutableRawPointer) -> Void) {
+        precondition(length >= 0 && length <= capacity - count, "a composed buffer exceeds its announced capacity")
+        body(base + count)
+        count += length
+    }
+
+    @usableFromInline
     package mutating func write(byte: UInt8) {
         precondition(count < capacity, "a composed buffer exceeds its announced capacity")
         base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
@@ -38,6 +51,7 @@ package struct RawWriter: ~Copyable {
     }
 
     /// Little-endian, without alignment.
+    @usableFromInline
     package mutating func write<T: FixedWidthInteger & BitwiseCopyable>(integer: T) {
         precondition(MemoryLayout<T>.size <= capacity - count, "a composed buffer exceeds its announced capacity")
         base.storeBytes(of: integer.littleEndian, toByteOffset: count, as: T.self)
@@ -45,12 +59,14 @@ package struct RawWriter: ~Copyable {
     }
 
     /// Puts `integer` at a place that was written before.
+    @usableFromInline
     package mutating func overwrite<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, integer: T) {
         precondition(offset >= 0 && offset + MemoryLayout<T>.size <= count, "nothing was written there")
         base.storeBytes(of: integer.littleEndian, toByteOffset: offset, as: T.self)
     }
 
     /// Decimal digits of a number that is not negative; of a negative one nothing.
+    @usableFromInline
     package mutating func write(decimal number: Int) {
         guard number >= 0 else { return }
         var divisor = 1
@@ -64,6 +80,7 @@ package struct RawWriter: ~Copyable {
 
 extension ByteBuffer {
     /// Appends what `body` writes, at most `capacity` bytes.
+    @usableFromInline
     package mutating func compose(capacity: Int, _ body: (inout RawWriter) -> Void) {
         writeWithUnsafeMutableBytes(minimumWritableBytes: capacity) { space in
             var writer = RawWriter(space)

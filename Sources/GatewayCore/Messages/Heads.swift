@@ -1,6 +1,7 @@
-package import NIOCore
+public import NIOCore
 
 /// One header field of a head, as offsets into the head's own bytes.
+@usableFromInline
 package struct FieldSlice: Sendable, Equatable {
     package var nameStart: UInt32
     package var nameLength: UInt16
@@ -16,11 +17,14 @@ package struct FieldSlice: Sendable, Equatable {
         self.valueLength = valueLength
     }
 
+    @usableFromInline
     package var name: Range<Int> { Int(nameStart)..<Int(nameStart) + Int(nameLength) }
+    @usableFromInline
     package var value: Range<Int> { Int(valueStart)..<Int(valueStart) + Int(valueLength) }
 }
 
 /// The header fields that HTTP itself or every provider call gives a meaning to; the parser classifies once.
+@usableFromInline
 package enum FieldKind: UInt8, Sendable {
     case other
     // Framing and hop-by-hop (RFC 9110 §7.6.1)
@@ -29,9 +33,14 @@ package enum FieldKind: UInt8, Sendable {
     case contentType, contentEncoding, acceptEncoding, userAgent, setCookie, date, server
     // Credentials
     case authorization
+
+    /// Compares the raw bytes: the comparison that comes with a raw type goes through two witnesses.
+    @usableFromInline
+    package static func == (left: FieldKind, right: FieldKind) -> Bool { left.rawValue == right.rawValue }
 }
 
 /// How the end of a message body is found (RFC 9112 §6).
+@usableFromInline
 package enum BodyFraming: Sendable, Equatable {
     case none
     case length(Int)
@@ -41,6 +50,7 @@ package enum BodyFraming: Sendable, Equatable {
 }
 
 /// The HTTP versions that one connection here can speak.
+@usableFromInline
 package enum HTTPVersion: Sendable, Equatable { case http10, http11 }
 
 /// A parsed head: its bytes, from the start line through the empty line, and where things are in them.
@@ -56,7 +66,6 @@ package protocol MessageHead: Sendable {
 }
 
 extension MessageHead {
-    @inlinable
     package func withBytes<T>(_ body: (UnsafeRawBufferPointer) throws -> T) rethrows -> T {
         try buffer.withUnsafeReadableBytes(body)
     }
@@ -82,16 +91,38 @@ extension MessageHead {
 
 extension StaticString {
     /// Whether `bytes[range]` equals this lower-case ASCII text, letters compared without case.
-    @inlinable
+    @usableFromInline
     package func matches(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
-        guard range.count == utf8CodeUnitCount else { return false }
-        let own = utf8Start
-        for offset in 0..<range.count {
-            let byte = bytes[range.lowerBound + offset]
+        let length = utf8CodeUnitCount
+        guard range.count == length, range.lowerBound >= 0, range.upperBound <= bytes.count else { return false }
+        guard let base = bytes.baseAddress, length > 0 else { return length == 0 }
+        let other = base + range.lowerBound
+        let own = UnsafeRawPointer(utf8Start)
+        var at = 0
+        // Eight at a time; the last eight overlap what was compared before.
+        while at + 8 <= length {
+            guard Self.isSame(own, other, at) else { return false }
+            at += 8
+        }
+        if at == length { return true }
+        if length >= 8 { return Self.isSame(own, other, length - 8) }
+        while at < length {
+            let byte = other.load(fromByteOffset: at, as: UInt8.self)
             let lower = byte &- 0x41 < 26 ? byte | 0x20 : byte
-            if lower != own[offset] { return false }
+            if lower != own.load(fromByteOffset: at, as: UInt8.self) { return false }
+            at += 1
         }
         return true
+    }
+
+    /// Whether eight bytes agree, but for bit 5 where our own byte is a letter.
+    @inline(__always)
+    private static func isSame(_ own: UnsafeRawPointer, _ other: UnsafeRawPointer, _ at: Int) -> Bool {
+        let ours = own.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+        let theirs = other.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+        // Of the bytes that field names consist of, letters are those with bit 6.
+        let letters = (ours & 0x4040_4040_4040_4040) >> 1
+        return (ours ^ theirs) & ~letters == 0
     }
 }
 
@@ -110,17 +141,21 @@ extension ResponseHead {
 }
 
 /// A client's request head.
-package struct RequestHead: MessageHead {
-    package var buffer: ByteBuffer
-    package var fields: [FieldSlice]
-    package var framing: BodyFraming
-    package var version: HTTPVersion
-    package var keepsAlive: Bool
-    package var method: Range<Int>
+///
+/// A reference: heads are handed from phase to phase and never change.
+@usableFromInline
+package final class RequestHead: MessageHead {
+    @usableFromInline
+    package let buffer: ByteBuffer
+    package let fields: [FieldSlice]
+    package let framing: BodyFraming
+    package let version: HTTPVersion
+    package let keepsAlive: Bool
+    package let method: Range<Int>
     /// Origin form: path and query as sent, not decoded.
-    package var target: Range<Int>
+    package let target: Range<Int>
     /// Whether the client waits for `100 Continue` before it sends the body.
-    package var expectsContinue: Bool
+    package let expectsContinue: Bool
 
     package init(
         buffer: ByteBuffer, fields: [FieldSlice], framing: BodyFraming, version: HTTPVersion, keepsAlive: Bool,
@@ -138,14 +173,18 @@ package struct RequestHead: MessageHead {
 }
 
 /// A provider's response head.
-package struct ResponseHead: MessageHead {
-    package var buffer: ByteBuffer
-    package var fields: [FieldSlice]
-    package var framing: BodyFraming
-    package var version: HTTPVersion
-    package var keepsAlive: Bool
-    package var status: Int
-    package var reason: Range<Int>
+///
+/// A reference: heads are handed from phase to phase and never change.
+@usableFromInline
+package final class ResponseHead: MessageHead {
+    @usableFromInline
+    package let buffer: ByteBuffer
+    package let fields: [FieldSlice]
+    package let framing: BodyFraming
+    package let version: HTTPVersion
+    package let keepsAlive: Bool
+    package let status: Int
+    package let reason: Range<Int>
 
     package init(
         buffer: ByteBuffer, fields: [FieldSlice], framing: BodyFraming, version: HTTPVersion, keepsAlive: Bool,

@@ -29,18 +29,21 @@ package struct LogID: Hashable, Sendable, Comparable, CustomStringConvertible {
     package static let encodedLength = 26
     private static let alphabet: StaticString = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
-    /// Character `index` (0 first) of the encoded form.
-    private func character(_ index: Int) -> UInt8 {
-        let shift = (25 - index) * 5
-        let bits: UInt64 =
-            if shift >= 64 {
-                high >> UInt64(shift - 64)
-            } else if shift > 59 {
-                low >> UInt64(shift) | high << UInt64(64 - shift)
-            } else {
-                low >> UInt64(shift)
+    /// Writes the encoded form from its end, five bits a character.
+    private func encode(into space: UnsafeMutablePointer<UInt8>) {
+        let letters = Self.alphabet.utf8Start
+        var index = Self.encodedLength
+        func put(_ count: Int, of bits: UInt64) {
+            var rest = bits
+            for _ in 0..<count {
+                index -= 1
+                space[index] = letters[Int(truncatingIfNeeded: rest & 31)]
+                rest >>= 5
             }
-        return Self.alphabet.withUTF8Buffer { $0[Int(bits & 31)] }
+        }
+        put(12, of: low)
+        put(12, of: low >> 60 | high << 4)
+        put(2, of: high >> 56)
     }
 
     package func write(into buffer: inout ByteBuffer) {
@@ -48,12 +51,13 @@ package struct LogID: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     package func write(into out: inout RawWriter) {
-        for index in 0..<Self.encodedLength { out.write(byte: character(index)) }
+        out.fill(Self.encodedLength) { encode(into: $0.assumingMemoryBound(to: UInt8.self)) }
     }
 
     package var description: String {
         String(unsafeUninitializedCapacity: Self.encodedLength) { space in
-            for index in 0..<Self.encodedLength { space[index] = character(index) }
+            guard let start = space.baseAddress else { return 0 }
+            encode(into: start)
             return Self.encodedLength
         }
     }

@@ -2,8 +2,20 @@
 @WorkerLoop
 package protocol RecordSink: AnyObject {
     /// Adds a record to this tick's write; returns false when it had to be dropped.
+    ///
+    /// - Parameters:
+    ///   - estimate: bytes that the record takes, rather too many than too few.
+    ///   - body: writes the record's fields; called again when the estimate was too small.
     @discardableResult
-    func append(_ record: RequestRecord) -> Bool
+    func append(estimate: Int, _ body: (inout RecordEncoder) -> Void) -> Bool
+}
+
+extension RecordSink {
+    /// Adds a record that exists as a value.
+    @discardableResult
+    package func append(_ record: RequestRecord) -> Bool {
+        append(estimate: record.estimatedLength) { record.encode(into: &$0) }
+    }
 }
 
 /// The configuration that is in force now.

@@ -2,49 +2,56 @@ package import NIOCore
 
 extension RequestRecord {
     /// Appends the record's fields to `buffer`.
-    ///
-    /// Numbers are never reused.
     package func encode(into buffer: inout ByteBuffer) {
-        var out = TaggedWriter(buffer)
-        buffer = ByteBuffer()
-        out.write(1, fixed: id.high)
-        out.write(2, fixed: id.low)
-        out.write(3, eventID)
-        out.write(4, account.rawValue)
-        out.write(5, gateway.rawValue)
-        out.write(6, fixed: UInt64(bitPattern: createdAt.microseconds))
-        out.write(7, provider.rawValue)
-        out.write(8, model)
-        out.write(9, modelType)
-        out.write(10, path)
-        out.write(11, method)
-        out.write(12, requestType)
-        out.write(13, requestContentType)
-        out.write(14, responseContentType)
-        out.write(15, UInt64(clamping: status))
-        out.write(16, success)
-        out.write(17, cached)
-        out.write(18, UInt64(clamping: step))
-        out.write(19, signed: duration.wholeMicroseconds)
-        out.write(20, signed: firstByte?.wholeMicroseconds)
-        out.write(21, signed: cost?.picoDollars)
-        out.write(22, customCost)
-        out.write(23, metadata)
-        out.write(24, UInt64(clamping: requestSize))
-        out.write(25, UInt64(clamping: responseSize))
-        out.write(26, bytes: requestBody)
-        out.write(27, bytes: responseBody)
-        out.write(28, !requestBodyComplete)
-        out.write(29, !responseBodyComplete)
-        out.write(30, streamed)
-        out.write(31, authenticated)
-        out.write(32, token?.rawValue)
-        out.write(33, keyAlias?.rawValue)
-        out.write(34, userAgent)
-        out.write(35, errorCode)
-        out.write(36, feedback)
-        if !usage.isEmpty { out.write(40) { usage.encode(into: &$0) } }
-        buffer = out.buffer
+        buffer.writeRecord(estimate: estimatedLength) { encode(into: &$0) }
+    }
+
+    /// Bytes that most records take without their bodies.
+    package static let usualLength = 2048
+
+    var estimatedLength: Int {
+        Self.usualLength + (requestBody?.readableBytes ?? 0) + (responseBody?.readableBytes ?? 0)
+    }
+
+    /// Writes the record's fields.
+    package func encode(into out: inout RecordEncoder) {
+        out.write(.idHigh, fixed: id.high)
+        out.write(.idLow, fixed: id.low)
+        out.write(.eventID, eventID)
+        out.write(.account, account.rawValue)
+        out.write(.gateway, gateway.rawValue)
+        out.write(.createdAt, fixed: UInt64(bitPattern: createdAt.microseconds))
+        out.write(.provider, provider.rawValue)
+        out.write(.model, model)
+        out.write(.modelType, modelType)
+        out.write(.path, path)
+        out.write(.method, method)
+        out.write(.requestType, requestType)
+        out.write(.requestContentType, requestContentType)
+        out.write(.responseContentType, responseContentType)
+        out.write(.status, UInt64(clamping: status))
+        out.write(.success, success)
+        out.write(.cached, cached)
+        out.write(.step, UInt64(clamping: step))
+        out.write(.duration, signed: duration.wholeMicroseconds)
+        out.write(.firstByte, signed: firstByte?.wholeMicroseconds)
+        out.write(.cost, signed: cost?.picoDollars)
+        out.write(.customCost, customCost)
+        out.write(.metadata, metadata)
+        out.write(.requestSize, UInt64(clamping: requestSize))
+        out.write(.responseSize, UInt64(clamping: responseSize))
+        out.write(.requestBody, requestBody)
+        out.write(.responseBody, responseBody)
+        out.write(.requestBodyIsCut, !requestBodyComplete)
+        out.write(.responseBodyIsCut, !responseBodyComplete)
+        out.write(.streamed, streamed)
+        out.write(.authenticated, authenticated)
+        out.write(.token, token?.rawValue)
+        out.write(.keyAlias, keyAlias?.rawValue)
+        out.write(.userAgent, userAgent)
+        out.write(.errorCode, errorCode)
+        out.write(.feedback, feedback)
+        out.write(.usage, usage)
     }
 
     /// Reads one record; nil when the bytes lack an id, an account or a gateway, or are damaged.
@@ -56,45 +63,45 @@ extension RequestRecord {
             id: LogID(high: 0, low: 0), eventID: "", account: "", gateway: "", createdAt: Instant(microseconds: 0)
         )
         while let field = reader.next() {
-            switch field.number {
-            case 1: high = field.unsigned
-            case 2: low = field.unsigned
-            case 3: record.eventID = field.string
-            case 4: record.account = AccountID(field.string)
-            case 5: record.gateway = GatewayID(field.string)
-            case 6: record.createdAt = Instant(microseconds: Int64(bitPattern: field.unsigned))
-            case 7: record.provider = ProviderID(field.string)
-            case 8: record.model = field.string
-            case 9: record.modelType = field.string
-            case 10: record.path = field.string
-            case 11: record.method = field.string
-            case 12: record.requestType = field.string
-            case 13: record.requestContentType = field.string
-            case 14: record.responseContentType = field.string
-            case 15: record.status = Int(clamping: field.unsigned)
-            case 16: record.success = field.bool
-            case 17: record.cached = field.bool
-            case 18: record.step = Int(clamping: field.unsigned)
-            case 19: record.duration = .microseconds(field.signed)
-            case 20: record.firstByte = .microseconds(field.signed)
-            case 21: record.cost = PicoUSD(picoDollars: field.signed)
-            case 22: record.customCost = field.bool
-            case 23: record.metadata = field.string
-            case 24: record.requestSize = Int(clamping: field.unsigned)
-            case 25: record.responseSize = Int(clamping: field.unsigned)
-            case 26: record.requestBody = field.buffer
-            case 27: record.responseBody = field.buffer
-            case 28: record.requestBodyComplete = !field.bool
-            case 29: record.responseBodyComplete = !field.bool
-            case 30: record.streamed = field.bool
-            case 31: record.authenticated = field.bool
-            case 32: record.token = TokenID(field.string)
-            case 33: record.keyAlias = KeyAlias(field.string)
-            case 34: record.userAgent = field.string
-            case 35: record.errorCode = field.int
-            case 36: record.feedback = field.int
-            case 40: record.usage = Usage(decoding: field.nested)
-            default: break
+            switch RecordField(rawValue: field.number) {
+            case .idHigh: high = field.unsigned
+            case .idLow: low = field.unsigned
+            case .eventID: record.eventID = field.string
+            case .account: record.account = AccountID(field.string)
+            case .gateway: record.gateway = GatewayID(field.string)
+            case .createdAt: record.createdAt = Instant(microseconds: Int64(bitPattern: field.unsigned))
+            case .provider: record.provider = ProviderID(field.string)
+            case .model: record.model = field.string
+            case .modelType: record.modelType = field.string
+            case .path: record.path = field.string
+            case .method: record.method = field.string
+            case .requestType: record.requestType = field.string
+            case .requestContentType: record.requestContentType = field.string
+            case .responseContentType: record.responseContentType = field.string
+            case .status: record.status = Int(clamping: field.unsigned)
+            case .success: record.success = field.bool
+            case .cached: record.cached = field.bool
+            case .step: record.step = Int(clamping: field.unsigned)
+            case .duration: record.duration = .microseconds(field.signed)
+            case .firstByte: record.firstByte = .microseconds(field.signed)
+            case .cost: record.cost = PicoUSD(picoDollars: field.signed)
+            case .customCost: record.customCost = field.bool
+            case .metadata: record.metadata = field.string
+            case .requestSize: record.requestSize = Int(clamping: field.unsigned)
+            case .responseSize: record.responseSize = Int(clamping: field.unsigned)
+            case .requestBody: record.requestBody = field.buffer
+            case .responseBody: record.responseBody = field.buffer
+            case .requestBodyIsCut: record.requestBodyComplete = !field.bool
+            case .responseBodyIsCut: record.responseBodyComplete = !field.bool
+            case .streamed: record.streamed = field.bool
+            case .authenticated: record.authenticated = field.bool
+            case .token: record.token = TokenID(field.string)
+            case .keyAlias: record.keyAlias = KeyAlias(field.string)
+            case .userAgent: record.userAgent = field.string
+            case .errorCode: record.errorCode = field.int
+            case .feedback: record.feedback = field.int
+            case .usage: record.usage = Usage(decoding: field.nested)
+            case nil: break
             }
         }
         guard let high, let low, !reader.isDamaged, !record.account.rawValue.isEmpty,
@@ -114,69 +121,69 @@ extension Duration {
 }
 
 extension Usage {
-    func encode(into out: inout TaggedWriter) {
-        out.write(1, input)
-        out.write(2, cached)
-        out.write(3, cacheWrite5m)
-        out.write(4, cacheWrite1h)
-        out.write(5, cacheWrite12h)
-        out.write(6, output)
-        out.write(7, reasoning)
-        out.write(8, inputAudio)
-        out.write(9, outputAudio)
-        out.write(10, cachedAudio)
-        out.write(11, inputImage)
-        out.write(12, outputImage)
-        out.write(13, cachedImage)
-        out.write(14, inputVideo)
-        out.write(15, outputVideo)
-        out.write(16, citation)
-        out.write(17, webSearches)
-        out.write(18, characters)
-        out.write(19, milliseconds)
-        out.write(20, images)
-        out.write(21, pages)
-        out.write(22, requests)
-        out.write(23, searchUnits)
-        out.write(40, signed: upstreamCost?.picoDollars)
-        out.write(41, serviceTier)
-        out.write(42, inferenceGeo)
-        out.write(43, speed)
+    func encode(into out: inout RecordEncoder) {
+        out.write(usage: .input, input)
+        out.write(usage: .cached, cached)
+        out.write(usage: .cacheWrite5m, cacheWrite5m)
+        out.write(usage: .cacheWrite1h, cacheWrite1h)
+        out.write(usage: .cacheWrite12h, cacheWrite12h)
+        out.write(usage: .output, output)
+        out.write(usage: .reasoning, reasoning)
+        out.write(usage: .inputAudio, inputAudio)
+        out.write(usage: .outputAudio, outputAudio)
+        out.write(usage: .cachedAudio, cachedAudio)
+        out.write(usage: .inputImage, inputImage)
+        out.write(usage: .outputImage, outputImage)
+        out.write(usage: .cachedImage, cachedImage)
+        out.write(usage: .inputVideo, inputVideo)
+        out.write(usage: .outputVideo, outputVideo)
+        out.write(usage: .citation, citation)
+        out.write(usage: .webSearches, webSearches)
+        out.write(usage: .characters, characters)
+        out.write(usage: .milliseconds, milliseconds)
+        out.write(usage: .images, images)
+        out.write(usage: .pages, pages)
+        out.write(usage: .requests, requests)
+        out.write(usage: .searchUnits, searchUnits)
+        out.write(usage: .upstreamCost, upstreamCost.map { Int($0.picoDollars) })
+        out.write(usage: .serviceTier, serviceTier)
+        out.write(usage: .inferenceGeo, inferenceGeo)
+        out.write(usage: .speed, speed)
     }
 
     init(decoding reader: TaggedReader) {
         self.init()
         var reader = reader
         while let field = reader.next() {
-            switch field.number {
-            case 1: input = field.int
-            case 2: cached = field.int
-            case 3: cacheWrite5m = field.int
-            case 4: cacheWrite1h = field.int
-            case 5: cacheWrite12h = field.int
-            case 6: output = field.int
-            case 7: reasoning = field.int
-            case 8: inputAudio = field.int
-            case 9: outputAudio = field.int
-            case 10: cachedAudio = field.int
-            case 11: inputImage = field.int
-            case 12: outputImage = field.int
-            case 13: cachedImage = field.int
-            case 14: inputVideo = field.int
-            case 15: outputVideo = field.int
-            case 16: citation = field.int
-            case 17: webSearches = field.int
-            case 18: characters = field.int
-            case 19: milliseconds = field.int
-            case 20: images = field.int
-            case 21: pages = field.int
-            case 22: requests = field.int
-            case 23: searchUnits = field.int
-            case 40: upstreamCost = PicoUSD(picoDollars: field.signed)
-            case 41: serviceTier = field.string
-            case 42: inferenceGeo = field.string
-            case 43: speed = field.string
-            default: break
+            switch UsageField(rawValue: field.number) {
+            case .input: input = field.int
+            case .cached: cached = field.int
+            case .cacheWrite5m: cacheWrite5m = field.int
+            case .cacheWrite1h: cacheWrite1h = field.int
+            case .cacheWrite12h: cacheWrite12h = field.int
+            case .output: output = field.int
+            case .reasoning: reasoning = field.int
+            case .inputAudio: inputAudio = field.int
+            case .outputAudio: outputAudio = field.int
+            case .cachedAudio: cachedAudio = field.int
+            case .inputImage: inputImage = field.int
+            case .outputImage: outputImage = field.int
+            case .cachedImage: cachedImage = field.int
+            case .inputVideo: inputVideo = field.int
+            case .outputVideo: outputVideo = field.int
+            case .citation: citation = field.int
+            case .webSearches: webSearches = field.int
+            case .characters: characters = field.int
+            case .milliseconds: milliseconds = field.int
+            case .images: images = field.int
+            case .pages: pages = field.int
+            case .requests: requests = field.int
+            case .searchUnits: searchUnits = field.int
+            case .upstreamCost: upstreamCost = PicoUSD(picoDollars: field.signed)
+            case .serviceTier: serviceTier = field.string
+            case .inferenceGeo: inferenceGeo = field.string
+            case .speed: speed = field.string
+            case nil: break
             }
         }
     }

@@ -8,50 +8,41 @@ package final class Admitted: Sendable {
     /// The configuration that this request runs on, to its end.
     package let index: SnapshotIndex
     package let gateway: GatewayPlan
-    /// The rights of the gateway credential that came along, if a valid one did.
-    package let grant: TokenGrant?
     /// What is in force for this call.
     package let settings: CallSettings
+    /// The gateway credential that came along, if a valid one did.
+    let granted: Granted?
+    private let credentials: Credentials
+    /// What is remembered of heads that equal this one.
+    let memory: HeadMemory?
+
+    /// The rights of the gateway credential that came along, if a valid one did.
+    package var grant: TokenGrant? { granted?.grant }
     /// Credential fields of the head that hold a gateway token or nothing; no provider sees them.
-    package let withheldFields: [Int]
+    package var withheldFields: [Int] { credentials.withheld }
     /// The provider key that the request itself carries, without its scheme word.
-    package let providerKey: Secret<String>?
+    package var providerKey: Secret<String>? { credentials.providerKey }
     /// Fields in which `providerKey` came.
-    package let providerKeyFields: [Int]
+    package var providerKeyFields: [Int] { credentials.providerKeyFields }
     /// Where in the head gateway tokens stand; no field that repeats one is passed on.
-    package let tokens: [Range<Int>]
+    package var tokens: [Range<Int>] { credentials.tokens }
     /// Query parameters that hold a gateway token, which no provider sees.
-    package let withheldQueryKeys: [String]
+    package var withheldQueryKeys: [String] { credentials.withheldQueryKeys }
     /// Whether the query's `key` parameter holds a provider key.
-    package let hasQueryKey: Bool
+    package var hasQueryKey: Bool { credentials.hasQueryKey }
 
     fileprivate init(
-        _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, grant: TokenGrant?,
-        settings: CallSettings, _ found: Credentials
+        _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, granted: Granted?,
+        settings: CallSettings, _ credentials: Credentials, memory: HeadMemory? = nil
     ) {
         self.inbound = inbound
         self.index = index
         self.gateway = gateway
-        self.grant = grant
+        self.granted = granted
         self.settings = settings
-        withheldFields = found.withheld
-        providerKey = found.providerKey
-        providerKeyFields = found.providerKeyFields
-        tokens = found.tokens
-        withheldQueryKeys = found.withheldQueryKeys
-        hasQueryKey = found.hasQueryKey
+        self.credentials = credentials
+        self.memory = memory
     }
-}
-
-/// The credentials of a request, sorted.
-private struct Credentials {
-    var grants: [TokenGrant] = []
-    var withheld: [Int] = []
-    var providerKey: Secret<String>?
-    var providerKeyFields: [Int] = []
-    var tokens: [Range<Int>] = []
-    var withheldQueryKeys: [String] = []
-    var hasQueryKey = false
 }
 
 /// Second phase: finds out who is asking for which gateway, and whether they may.
@@ -68,6 +59,13 @@ struct Admit {
     func admit(_ inbound: Inbound) async throws(GatewayError) -> Admitted {
         guard let index = environment.snapshots.current else {
             throw GatewayError(.notReady, origin: .gateway, detail: "no snapshot has been loaded")
+        }
+        if let known = memo.memory(of: inbound.head, in: index) {
+            return Admitted(
+                inbound, to: known.gateway, index: index,
+                granted: try check(known.credentials, for: known.gateway, at: inbound.receivedAt),
+                settings: known.settings, known.credentials, memory: known
+            )
         }
         let credentials = credentials(of: inbound, in: index)
         if let gateway = find(inbound, in: index) {
@@ -93,18 +91,29 @@ struct Admit {
     private func admit(
         _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, credentials: Credentials
     ) throws(GatewayError) -> Admitted {
-        let grant = credentials.grants.first { isValid($0, for: gateway.account, at: inbound.receivedAt) }
-        if gateway.authentication, grant == nil {
+        let granted = try check(credentials, for: gateway, at: inbound.receivedAt)
+        let settings = CallSettings.resolve(step: nil, request: inbound.directives, gateway: gateway)
+        return Admitted(
+            inbound, to: gateway, index: index, granted: granted, settings: settings, credentials,
+            memory: memo.remember(inbound.head, credentials, gateway, settings)
+        )
+    }
+
+    /// The gateway credential that counts; there has to be one where the gateway asks for it.
+    private func check(
+        _ credentials: Credentials, for gateway: GatewayPlan, at now: Instant
+    ) throws(GatewayError) -> Granted? {
+        let granted = credentials.granted(for: gateway.account, at: now)
+        if gateway.authentication, granted == nil {
             throw GatewayError(.unauthorized, origin: .client, detail: "no valid gateway credential")
         }
-        let settings = CallSettings.resolve(step: nil, request: inbound.directives, gateway: gateway)
-        return Admitted(inbound, to: gateway, index: index, grant: grant, settings: settings, credentials)
+        return granted
     }
 
     /// A step of an admitted request: with its own address and provider credentials, on the request's own rights.
     func admit(step inbound: Inbound, _ settings: CallSettings, of outer: Admitted) -> Admitted {
         Admitted(
-            inbound, to: outer.gateway, index: outer.index, grant: outer.grant, settings: settings,
+            inbound, to: outer.gateway, index: outer.index, granted: outer.granted, settings: settings,
             credentials(of: inbound, in: outer.index)
         )
     }
@@ -125,7 +134,7 @@ struct Admit {
             throw GatewayError(.unauthorized, origin: .client, detail: "unknown account")
         }
         guard id == .default else { throw GatewayError(.gatewayNotFound, origin: .client) }
-        guard credentials.grants.contains(where: { isValid($0, for: account, at: inbound.receivedAt) }) else {
+        guard credentials.granted(for: account, at: inbound.receivedAt) != nil else {
             throw GatewayError(.unauthorized, origin: .client, detail: "the default gateway is created for tokens only")
         }
         try await environment.provisioner.provisionDefaultGateway(of: account)
@@ -135,15 +144,9 @@ struct Admit {
         return try admit(inbound, to: gateway, index: renewed, credentials: self.credentials(of: inbound, in: renewed))
     }
 
-    private func isValid(_ grant: TokenGrant, for account: AccountID, at now: Instant) -> Bool {
-        guard grant.account == account, grant.permissions.allowsDataPlane else { return false }
-        guard let expiry = grant.expiresAt else { return true }
-        return now < expiry
-    }
-
     /// Sorts credential fields into gateway tokens (any account's: they never leave) and provider keys.
     private func credentials(of inbound: Inbound, in index: SnapshotIndex) -> Credentials {
-        var found = Credentials()
+        var found = Credentials.Sorting()
         let head = inbound.head
         head.withBytes { bytes in
             if let range = inbound.directives.authorization, let grant = grant(bytes, range, in: index) {
@@ -168,10 +171,10 @@ struct Admit {
                 }
             }
         }
-        return found
+        return Credentials(found)
     }
 
-    private func sort(query: String, in index: SnapshotIndex, into found: inout Credentials) {
+    private func sort(query: String, in index: SnapshotIndex, into found: inout Credentials.Sorting) {
         for (name, value) in QueryPairs.credentials(in: query) {
             var value = value
             if let grant = value.withUTF8({
@@ -188,18 +191,22 @@ struct Admit {
     /// The gateway token in a credential without its scheme: all of it, behind a second scheme word, or its last word.
     private func token(
         _ bytes: UnsafeRawBufferPointer, _ credential: Range<Int>, in index: SnapshotIndex
-    ) -> (TokenGrant, Range<Int>)? {
+    ) -> (Granted, Range<Int>)? {
         var range = credential
         if let grant = grant(bytes, range, in: index) { return (grant, range) }
         while let inner = Credential.withoutScheme(bytes, range), inner != range {
             range = inner
             if let grant = grant(bytes, range, in: index) { return (grant, range) }
         }
-        let word = range.reversed().prefix { bytes[$0] != 0x20 && bytes[$0] != 0x3d && bytes[$0] != 0x22 }.count
-        let last = range.upperBound - word..<range.upperBound
-        guard word > 0, last != range, let grant = grant(bytes, last, in: index) else { return nil }
+        var start = range.upperBound
+        while start > range.lowerBound, !Self.endsWord(bytes[start - 1]) { start -= 1 }
+        let last = start..<range.upperBound
+        guard !last.isEmpty, last != range, let grant = grant(bytes, last, in: index) else { return nil }
         return (grant, last)
     }
+
+    /// Space, equals sign, quotation mark.
+    private static func endsWord(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x3d || byte == 0x22 }
 
     private func isCredential(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) -> Bool {
         if field.kind == .authorization { return true }
@@ -211,7 +218,7 @@ struct Admit {
 
     private func grant(
         _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, in index: SnapshotIndex
-    ) -> TokenGrant? {
+    ) -> Granted? {
         memo.grant(UnsafeRawBufferPointer(rebasing: bytes[range]), in: index, hasher: environment.hasher)
     }
 }

@@ -15,7 +15,8 @@ struct Settle {
     static let badGateway = 502
 
     func settle(
-        _ outcome: Outcome, isFinal: Bool, requestedModel: String?, requestBytes: Int, requestBody: ByteBuffer?, isRequestWhole: Bool
+        _ outcome: Outcome, isFinal: Bool, requestedModel: String?, requestBytes: Int, requestBody: ByteBuffer?,
+        isRequestWhole: Bool
     ) {
         let ticket = RecordTicket(outcome.id)
         let duration = environment.clock.monotonic - outcome.inbound.started
@@ -40,43 +41,78 @@ struct Settle {
         guard let admitted = outcome.admitted, let attempt = outcome.attempt, outcome.logs else {
             return ticket.waive()
         }
-        let inbound = outcome.inbound
-        var record = RequestRecord(
-            id: outcome.id, eventID: outcome.eventID, account: admitted.gateway.account, gateway: admitted.gateway.id,
-            createdAt: inbound.receivedAt
-        )
-        record.provider = provider
-        record.model = model
-        record.path = attempt.route.path
-        record.modelType = attempt.route.modelType
-        record.method = inbound.head.text(inbound.head.method)
-        record.requestType = outcome.client.requestType
-        record.requestContentType = inbound.head.value(.contentType)
-        record.responseContentType = outcome.reply?.value(.contentType)
-        record.userAgent = inbound.head.value(.userAgent)
-        record.status = status
-        record.step = outcome.step
-        record.cached = outcome.isCached
-        record.success = success
-        record.duration = duration
-        record.firstByte = outcome.firstByte
-        record.usage = outcome.usage
-        (record.cost, record.customCost) = cost(outcome, attempt, model: model)
-        record.metadata = admitted.settings.metadata
-        record.requestSize = requestBytes
-        record.responseSize = outcome.responseBytes
-        if outcome.logsPayload {
-            record.requestBody = requestBody
-            record.requestBodyComplete = isRequestWhole
-            record.responseBody = outcome.responseBody
-            record.responseBodyComplete = outcome.isResponseWhole && outcome.isAnswerWhole
+        let (cost, isCustomCost) = cost(outcome, attempt, model: model)
+        let payload = outcome.logsPayload ? Payload(outcome, requestBody, isRequestWhole) : nil
+        // Written from where everything is: the record never exists as a value here.
+        ticket.settle(into: environment.records, estimate: RequestRecord.usualLength + (payload?.length ?? 0)) { out in
+            Self.writeRequest(outcome, admitted, attempt, size: requestBytes, into: &out)
+            out.write(.model, model)
+            out.write(.status, UInt64(clamping: status))
+            out.write(.success, success)
+            out.write(.duration, signed: duration.wholeMicroseconds)
+            out.write(.firstByte, signed: outcome.firstByte?.wholeMicroseconds)
+            out.write(.cost, signed: cost?.picoDollars)
+            out.write(.customCost, isCustomCost)
+            out.write(.cached, outcome.isCached)
+            out.write(.responseSize, UInt64(clamping: outcome.responseBytes))
+            out.write(.streamed, outcome.isStream)
+            out.write(.errorCode, outcome.errorCode)
+            out.write(.usage, outcome.usage)
+            if let reply = outcome.reply { out.write(.responseContentType, reply, .contentType) }
+            payload?.write(into: &out)
         }
-        record.streamed = outcome.isStream
-        record.authenticated = admitted.grant != nil
-        record.token = admitted.grant?.id
-        record.keyAlias = attempt.key?.alias
-        record.errorCode = outcome.errorCode
-        ticket.settle(record, into: environment.records)
+    }
+
+    /// What a record says about the request and where it went.
+    private static func writeRequest(
+        _ outcome: Outcome, _ admitted: Admitted, _ attempt: Attempt, size: Int, into out: inout RecordEncoder
+    ) {
+        let inbound = outcome.inbound
+        let route = attempt.route
+        out.write(.idHigh, fixed: outcome.id.high)
+        out.write(.idLow, fixed: outcome.id.low)
+        out.write(.eventID, outcome.eventID)
+        out.write(.account, admitted.gateway.account.rawValue)
+        out.write(.gateway, admitted.gateway.id.rawValue)
+        out.write(.createdAt, fixed: UInt64(bitPattern: inbound.receivedAt.microseconds))
+        out.write(.provider, route.provider.definition.id.rawValue)
+        out.write(.modelType, route.modelType)
+        out.write(.path, route.path)
+        let head = inbound.head
+        head.withBytes { out.write(.method, UnsafeRawBufferPointer(rebasing: $0[head.method])) }
+        out.write(.requestContentType, head, .contentType)
+        out.write(.userAgent, head, .userAgent)
+        out.write(.requestType, outcome.client.requestType)
+        out.write(.step, UInt64(clamping: outcome.step))
+        out.write(.requestSize, UInt64(clamping: size))
+        out.write(.metadata, admitted.settings.metadata)
+        out.write(.authenticated, admitted.granted != nil)
+        out.write(.token, admitted.granted?.grant.id.rawValue)
+        out.write(.keyAlias, attempt.key?.alias?.rawValue)
+    }
+
+    /// The bodies that a record keeps.
+    private struct Payload {
+        let request: ByteBuffer?
+        let response: ByteBuffer?
+        let isRequestCut: Bool
+        let isResponseCut: Bool
+
+        init(_ outcome: Outcome, _ request: ByteBuffer?, _ isRequestWhole: Bool) {
+            self.request = request
+            response = outcome.responseBody
+            isRequestCut = !isRequestWhole
+            isResponseCut = !(outcome.isResponseWhole && outcome.isAnswerWhole)
+        }
+
+        var length: Int { (request?.readableBytes ?? 0) + (response?.readableBytes ?? 0) }
+
+        func write(into out: inout RecordEncoder) {
+            out.write(.requestBody, request)
+            out.write(.responseBody, response)
+            out.write(.requestBodyIsCut, isRequestCut)
+            out.write(.responseBodyIsCut, isResponseCut)
+        }
     }
 
     private func verdict(_ outcome: Outcome) -> (status: Int, success: Bool) {
@@ -112,6 +148,15 @@ struct Settle {
             outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.route.target.place
         )
         return (amount, false)
+    }
+}
+
+extension RecordEncoder {
+    /// Writes the value of the first header field of a kind, if there is one.
+    fileprivate mutating func write(_ field: RecordField, _ head: some MessageHead, _ kind: FieldKind) {
+        for slice in head.fields where slice.kind == kind {
+            return head.withBytes { write(field, UnsafeRawBufferPointer(rebasing: $0[slice.value])) }
+        }
     }
 }
 

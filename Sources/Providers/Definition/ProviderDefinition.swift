@@ -12,33 +12,109 @@ package struct ProviderDefinition: Sendable {
         case sandbox
     }
 
-    package var id: ProviderID
+    /// What is known of a provider, behind one reference: definitions are handed around with every request.
+    private struct Facts: Sendable {
+        var id: ProviderID
+        var aliases: [String] = []
+        var bareModelPrefixes: [String] = []
+        var service: Service
+        var path: PathRule = .plain(PlainPath())
+        var credential: CredentialRule = .bearer
+        var compat: CompatRule = .unsupported
+        var usage: UsageRule = UsageRule(.none)
+        var model: ModelPathRule = .none
+        var requiredHeaders: [(name: StaticString, value: String)] = []
+        var standingHeaders: [(name: String, value: Secret<String>)] = []
+        var prices: PriceNaming = PriceNaming()
+        var egress: EgressRule = .anyAddress
+        var baseOverride: UpstreamRoot?
+        var webSocketOverride: String?
+    }
+
+    private final class Shared: Sendable {
+        let facts: Facts
+        init(_ facts: Facts) { self.facts = facts }
+    }
+
+    private var shared: Shared
+
+    private mutating func change(_ body: (inout Facts) -> Void) {
+        var facts = shared.facts
+        body(&facts)
+        shared = Shared(facts)
+    }
+
+    package var id: ProviderID {
+        get { shared.facts.id }
+        set { change { $0.id = newValue } }
+    }
     /// Other URL segments and model prefixes that mean the same.
-    package var aliases: [String] = []
+    package var aliases: [String] {
+        get { shared.facts.aliases }
+        set { change { $0.aliases = newValue } }
+    }
     /// Model names that begin like this belong to the provider without naming it, for example `@cf/`.
-    package var bareModelPrefixes: [String] = []
-    package var service: Service
-    package var path: PathRule = .plain(PlainPath())
-    package var credential: CredentialRule = .bearer
-    package var compat: CompatRule = .unsupported
-    package var usage: UsageRule = UsageRule(.none)
+    package var bareModelPrefixes: [String] {
+        get { shared.facts.bareModelPrefixes }
+        set { change { $0.bareModelPrefixes = newValue } }
+    }
+    package var service: Service {
+        get { shared.facts.service }
+        set { change { $0.service = newValue } }
+    }
+    package var path: PathRule {
+        get { shared.facts.path }
+        set { change { $0.path = newValue } }
+    }
+    package var credential: CredentialRule {
+        get { shared.facts.credential }
+        set { change { $0.credential = newValue } }
+    }
+    package var compat: CompatRule {
+        get { shared.facts.compat }
+        set { change { $0.compat = newValue } }
+    }
+    package var usage: UsageRule {
+        get { shared.facts.usage }
+        set { change { $0.usage = newValue } }
+    }
     /// Finds the model in a native path, where the path names it.
-    package var model: ModelPathRule = .none
+    package var model: ModelPathRule {
+        get { shared.facts.model }
+        set { change { $0.model = newValue } }
+    }
     /// Headers that the provider insists on; set when a stored key is used and the client did not send them.
-    package var requiredHeaders: [(name: StaticString, value: String)] = []
-    /// Sent with every call unless the client sent a field of that name itself; an account's own provider may have some.
-    package var standingHeaders: [(name: String, value: Secret<String>)] = []
-    package var prices = PriceNaming()
+    package var requiredHeaders: [(name: StaticString, value: String)] {
+        get { shared.facts.requiredHeaders }
+        set { change { $0.requiredHeaders = newValue } }
+    }
+    /// Sent with every call in place of what the client sent under these names; an account's own provider may have some.
+    package var standingHeaders: [(name: String, value: Secret<String>)] {
+        get { shared.facts.standingHeaders }
+        set { change { $0.standingHeaders = newValue } }
+    }
+    package var prices: PriceNaming {
+        get { shared.facts.prices }
+        set { change { $0.prices = newValue } }
+    }
     /// Which addresses its host may resolve to.
-    package var egress: EgressRule = .anyAddress
+    package var egress: EgressRule {
+        get { shared.facts.egress }
+        set { change { $0.egress = newValue } }
+    }
     /// Replaces scheme, host, port and prefix before the canonical path (decisions 1).
-    package var baseOverride: UpstreamRoot?
+    package var baseOverride: UpstreamRoot? {
+        get { shared.facts.baseOverride }
+        set { change { $0.baseOverride = newValue } }
+    }
     /// Replaces the same for the realtime socket (decisions 2).
-    package var webSocketOverride: String?
+    package var webSocketOverride: String? {
+        get { shared.facts.webSocketOverride }
+        set { change { $0.webSocketOverride = newValue } }
+    }
 
     package init(id: ProviderID, service: Service) {
-        self.id = id
-        self.service = service
+        shared = Shared(Facts(id: id, service: service))
     }
 
     /// A provider at a fixed root.

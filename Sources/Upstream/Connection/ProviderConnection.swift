@@ -25,6 +25,8 @@ final class ProviderConnection {
     private var context: ChannelHandlerContext?
     private var exchange: ProviderExchange?
     private var isReadOutstanding = false
+    /// Whether something was written that leaves at the end of the turn.
+    private var isDirty = false
     /// What went wrong below, for the report when the channel is gone.
     private var problem: String?
     private var wasCut = false
@@ -67,12 +69,21 @@ final class ProviderConnection {
         isReused = true
     }
 
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether the channel takes more bytes now; kept here because the channel is far to ask.
+    private(set) var isWritable = false
 
     func write(_ bytes: ByteBuffer) { context?.write(NIOAny(bytes), promise: nil) }
 
+    /// Sends what was written: at the end of the turn, so that the requests of one turn wake their providers together.
     func flush() {
         lastActivity = client.tick
+        guard !isDirty else { return }
+        isDirty = true
+        client.flushAtTurnEnd(self)
+    }
+
+    func flushNow() {
+        isDirty = false
         context?.flush()
     }
 
@@ -103,7 +114,10 @@ final class ProviderConnection {
 
     // MARK: Events of the channel
 
-    private func attached(_ context: ChannelHandlerContext) { self.context = context }
+    private func attached(_ context: ChannelHandlerContext) {
+        self.context = context
+        isWritable = context.channel.isWritable
+    }
 
     private func becameActive() {
         isReadOutstanding = true
@@ -166,49 +180,39 @@ final class ProviderConnection {
         }
     }
 
-    private func detached() { context = nil }
+    private func writabilityChanged() {
+        isWritable = context?.channel.isWritable ?? false
+        exchange?.writabilityChanged()
+    }
+
+    private func detached() {
+        context = nil
+        isWritable = false
+    }
 }
 
-extension ProviderConnection: ChannelInboundHandler {
+/// NIO calls a handler on its channel's loop, which is the worker's.
+extension ProviderConnection: @WorkerLoop ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    nonisolated func handlerAdded(context: ChannelHandlerContext) {
-        // SAFETY: NIO calls handlers on their channel's loop, which is the worker's; it never leaves it.
-        nonisolated(unsafe) let context = context
-        WorkerLoop.onLoop { attached(context) }
-    }
+    func handlerAdded(context: ChannelHandlerContext) { attached(context) }
 
-    nonisolated func handlerRemoved(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { detached() }
-    }
+    func handlerRemoved(context: ChannelHandlerContext) { detached() }
 
-    nonisolated func channelActive(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { becameActive() }
-    }
+    func channelActive(context: ChannelHandlerContext) { becameActive() }
 
-    nonisolated func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case .handshakeCompleted(let negotiated)? = event as? TLSUserEvent else { return }
-        WorkerLoop.onLoop { opened(ConnectionProtocol(negotiated: negotiated)) }
+        opened(ConnectionProtocol(negotiated: negotiated))
     }
 
-    nonisolated func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = unwrapInboundIn(data)
-        WorkerLoop.onLoop { received(bytes) }
-    }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { received(unwrapInboundIn(data)) }
 
-    nonisolated func channelReadComplete(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { finishedReading() }
-    }
+    func channelReadComplete(context: ChannelHandlerContext) { finishedReading() }
 
-    nonisolated func channelWritabilityChanged(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { exchange?.writabilityChanged() }
-    }
+    func channelWritabilityChanged(context: ChannelHandlerContext) { writabilityChanged() }
 
-    nonisolated func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        WorkerLoop.onLoop { caught(error) }
-    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { caught(error) }
 
-    nonisolated func channelInactive(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { becameInactive() }
-    }
+    func channelInactive(context: ChannelHandlerContext) { becameInactive() }
 }

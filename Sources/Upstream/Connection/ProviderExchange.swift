@@ -241,11 +241,9 @@ final class ProviderExchange {
         isDelivering = true
         defer { isDelivering = false }
         while isReading, case .relaying(let sink) = phase {
-            // The sink may call back: the reader is worked on outside, so that nothing is accessed twice.
-            var reader = response
-            let step = reader.nextPart { sink.observe($0) }
+            // The sink may call back to pause or to give up, neither of which touches the reader.
+            let step = response.nextPart { sink.observe($0) }
             guard case .relaying = phase else { return }
-            response = reader
             switch step {
             case .part(let raw):
                 sink.receive(raw, isLast: false)

@@ -8,6 +8,11 @@ struct PoolKey: Hashable, Sendable {
     var origin: Origin
     var egress: EgressRule
 
+    func isKey(of origin: Origin, _ egress: EgressRule) -> Bool {
+        self.egress == egress && self.origin.port == origin.port && self.origin.scheme == origin.scheme
+            && self.origin.host == origin.host
+    }
+
     /// Host and port tell keys apart well enough; hashing the rest as well would be paid for by every request.
     func hash(into hasher: inout Hasher) {
         hasher.combine(origin.host)
