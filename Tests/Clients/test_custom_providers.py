@@ -212,6 +212,21 @@ def test_standing_headers_go_along_sealed_and_masked(four_workers, provider):
         assert secret not in row and secret.encode().hex() not in row
 
 
+def test_a_standing_credential_is_the_only_one(four_workers, provider):
+    daemon = four_workers
+    gateway = daemon.api.create_gateway()
+    standing = f"Bearer {daemon.canary('standing-credential')}"
+    with custom(daemon, provider.base("own"), headers=json.dumps({"Authorization": standing})) as made:
+        name = f"custom-{made['slug']}"
+        assert post(daemon, gateway, f"{name}/x").status_code == 200
+        assert post(daemon, gateway, f"{name}/x", headers={"authorization": "Bearer mine"}).status_code == 200
+        daemon.api.store_key(gateway, name, daemon.canary("beside-it"))
+        assert post(daemon, gateway, f"{name}/x").status_code == 200
+        compat = {**CHAT, "model": f"{name}/m"}
+        assert post(daemon, gateway, "compat/chat/completions", json=compat).status_code == 200
+    assert [seen.all("authorization") for seen in provider.requests] == [[standing]] * 4
+
+
 def test_a_redirect_is_passed_on_and_not_followed(four_workers, provider):
     daemon = four_workers
     gateway = daemon.api.create_gateway()
