@@ -94,6 +94,8 @@ struct ProviderConfigRoutesTests {
             "groq", "x", #""default_config":true,"secret_id":"00000000000000000000000000000000""#)
         #expect(unknown.codes == [7001])
         #expect(await create("", "", "").status == 400)
+        let control = await create("openai", #"a\nb"#, #""default_config":true,"secret":"v""#)
+        #expect(control.paths == [["body", "alias"]])
         let elsewhere = await api.send(
             "POST", ManagementAPI.gateways + "/none/provider_configs",
             body: #"{"provider_slug":"openai","alias":"a","default_config":true,"secret":"v"}"#

@@ -27,7 +27,8 @@ def test_version_names_what_it_is_built_on():
 
 @pytest.mark.parametrize("arguments", [
     ["--help"], ["serve", "--help"], ["check", "--help"], ["migrate", "--help"], ["token", "--help"],
-    ["token", "create", "--help"]], ids=" ".join)
+    ["token", "create", "--help"], ["secret", "--help"], ["secret", "put", "--help"],
+    ["secret", "rotate-master-key", "--help"]], ids=" ".join)
 def test_help_is_everywhere(arguments):
     answer = run(*arguments)
     assert answer.returncode == 0 and "USAGE" in answer.stdout.upper()

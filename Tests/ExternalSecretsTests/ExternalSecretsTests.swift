@@ -1,6 +1,7 @@
 import ExternalSecrets
 import Foundation
 import GatewayCore
+import NIOHTTP1
 import Testing
 
 @Suite("Values from elsewhere")

@@ -18,7 +18,9 @@ struct SecretReferenceTests {
         #expect(try SecretReference(reference.text) == reference)
     }
 
-    @Test("anything that begins otherwise is a value", arguments: ["", "sk-123", "ENV:A", "environment", " env:A", "vaults"])
+    @Test(
+        "anything that begins otherwise is a value",
+        arguments: ["", "sk-123", "ENV:A", "environment", " env:A", "vaults"])
     func values(text: String) throws { #expect(try SecretReference(text) == nil) }
 
     @Test(
@@ -38,12 +40,14 @@ struct SecretReferenceTests {
     func rules() throws {
         let rules = ReferenceRules(["env:A", "env:B_*", "file:/run/secrets/*", "vault:kv/one", "vault:kv/two#key"])
         func allows(_ text: String) throws -> Bool { rules.allow(try #require(try SecretReference(text))) }
-        for text in ["env:A", "env:B_C", "env:B_", "file:/run/secrets/x", "file:/run/secrets/a/b", "vault:kv/one",
+        for text in [
+            "env:A", "env:B_C", "env:B_", "file:/run/secrets/x", "file:/run/secrets/a/b", "vault:kv/one",
             "vault:kv/one#value", "vault:kv/two#key",
         ] {
             #expect(try allows(text), "\(text)")
         }
-        for text in ["env:AA", "env:B", "env:a", "file:/run/secrets2/x", "file:/etc/passwd", "vault:kv/one#other",
+        for text in [
+            "env:AA", "env:B", "env:a", "file:/run/secrets2/x", "file:/etc/passwd", "vault:kv/one#other",
             "vault:kv/two", "vault:kv/three#key",
         ] {
             #expect(try !allows(text), "\(text)")

@@ -13,9 +13,14 @@ struct RoleTests {
           tls: {certificate: /c.pem, private_key: k.pem}
         workers: {count: 2, drain_timeout: 5m}
         redis: {when_unavailable: refuse}
+        cache: {max_entry_size: 2MiB, coalescing: false}
         egress: {allow_private_addresses: true, ca_file: /ca.pem}
         logs: {spool_max: 1GiB, queue: 1MiB}
-        limits: {gateways_per_account: 5, api_requests_per_5_minutes: 7}
+        limits: {gateways_per_account: 5, api_requests_per_5_minutes: 7, secret_stores_per_account: 3, secrets_per_account: 4}
+        secrets:
+          references: [env:KEY_*, 'file:/run/secrets/*']
+          refresh_interval: 90s
+          vault: {address: 'https://vault:8200/', token_file: token, namespace: team}
         guardrails: {endpoint: 'http://guard/v1/', model: llama-guard, timeout: 750ms}
         process: {user: nobody}
         log: {level: debug, format: text, requests: on}
@@ -31,6 +36,8 @@ struct RoleTests {
         #expect(worker.spoolLimit == 1 << 30)
         #expect(worker.redis == RedisEndpoint(address: .unix(path: "/run/redis.sock"), database: 1))
         #expect(worker.redisUnavailable == .refuse)
+        #expect(worker.cacheMaxEntry == 2 << 20)
+        #expect(worker.coalescing == .off)
         #expect(worker.providers.map(\.baseURL) == ["http://127.0.0.1:9"])
         #expect(worker.egressCAFile == "/ca.pem")
         #expect(worker.egressAllowsPrivateAddresses)
@@ -51,7 +58,7 @@ struct RoleTests {
         let credentials = NodeCredentialsFixture.make(settings)
         let control = settings.control(
             postgresURL: Secret("postgres:///aigatewayd?host=/run"), redisURL: Secret("redis://:pw@localhost/2"),
-            credentials: credentials
+            credentials: credentials, environment: ["KEY_A": "a=b", "KEY_B": ""]
         )
         let read = try #require(ControlSettings(decoding: control.encoded()))
         #expect(read.stateDirectory == "/srv/var")
@@ -63,6 +70,14 @@ struct RoleTests {
         #expect(read.dataURL == "https://127.0.0.1:1")
         #expect(read.gatewaysPerAccount == 5)
         #expect(read.apiRequestsPerFiveMinutes == 7)
+        #expect(read.secretStoresPerAccount == 3)
+        #expect(read.secretsPerAccount == 4)
+        #expect(read.secretReferences == ["env:KEY_*", "file:/run/secrets/*"])
+        #expect(read.secretEnvironment.mapValues { $0.reveal() } == ["KEY_A": "a=b", "KEY_B": ""])
+        #expect(read.secretRefreshMilliseconds == 90_000)
+        #expect(read.vaultAddress == "https://vault:8200")
+        #expect(read.vaultTokenFile == "/srv/token")
+        #expect(read.vaultNamespace == "team")
         #expect(read.logQueue == 1 << 20)
         #expect(read.spoolLimit == 1 << 30)
         #expect(read.guardrailsEndpoint == "http://guard/v1")

@@ -6,10 +6,16 @@ package import SecretVault
 package struct MasterKeyRotation: Sendable {
     /// What a rotation did.
     package struct Report: Sendable, Equatable {
-        package var secrets = 0
-        package var rewrapped = 0
+        package var secrets: Int
+        package var rewrapped: Int
         /// Sealed under a key that is not here, or damaged; left as they are.
-        package var unreadable: [SecretID] = []
+        package var unreadable: [SecretID]
+
+        package init(secrets: Int, rewrapped: Int, unreadable: [SecretID]) {
+            self.secrets = secrets
+            self.rewrapped = rewrapped
+            self.unreadable = unreadable
+        }
     }
 
     private let secrets: SecretRepository

@@ -39,7 +39,7 @@ struct CheckCommand: AsyncParsableCommand {
             ("control.tls.private_key", settings.controlTLS?.privateKey),
             ("egress.ca_file", settings.egressCAFile),
             ("guardrails.api_key_file", settings.guardrails.apiKeyFile),
-            ("prices.file", settings.pricesFile),
+            ("prices.file", settings.pricesFile), ("secrets.vault.token_file", settings.secrets.vaultTokenFile),
         ]
         for (key, path) in named {
             if let path, !FileManager.default.isReadableFile(atPath: path) {
