@@ -84,15 +84,17 @@ package final class WorkerEnvironment {
     private static let customProviderLimit = 1024
 
     /// The provider of a URL segment: a slug, an alias or the request's account's own provider.
-    func provider(segment: String, _ admitted: Admitted) -> Provider? {
+    ///
+    /// - Errors: `.storedKeyUnavailable` when an account's own provider has headers that cannot be opened.
+    func provider(segment: String, _ admitted: Admitted) throws(GatewayError) -> Provider? {
         if let known = providerReferences[segment] { return known }
         guard let slug = CustomProvider.slug(ofSegment: segment),
-            let plan = admitted.index.customProvider(slug, of: admitted.gateway.account)
+            let plan = admitted.index.customProvider(slug, of: admitted.gateway.account), plan.isEnabled
         else { return nil }
         let key = CustomKey(account: plan.account, slug: slug)
         if let known = customProviders[key], known.plan == plan { return known.provider }
         let headers = plan.headers.flatMap { secrets.open($0) }
-        guard let definition = try? CustomProvider.definition(plan, headers: headers) else { return nil }
+        let definition = try CustomProvider.definition(plan, headers: headers)
         if customProviders.count >= Self.customProviderLimit { customProviders.removeAll() }
         let provider = Provider(definition, cacheEpoch: plan.cacheEpoch)
         customProviders[key] = (plan, provider)
@@ -100,12 +102,14 @@ package final class WorkerEnvironment {
     }
 
     /// The provider and bare name of a compat model: everything after the first slash is the name.
-    func compatProvider(model: String, _ admitted: Admitted) -> (Provider, model: String)? {
+    func compatProvider(
+        model: String, _ admitted: Admitted
+    ) throws(GatewayError) -> (Provider, model: String)? {
         if let (definition, bare) = providers.compatTarget(model: model) {
-            return provider(segment: definition.id.rawValue, admitted).map { ($0, bare) }
+            return try provider(segment: definition.id.rawValue, admitted).map { ($0, bare) }
         }
         guard let slash = model.firstIndex(of: "/"),
-            let provider = provider(segment: String(model[..<slash]), admitted)
+            let provider = try provider(segment: String(model[..<slash]), admitted)
         else { return nil }
         return (provider, String(model[model.index(after: slash)...]))
     }

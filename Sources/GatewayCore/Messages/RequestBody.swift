@@ -3,7 +3,8 @@ package import NIOCore
 /// A request's payload on its way from a client to a provider: bounded, replayable from the start while it is small.
 ///
 /// One producer appends, one consumer at a time takes. What was handed over is kept for a repeated attempt as long as
-/// the whole body so far fits `replayLimit`; beyond that `canReplay` turns false and only the unconsumed rest is kept.
+/// the whole body so far fits `replayLimit`, or as long as somebody waits for all of it; beyond that `canReplay` turns
+/// false and only the unconsumed rest is kept.
 @WorkerLoop
 package final class RequestBody {
     package enum State: Equatable, Sendable { case open, complete, failed }
@@ -55,7 +56,7 @@ package final class RequestBody {
         keep(bytes)
         keptBytes += bytes.readableBytes
         pending += bytes.readableBytes
-        if canReplay, keptBytes > replayLimit { canReplay = false }
+        if canReplay, keptBytes > replayLimit, !waitsForWhole { canReplay = false }
         if !canReplay { dropTaken() }
         wake?()
         if pending > highWaterMark, !isPaused, !waitsForWhole {

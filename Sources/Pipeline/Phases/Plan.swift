@@ -81,7 +81,7 @@ struct Plan {
             let known = head.withBytes { memo.route(UnsafeRawBufferPointer(rebasing: $0[head.target])) }
             if let known { return known }
         }
-        guard let provider = environment.provider(segment: head.text(inbound.address.provider), admitted) else {
+        guard let provider = try environment.provider(segment: head.text(inbound.address.provider), admitted) else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider segment")
         }
         let rest = head.text(inbound.address.rest)
@@ -102,7 +102,7 @@ struct Plan {
     /// A call through the OpenAI-compatible endpoint, once its whole body is there.
     func compat(_ admitted: Admitted, body whole: ByteBuffer) throws(GatewayError) -> Attempt {
         let facts = try CompatBody.read(whole)
-        guard let (provider, prefixless) = environment.compatProvider(model: facts.model, admitted) else {
+        guard let (provider, prefixless) = try environment.compatProvider(model: facts.model, admitted) else {
             if facts.model.contains("/") {
                 throw GatewayError(.invalidProvider, origin: .client, detail: "unknown model prefix")
             }

@@ -28,7 +28,7 @@ struct Universal {
             let address = head.withBytes { Address($0, target: head.target) }
             switch address.surface {
             case .compat: break
-            case .native where environment.provider(segment: head.text(address.provider), admitted) != nil: break
+            case .native where try environment.provider(segment: head.text(address.provider), admitted) != nil: break
             default: throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider in a step")
             }
             let settings = StepSettings(headers: Directives.parse(head), config: step.config)
