@@ -240,19 +240,39 @@ def test_a_large_universal_body_is_read_whole(daemon, gateway, provider):
     assert answer.status_code == 200 and received == [(len(query), hashlib.sha256(query).hexdigest())]
 
 
-@pytest.mark.parametrize("path", [COMPAT, ""], ids=["compat", "universal"])
-def test_clients_that_leave_amid_a_large_body_give_its_memory_back(daemon, gateway, provider, path):
+WHOLE = {
+    "compat": (COMPAT, [], 90, 40, 30), "universal": ("", [], 90, 40, 30),
+    "retries": (OPENAI, [("cf-aig-max-attempts", "2")], 24, 20, 60),
+    "cache": (OPENAI, [("cf-aig-cache-ttl", "60")], 24, 20, 60),
+}
+
+
+@pytest.mark.parametrize("path, headers, announced, sent, times", WHOLE.values(), ids=WHOLE.keys())
+def test_clients_that_leave_amid_a_large_body_give_its_memory_back(
+        daemon, gateway, provider, path, headers, announced, sent, times):
     """Together they hold more than a worker may hold at one time; one after the other they may come for ever."""
-    half = b"[" + b" " * (40 * MIB)
-    for _ in range(30):
+    part = b"[" + b" " * (sent * MIB)
+    for _ in range(times):
         with daemon.connect(within=60) as connection:
-            connection.send(request_bytes("POST", daemon.path(gateway, path), [("Content-Length", 90 * MIB)]) + half)
+            connection.send(request_bytes("POST", daemon.path(gateway, path), [
+                *headers, ("Content-Length", announced * MIB)]) + part)
             connection.sock.shutdown(socket.SHUT_RDWR)
-    if path:
-        answer = post(daemon, gateway, path[1:], json={**CHAT, "model": "openai/gpt-4o-mini"})
-    else:
-        answer = run_steps(daemon, gateway, [step()])
-    assert answer.status_code == 200
+    body = CHAT_BYTES if path == OPENAI else json.dumps(
+        {**CHAT, "model": "openai/gpt-4o-mini"} if path else [step()]).encode()
+    with daemon.connect() as connection:
+        assert connection.ask("POST", daemon.path(gateway, path), headers, body).status == 200
+
+
+@pytest.mark.parametrize("name, value", [("cf-aig-max-attempts", "2"), ("cf-aig-cache-ttl", "60")])
+def test_answered_requests_with_large_bodies_give_their_memory_back(daemon, gateway, provider, name, value):
+    received = []
+    provider.always(digesting(received))
+    with daemon.connect(within=60) as connection:
+        for number in range(28):
+            body = b"%08d" % number + b"y" * (20 * MIB)
+            answer = connection.ask("POST", daemon.path(gateway, OPENAI), [(name, value)], body)
+            assert answer.status == 200 and answer.json == {"size": len(body)}
+    assert len(received) == 28
 
 
 # Slow clients and readers

@@ -122,7 +122,7 @@ def test_a_call_without_answer_is_tried_again(daemon, gateway, provider, failure
 def test_attempts_of_several_kinds_are_counted_together(daemon, gateway, provider):
     provider.reply(reset_reply, error_reply(429), silent, error_reply(503))
     answer = post(daemon, gateway, headers={
-        "cf-aig-max-attempts": "5", "cf-aig-request-timeout": "300", **NOW})
+        "cf-aig-max-attempts": "5", "cf-aig-request-timeout": "1500", **NOW})
     assert answer.status_code == 200 and len(provider.requests) == 5
 
 
