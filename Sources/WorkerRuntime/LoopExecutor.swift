@@ -51,8 +51,7 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         while next < jobs.count {
             let job = jobs[next]
             next += 1
-            // Not as a task executor: to tasks without a preference each further step would look like a change of it.
-            job.runSynchronously(on: asUnownedSerialExecutor())
+            job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
         }
         jobs.removeAll(keepingCapacity: true)
         isTurnScheduled = false

