@@ -16,10 +16,7 @@ final class HeadMemory {
     /// The head for a provider as it was last composed, without key and framing.
     private var composed: (call: UpstreamHead.Call, bytes: ByteBuffer)?
 
-    private let head: ByteBuffer
-    private let fieldCount: Int
-    /// Where the value of `Content-Length` stands, which may differ as long as it is as long; empty without one.
-    private let gap: Range<Int>
+    private let head: RememberedHead
 
     /// Nil when the head is too long to keep.
     init?(_ head: RequestHead, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings) {
@@ -27,31 +24,11 @@ final class HeadMemory {
         self.credentials = credentials
         self.gateway = gateway
         self.settings = settings
-        // A copy: the head's own buffer is a slice of what was read with it.
-        self.head = head.withBytes { ByteBuffer(bytes: $0) }
-        fieldCount = head.fields.count
-        gap = Self.gap(of: head)
-    }
-
-    private static func gap(of head: RequestHead) -> Range<Int> {
-        for field in head.fields where field.kind == .contentLength { return field.value }
-        return 0..<0
+        self.head = RememberedHead(head)
     }
 
     /// Whether `other` says the same, the length of its body apart.
-    func isSame(as other: RequestHead) -> Bool {
-        // The same fields in the same places: then nothing can hide where the length may differ.
-        guard other.fields.count == fieldCount, Self.gap(of: other) == gap else { return false }
-        return head.withUnsafeReadableBytes { own in
-            other.withBytes { others in
-                own.count == others.count
-                    && UnsafeRawBufferPointer(rebasing: own[..<gap.lowerBound])
-                        .isSame(as: UnsafeRawBufferPointer(rebasing: others[..<gap.lowerBound]))
-                    && UnsafeRawBufferPointer(rebasing: own[gap.upperBound...])
-                        .isSame(as: UnsafeRawBufferPointer(rebasing: others[gap.upperBound...]))
-            }
-        }
-    }
+    func isSame(as other: RequestHead) -> Bool { head.isSame(as: other) }
 
     /// The head that was composed for the same call.
     func composed(for call: UpstreamHead.Call) -> ByteBuffer? {
