@@ -1,5 +1,6 @@
 """Equal requests in flight make one provider call, wherever in the fleet they are."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import pytest
 from harness.calls import CHAT, CHAT_BYTES, JSON, header, post
 from harness.crowd import Crowd, Listeners
 from harness.daemon import alive
-from harness.fleet import await_closed, gateway_of, worker_that_called
+from harness.fleet import await_closed, gateway_of, worker_that_called, worker_that_serves
 from harness.provider import PeerClosed, bytes_reply, sse_event
 from harness.raw import ConnectionEnded, RawConnection, request_bytes
 from harness.scripts import numbered, numbered_streams, said, stream_events
@@ -236,9 +237,9 @@ def test_a_stream_whose_leader_is_killed_is_cut_and_never_looks_complete(four_wo
     assert len(provider.requests) == 2
 
 
-def leading_client(daemon, provider, gateway, body, headers=()):
+def leading_client(daemon, provider, gateway, body, headers=(), receive_buffer=None):
     """A client whose request is the one that the provider sees."""
-    connection = daemon.connect(within=60)
+    connection = daemon.connect(within=60, receive_buffer=receive_buffer)
     connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [JSON, *headers], body))
     provider.nth(0, within=30)
     return connection
@@ -279,6 +280,26 @@ def test_the_client_of_a_whole_answer_leaves_and_the_others_get_it(four_workers,
     assert len(provider.requests) <= 2
 
 
+def test_those_who_wait_elsewhere_make_one_call_when_the_first_client_leaves(four_workers, provider, gate):
+    """The leader's worker has nobody of its own who waits."""
+    gateway = four_workers.api.create_gateway(cache_ttl=300)
+    provider.always(held(gate, numbers=(1, 2)))
+    leader = leading_client(four_workers, provider, gateway, CHAT_BYTES)
+    home = worker_that_serves(four_workers, leader)
+    with Crowd(40, four_workers) as crowd:
+        for connection in [one for one in crowd.connections if worker_that_serves(four_workers, one) == home]:
+            crowd.connections.remove(connection)
+            connection.close()
+        assert len(crowd.connections) >= 20
+        crowd.send(gateway, CHAT_BYTES)
+        crowd.await_read()
+        leave(four_workers, leader)
+        gate.open()
+        answers = crowd.whole_answers()
+    assert {answer.status for answer in answers} == {200} and len({answer.body for answer in answers}) == 1
+    assert len(provider.requests) <= 2
+
+
 def test_a_leader_that_nobody_waits_for_ends_with_its_client(four_workers, provider):
     gateway = four_workers.api.create_gateway(cache_ttl=300)
     provider.reply(held_until_the_gateway_goes)
@@ -310,7 +331,8 @@ def test_those_who_wait_may_leave(four_workers, provider, gate):
     assert sorted(status for _, _, _, status in rows) == [200] * 21 + [499] * 20
 
 
-def test_one_who_does_not_read_holds_up_nobody_else(four_workers, provider, gate):
+@pytest.mark.parametrize("leader_reads", [True, False], ids=["a follower", "the leader"])
+def test_one_who_does_not_read_holds_up_nobody_else(four_workers, provider, gate, leader_reads):
     gateway = four_workers.api.create_gateway()
     filler = [sse_event({"choices": [{"delta": {"content": "x" * 4000}}]}) for _ in range(1500)]
 
@@ -322,22 +344,25 @@ def test_one_who_does_not_read_holds_up_nobody_else(four_workers, provider, gate
         exchange.end()
 
     provider.always(script)
-    leader = leading_client(four_workers, provider, gateway, STREAM_BYTES, [KEY])
-    lazy = [RawConnection(four_workers.data_port, within=60, receive_buffer=4096) for _ in range(4)]
-    with Crowd(8, four_workers) as crowd:
-        ask = request_bytes("POST", four_workers.path(gateway, "/openai/chat/completions"), [JSON, KEY], STREAM_BYTES)
+    whole = b"".join([*filler, DONE])
+    ask = request_bytes("POST", four_workers.path(gateway, "/openai/chat/completions"), [JSON, KEY], STREAM_BYTES)
+    with contextlib.ExitStack() as stack:
+        leader = stack.enter_context(leading_client(
+            four_workers, provider, gateway, STREAM_BYTES, [KEY], receive_buffer=None if leader_reads else 4096))
+        lazy = [stack.enter_context(RawConnection(four_workers.data_port, within=60, receive_buffer=4096))
+                for _ in range(4)]
+        crowd = stack.enter_context(Crowd(8, four_workers))
         for connection in lazy:
             connection.send(ask)
         crowd.send(gateway, STREAM_BYTES, [KEY])
         crowd.await_read()
         gate.open()
-        whole = b"".join([*filler, DONE])
-        assert leader.answer("POST").body == whole
+        if leader_reads:
+            assert leader.answer("POST").body == whole
         assert {answer.body == whole for answer in crowd.whole_answers()} == {True}
         # And they get everything as well, once they read.
-        assert {connection.answer("POST").body == whole for connection in lazy} == {True}
-    for connection in [leader, *lazy]:
-        connection.close()
+        late = lazy if leader_reads else [*lazy, leader]
+        assert {connection.answer("POST").body == whole for connection in late} == {True}
     assert len(provider.requests) == 1
 
 

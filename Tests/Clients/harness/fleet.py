@@ -11,10 +11,6 @@ from .daemon import Daemon, Management
 from .tokens import make_token
 from .waiting import until
 
-# Of /proc/net/tcp.
-LISTEN = "0A"
-
-
 def node_beside(first, provider, workers=2):
     """A second daemon on the PostgreSQL, the Redis, the master key and the account of a first one; not started yet."""
     daemon = Daemon(provider=provider, workers=workers, settings={
@@ -98,17 +94,29 @@ def await_closed(daemon, client_port, within=20.0):
 def worker_that_called(daemon, provider, request):
     """The worker whose connection carried a request to the provider."""
     link = next(link for link in provider.links if link.number == request.connection)
-    port = link.sock.getpeername()[1]
+    return _worker_with(daemon, local=link.sock.getpeername()[1], remote=provider.port)
+
+
+def worker_that_serves(daemon, connection):
+    """The worker that has a client's connection."""
+    return _worker_with(daemon, local=daemon.data_port, remote=connection.sock.getsockname()[1])
+
+
+def _worker_with(daemon, local, remote):
     inodes = {f"socket:[{socket.inode}]" for socket in tcp_sockets()
-              if socket.local == port and socket.remote == provider.port and socket.inode}
-    for pid in daemon.workers():
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            try:
-                if os.readlink(descriptor) in inodes:
-                    return pid
-            except OSError:
-                continue
-    raise AssertionError(f"no worker among {daemon.processes()} has the connection from port {port}")
+              if (socket.local, socket.remote) == (local, remote) and socket.inode}
+
+    def owner():
+        for pid in daemon.workers():
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                try:
+                    if os.readlink(descriptor) in inodes:
+                        return pid
+                except OSError:
+                    continue
+        return None
+
+    return until(owner, 10, lambda: f"a worker with the connection {local}-{remote} among {daemon.processes()}")
 
 
 def metric(daemon, name, **labels):
