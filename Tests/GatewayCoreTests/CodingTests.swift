@@ -120,6 +120,8 @@ struct CodingTests {
             database: 3
         )
         settings.redisUnavailable = .refuse
+        settings.cacheMaxEntry = 5
+        settings.coalescing = .off
         var override = WorkerSettings.ProviderOverride(provider: "openai")
         override.baseURL = "http://x"
         override.enabled = false

@@ -6,7 +6,11 @@ final class StoreWatch: Observer {
     enum Event: Equatable, Sendable {
         case available
         case unavailable(String)
-        var isUnavailable: Bool { self != .available }
+        case refused(String)
+        var isUnavailable: Bool {
+            if case .unavailable = self { return true }
+            return false
+        }
     }
 
     private var events: [Event] = []
@@ -18,6 +22,7 @@ final class StoreWatch: Observer {
         switch observation {
         case .storeAvailable(.redis): note(.available)
         case .storeUnavailable(.redis, let reason): note(.unavailable(reason))
+        case .storeRefused(.redis, let reason): note(.refused(reason))
         default: break
         }
     }

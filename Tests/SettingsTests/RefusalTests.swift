@@ -54,6 +54,7 @@ struct RefusalTests {
             ("workers.count", "33", "auto or a number"), ("workers.count", "many", "auto or a number"),
             ("workers.drain_timeout", "5", "or none"), ("workers.drain_timeout", "0s", "or none"),
             ("guardrails.timeout", "none", "500ms, 5s, 2m, 1h"), ("redis.when_unavailable", "ignore", "allow, refuse"),
+            ("cache.max_entry_size", "much", "100MiB"), ("cache.coalescing", "sometimes", "true or false"),
             ("egress.allow_private_addresses", "yes", "true or false"),
             ("guardrails.endpoint", "example.com/v1", "http or https"),
             ("guardrails.endpoint", "https://u:p@example.com", "http or https"),
@@ -71,6 +72,14 @@ struct RefusalTests {
         #expect(refused.hasPrefix("\(key): \"\(value)\" is not accepted; expected "), "\(refused)")
         #expect(refused.contains(accepted), "\(refused)")
         #expect(refused.hasSuffix("(command line)"), "\(refused)")
+    }
+
+    @Test("an entry of the cache has to fit into what a worker can hand to Redis")
+    func entrySize() throws {
+        #expect(try load(assignments: ["cache.max_entry_size=32MiB"]).cache.maxEntry == 32 << 20)
+        #expect(
+            try refusal(assignments: ["cache.max_entry_size=33MiB"])
+                == "cache.max_entry_size: at most 32MiB are accepted")
     }
 
     @Test(

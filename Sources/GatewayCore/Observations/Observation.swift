@@ -11,6 +11,10 @@ package enum Observation: Sendable {
     case controlConnected
     case storeAvailable(Store)
     case storeUnavailable(Store, reason: String)
+    /// The store answered, but not to what was asked: full, read-only, moved.
+    ///
+    /// Noted at most once a second.
+    case storeRefused(Store, reason: String)
     case connectionAccepted
     case connectionClosed
     /// Bytes that are not acceptable HTTP; the connection is closed after the answer.

@@ -67,6 +67,8 @@ package struct CacheKey: Sendable, Hashable {
 /// One limit on how often something may happen; counted over the whole fleet, by the store's clock.
 package struct RateRule: Sendable, Equatable {
     /// Names the counter inside its gateway, such as `gateway` or `key/openai/prod`.
+    ///
+    /// No two rules of one question may share name, interval and technique.
     package var name: String
     /// How many requests an interval admits; at least 1.
     package var limit: Int
@@ -86,7 +88,9 @@ package struct RateRule: Sendable, Equatable {
 package enum GateOpening {
     /// The provider is to be called; with a lead, its answer is to be reported there.
     case call((any AnswerLead)?)
-    /// The answer is here, stored or on its way to another request that asked for the same.
+    /// The answer is here, stored or on its way to another request that asked for the same; it counts as a HIT.
+    ///
+    /// The reply must be relayed or cancelled: what it holds of bounded memory is then given back.
     case answer(any UpstreamReply)
     /// A limit is used up; `retryAfter` is when it may admit again, if that is known.
     case limited(retryAfter: Duration?)
@@ -95,7 +99,8 @@ package enum GateOpening {
 /// The obligation of the request that fetches an answer on behalf of the cache and of others.
 ///
 /// `begin`, any number of `append`, one `end`; or `end` alone. Nothing is required after `begin` returned false but
-/// `end`, which may then be left out as well.
+/// `end`, which may then be left out as well. Whoever drops a lead without `end` lets its followers wait for up to a
+/// second.
 @WorkerLoop
 package protocol AnswerLead: AnyObject {
     /// The answer's head; false when an answer like this is not kept, which frees whoever waits for it.

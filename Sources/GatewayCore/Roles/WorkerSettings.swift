@@ -24,6 +24,9 @@ package struct WorkerSettings: Sendable, Equatable {
     package var redis: RedisEndpoint?
     /// Whether requests whose limit cannot be checked are let through (`allow`) or refused.
     package var redisUnavailable: RedisUnavailablePolicy
+    /// Bytes; a larger answer is not kept in the cache (`cache.max_entry_size`).
+    package var cacheMaxEntry: Int
+    package var coalescing: Coalescing
     package var providers: [ProviderOverride]
     /// PEM file with additional roots for upstream TLS.
     package var egressCAFile: String?
@@ -47,6 +50,8 @@ package struct WorkerSettings: Sendable, Equatable {
         maxRequestBody = 100 << 20
         spoolLimit = 4 << 30
         redisUnavailable = .allow
+        cacheMaxEntry = 10 << 20
+        coalescing = .on
         providers = []
         egressAllowsPrivateAddresses = false
         trustedProxies = []
@@ -65,6 +70,9 @@ package struct WorkerSettings: Sendable, Equatable {
 
 /// What happens to a request whose limit cannot be checked (`redis.when_unavailable`).
 package enum RedisUnavailablePolicy: String, Sendable, CaseIterable { case allow, refuse }
+
+/// Whether equal cacheable requests in flight share one provider call (`cache.coalescing`).
+package enum Coalescing: String, Sendable, CaseIterable { case off, on }
 
 /// Whether requests are written to the process log, one line each (`log.requests`).
 package enum AccessLogPolicy: String, Sendable, CaseIterable { case off, on }
@@ -128,6 +136,8 @@ extension WorkerSettings {
         out.write(14, logLevel)
         out.write(15, logFormat)
         out.write(16, accessLog.rawValue)
+        out.write(17, cacheMaxEntry)
+        out.write(18, coalescing.rawValue)
         return out.buffer
     }
 
@@ -153,6 +163,8 @@ extension WorkerSettings {
             case 14: logLevel = field.string
             case 15: logFormat = field.string
             case 16: accessLog = AccessLogPolicy(rawValue: field.string) ?? .off
+            case 17: cacheMaxEntry = field.int
+            case 18: coalescing = Coalescing(rawValue: field.string) ?? .on
             default: break
             }
         }

@@ -5,7 +5,8 @@ package import NIOCore
 ///
 /// All commands of one loop tick leave in one write; replies are matched in order. An answer that is late means that
 /// the connection is stuck: everything waiting is told so, and later operations are refused at once until a new
-/// connection has answered a probe. Scripts need nothing more than this: `EVALSHA` is a command like others.
+/// connection has answered a probe. An operation that carries many bytes has a millisecond more for each 64 KiB, and
+/// as long as bytes of an answer arrive nothing is late.
 @WorkerLoop
 package final class RedisConnection {
     /// Who lets collected commands out.
@@ -31,6 +32,13 @@ package final class RedisConnection {
         package init() {}
     }
 
+    /// A command that a new connection begins with.
+    private struct Greeting {
+        var name: String
+        /// Set when the command loads it; refusing that does not make Redis unavailable.
+        var script: RedisScript?
+    }
+
     private struct Waiting {
         var number: UInt64
         var deadline: NIODeadline
@@ -45,28 +53,34 @@ package final class RedisConnection {
     private let flushPolicy: FlushPolicy
     private let options: Options
 
-    private var breaker = Breaker()
+    private let scripts: [RedisScript]
+
+    private var breaker = Breaker(longestDelay: .milliseconds(250))
     private var channel: (any Channel)?
     private var reader: ReplyReader?
     /// Tells callbacks of a connection that was given up from those of the present one.
     private var attempt: UInt64 = 0
     private var isClosed = false
-    private var handshake: [String] = []
+    private var handshake: [Greeting] = []
     private var waiting = CircularBuffer<Waiting>(initialCapacity: 64)
     private var outgoing = ByteBuffer()
     private var isFlushScheduled = false
     private var nextNumber: UInt64 = 0
     private var isTimerRunning = false
+    /// When bytes came last.
+    private var heardAt = NIODeadline.uptimeNanoseconds(0)
     /// The operation whose deadline has passed once already.
     private var suspect: UInt64?
 
     /// - Parameters:
     ///   - caFile: PEM file with additional roots for TLS.
     ///   - loop: the worker's loop, on which everything here runs.
+    ///   - scripts: loaded at the beginning of every connection.
     package init(
         _ endpoint: RedisEndpoint, caFile: String? = nil, loop: any EventLoop, observer: any Observer,
-        clock: any WallClock, flush: FlushPolicy = .eachTick, options: Options = Options()
+        clock: any WallClock, flush: FlushPolicy = .eachTick, scripts: [RedisScript] = [], options: Options = Options()
     ) throws(RedisStoreError) {
+        self.scripts = scripts
         dialer = try RedisDialer(endpoint, caFile: caFile)
         self.loop = loop
         self.observer = observer
@@ -103,7 +117,10 @@ package final class RedisConnection {
         guard !isClosed, breaker.admitsOperations, waiting.count < options.maxWaiting,
             outgoing.readableBytes + command.size < options.maxOutgoing, command.write(into: &outgoing)
         else { return completion(nil) }
-        let deadline = NIODeadline.now() + .nanoseconds((options.deadline - options.grace).wholeNanoseconds)
+        // Answers come in order: nothing is due before what was asked before it.
+        let deadline = max(
+            NIODeadline.now() + patience + .milliseconds(Int64(command.size >> 16)), waiting.last?.deadline ?? heardAt
+        )
         waiting.append(Waiting(number: nextNumber, deadline: deadline, completion: completion))
         nextNumber += 1
         if !isTimerRunning { startTimer(at: deadline) }
@@ -128,6 +145,8 @@ package final class RedisConnection {
 
     // MARK: Deadlines
 
+    private var patience: TimeAmount { .nanoseconds((options.deadline - options.grace).wholeNanoseconds) }
+
     private func startTimer(at deadline: NIODeadline) {
         isTimerRunning = true
         loop.scheduleTask(deadline: deadline) { WorkerLoop.onLoop { self.timerFired() } }
@@ -137,7 +156,8 @@ package final class RedisConnection {
         isTimerRunning = false
         guard let first = waiting.first else { return }
         let now = NIODeadline.now()
-        if first.deadline > now { return startTimer(at: first.deadline) }
+        let due = max(first.deadline, heardAt + patience)
+        if due > now { return startTimer(at: due) }
         if suspect == first.number {
             trip("no answer within \(options.deadline)")
         } else {
@@ -181,7 +201,12 @@ package final class RedisConnection {
         self.channel = channel
         outgoing.clear()
         handshake = []
-        for (name, command) in dialer.handshake where command.write(into: &outgoing) { handshake.append(name) }
+        for (name, command) in dialer.handshake where command.write(into: &outgoing) {
+            handshake.append(Greeting(name: name))
+        }
+        for script in scripts where script.load.write(into: &outgoing) {
+            handshake.append(Greeting(name: "SCRIPT LOAD", script: script))
+        }
         handshake.reverse()
         flush()
     }
@@ -199,6 +224,7 @@ package final class RedisConnection {
 
     func received(_ buffer: ByteBuffer, attempt: UInt64) {
         guard attempt == self.attempt, let reader else { return }
+        heardAt = .now()
         do {
             try reader.feed(buffer)
             while attempt == self.attempt, let reply = try reader.next() { take(reply) }
@@ -209,8 +235,12 @@ package final class RedisConnection {
 
     private func take(_ reply: RedisReply) {
         if breaker.state == .halfOpen {
-            guard let name = handshake.popLast() else { return trip("an answer without a question") }
-            if case .error(let message) = reply { return trip("\(name) was refused: \(message)") }
+            guard let greeting = handshake.popLast() else { return trip("an answer without a question") }
+            if let script = greeting.script {
+                script.loaded(reply)
+            } else if case .error(let message) = reply {
+                return trip("\(greeting.name) was refused: \(message)")
+            }
             if handshake.isEmpty {
                 breaker.probeSucceeded()
                 note(.available)

@@ -47,7 +47,7 @@ package final class RedisRequestCounter: RequestCounter {
         settleRecent()
         let day = CalendarDay(clock.now)
         for (place, count) in counts {
-            let key = Keys.requests(of: place.gateway, account: place.account, on: day)
+            let key = Keys(place.account, place.gateway).requests(on: day)
             connection.send(RedisCommand("INCRBY", key, String(count))) { _ in }
             connection.send(RedisCommand("EXPIRE", key, String(Keys.requestsLifetime))) { _ in }
         }

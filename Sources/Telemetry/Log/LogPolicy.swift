@@ -13,7 +13,7 @@ struct LogPolicy {
         case .workerStarted, .workerDraining, .workerStopped, .controlConnected, .storeAvailable: .notice
         case .snapshotLoaded: .info
         case .snapshotRejected: .error
-        case .controlLost, .storeUnavailable, .recordDropped: .warning
+        case .controlLost, .storeUnavailable, .storeRefused, .recordDropped: .warning
         case .requestFinished: accessLog == .on ? .info : nil
         case .requestMalformed, .upstreamFailed: .info
         case .upstreamRetriedStale, .upstreamRetried: .debug
@@ -34,6 +34,7 @@ struct LogPolicy {
         case .controlConnected: "connected to control"
         case .storeAvailable: "store available"
         case .storeUnavailable: "store unavailable"
+        case .storeRefused: "store refused an operation"
         case .connectionAccepted: "connection accepted"
         case .connectionClosed: "connection closed"
         case .requestMalformed: "malformed request"
@@ -60,7 +61,7 @@ struct LogPolicy {
             facts[.gateways] = "\(gateways)"
         case .snapshotRejected(let reason), .requestMalformed(let reason): facts[.reason] = "\(reason)"
         case .storeAvailable(let store): facts[.store] = "\(store.rawValue)"
-        case .storeUnavailable(let store, let reason):
+        case .storeUnavailable(let store, let reason), .storeRefused(let store, let reason):
             facts[.store] = "\(store.rawValue)"
             facts[.reason] = "\(reason)"
         case .requestFinished(let request): Self.add(request, to: &facts)

@@ -32,6 +32,7 @@ final class MetricPolicy {
         case .storeUnavailable(let store, _):
             cells.set(MetricFamily.available(store), 0)
             cells.add(MetricFamily.losses(store), 1)
+        case .storeRefused: break
         case .connectionAccepted:
             add(.connectionsAccepted)
             connectionsOpen += 1

@@ -63,10 +63,14 @@ final class WorkerRole {
         self.telemetry = telemetry
         spool = try SpoolWriter(directory: settings.spoolDirectory, limit: settings.spoolLimit, observer: telemetry)
         let observer = StoreWatch(slot: slot, clock: clock, next: telemetry)
+        let scripts = GateScripts()
         var redis: RedisConnection?
         if let endpoint = settings.redis {
+            var options = RedisConnection.Options()
+            options.maxOutgoing += settings.cacheMaxEntry
             redis = try RedisConnection(
-                endpoint, caFile: settings.egressCAFile, loop: executor.loop, observer: observer, clock: clock
+                endpoint, caFile: settings.egressCAFile, loop: executor.loop, observer: observer, clock: clock,
+                scripts: scripts.all, options: options
             )
         }
         self.redis = redis
@@ -86,7 +90,9 @@ final class WorkerRole {
         var upstreamSettings = UpstreamSettings()
         upstreamSettings.additionalRootsFile = settings.egressCAFile
         upstreamSettings.allowsPrivateAddresses = settings.egressAllowsPrivateAddresses
-        upstream = try PooledUpstream(loop: loop, settings: upstreamSettings, observer: telemetry)
+        upstream = try PooledUpstream(
+            loop: loop, settings: upstreamSettings, observer: telemetry, scheduleTurn: { executor.scheduleTurn() }
+        )
         var limits = WorkerEnvironment.Limits()
         limits.requestBody = settings.maxRequestBody
         let environment = WorkerEnvironment(
@@ -95,7 +101,12 @@ final class WorkerRole {
             sandbox: SandboxUpstream(timers: timers, clock: clock), records: spool,
             counter: counter ?? NoCounter(), observer: telemetry, clock: clock, providers: providers,
             prices: PriceBook(try Self.prices(settings)), limits: limits,
-            workersAIAccount: settings.workersAIAccount, timers: timers, answerGate: nil
+            workersAIAccount: settings.workersAIAccount, timers: timers,
+            contentHasher: try LoopContentHasher(), answerGate: redis.map {
+                Self.gate(
+                    RedisAnswerStore($0, scripts: scripts, observer: observer, clock: clock), timers, clock, settings
+                )
+            }
         )
         let readiness = Readiness(scoreboard: scoreboard, own: slot, usesRedis: settings.redis != nil)
         registry = ConnectionRegistry(
@@ -113,6 +124,8 @@ final class WorkerRole {
         adoption = ClientAdoption(loop: loop, registry: registry, tls: try Self.tls(settings))
         let spool = spool
         let registry = registry
+        let upstream = upstream
+        executor.atTurnEnd { upstream.endTurn() }
         // The order is a promise: records are on their way to disk before clients see the end of their answers.
         executor.atTurnEnd { spool.flush() }
         executor.atTurnEnd { registry.endTurn() }
@@ -121,6 +134,17 @@ final class WorkerRole {
     private static func prices(_ settings: WorkerSettings) throws -> PriceCatalog {
         guard let path = settings.pricesFile else { return try PriceCatalog() }
         return try PriceCatalog(bytes: try WholeFile.read(path))
+    }
+
+    private static func gate(
+        _ store: RedisAnswerStore, _ timers: any Timers, _ clock: any WallClock, _ settings: WorkerSettings
+    ) -> SharingGate {
+        var bounds = SharingBounds()
+        bounds.entry = settings.cacheMaxEntry
+        return SharingGate(
+            store, timers: timers, clock: clock, coalescing: settings.coalescing,
+            whenUnavailable: settings.redisUnavailable, bounds: bounds
+        )
     }
 
     private static func tls(_ settings: WorkerSettings) throws -> NIOSSLContext? {

@@ -1,0 +1,190 @@
+import GatewayCore
+import NIOCore
+
+/// The answer that a request of this worker fetches: gathered for the cache, shared with whoever waits here, and, when
+/// it is a stream, published for other workers.
+@WorkerLoop
+final class LeadingFlight: AnswerLead {
+    /// What a worker's flights have in common.
+    struct Surroundings {
+        var store: any AnswerStore
+        var timers: any Timers
+        var board: FlightBoard
+        var bounds: SharingBounds
+        var budget: HeldBytes
+    }
+
+    private let around: Surroundings
+    private let place: AnswerPlace
+    private let terms: CacheTerms
+    /// Nil: the answer is kept, but nobody shares it on its way.
+    private let flight: Flight?
+    private var form: AnswerForm?
+    private var payload: SharedPayload?
+    private var isOver = false
+    private var isKeepable = true
+    private var holdsLease: Bool
+    private var hasRemoteFollowers = false
+    private var renewal: CancelHook?
+    private var published = 0
+    private var isPublishing = false
+
+    /// - Parameter lease: under which the answer is fetched; nil: without.
+    init(_ place: AnswerPlace, _ terms: CacheTerms, lease: LeaseToken?, _ around: Surroundings) {
+        self.around = around
+        self.place = place
+        self.terms = terms
+        holdsLease = lease != nil
+        flight = lease.map { Flight(place, lease: $0) }
+        if let flight {
+            around.board.add(flight)
+            scheduleRenewal(flight)
+        }
+    }
+
+    var isAwaited: Bool {
+        guard !isOver else { return false }
+        return flight?.hasAudience == true || payload?.hasReaders == true || hasRemoteFollowers
+    }
+
+    func begin(_ head: ResponseHead) -> Bool {
+        guard !isOver, payload == nil else { return false }
+        guard let form = AnswerForm(keepable: head, terms: terms, bound: around.bounds.entry), hasRoom(for: head) else {
+            end(.failed)
+            return false
+        }
+        let payload = SharedPayload(budget: around.budget)
+        self.form = form
+        self.payload = payload
+        flight?.begin(form, payload)
+        publish()
+        return true
+    }
+
+    private func hasRoom(for head: ResponseHead) -> Bool {
+        guard case .length(let length) = head.framing else { return around.budget.held < around.budget.limit }
+        return length <= around.budget.limit - around.budget.held
+    }
+
+    func append(_ bytes: UnsafeRawBufferPointer) {
+        guard !isOver, let payload else { return }
+        if isKeepable, payload.length + bytes.count > around.bounds.entry { stopKeeping() }
+        if !isKeepable, !payload.hasReaders { return drop(.failed) }
+        if payload.append(bytes) {
+            schedulePublication(around.bounds.gathering)
+        } else {
+            drop(.failed)
+        }
+    }
+
+    func end(_ outcome: LeadOutcome) {
+        drop(outcome)
+    }
+
+    /// Nobody new shares the answer; who already reads it goes on.
+    private func stopKeeping() {
+        isKeepable = false
+        renewal?.cancel()
+        guard let flight else { return }
+        around.board.remove(flight)
+        flight.end(.released)
+        if holdsLease { around.store.giveUp(flight.lease, at: place) }
+        holdsLease = false
+    }
+
+    private func drop(_ outcome: LeadOutcome) {
+        guard !isOver else { return }
+        isOver = true
+        renewal?.cancel()
+        if let flight { around.board.remove(flight) }
+        let lease = holdsLease ? flight?.lease : nil
+        if outcome == .complete, let payload, let form {
+            payload.finish(.complete)
+            if isKeepable {
+                // Before whoever waits here goes on: their next questions are behind it on the way to the store.
+                around.store.keep(
+                    KeptAnswer(form: form, payload: payload.whole()), at: place, seconds: terms.timeToLive,
+                    lease: lease
+                )
+            }
+            flight?.complete()
+        } else {
+            payload?.finish(.broken)
+            if let lease { around.store.giveUp(lease, at: place) }
+            flight?.end(.released)
+        }
+        payload = nil
+    }
+
+    // MARK: The lease
+
+    private func scheduleRenewal(_ flight: Flight) {
+        let around = around
+        renewal = around.timers.after(around.bounds.renewal) { [weak self] in
+            if let self { self.renew(flight) } else { Self.abandon(flight, around) }
+        }
+    }
+
+    private func renew(_ flight: Flight) {
+        guard !isOver, holdsLease else { return }
+        let around = around
+        around.store.renew(flight.lease, at: place) { [weak self] standing in
+            guard let self else { return Self.abandon(flight, around) }
+            self.take(standing)
+            if !self.isOver, self.holdsLease { self.scheduleRenewal(flight) }
+        }
+    }
+
+    /// The lead was dropped without a word.
+    private static func abandon(_ flight: Flight, _ around: Surroundings) {
+        guard flight.admitsJoiners else { return }
+        around.board.remove(flight)
+        flight.payload?.finish(.broken)
+        flight.end(.gone)
+        around.store.giveUp(flight.lease, at: flight.place)
+    }
+
+    private func take(_ standing: LeaseStanding) {
+        switch standing {
+        case .held(let followers, _): hasRemoteFollowers = followers == .some
+        case .lost:
+            holdsLease = false
+            hasRemoteFollowers = false
+        case .unavailable: break
+        }
+    }
+
+    // MARK: Publishing a stream
+
+    private func schedulePublication(_ delay: Duration) {
+        guard !isPublishing, form?.delivery == .stream, holdsLease else { return }
+        isPublishing = true
+        around.timers.after(delay) { [weak self] in
+            self?.isPublishing = false
+            self?.publish()
+        }
+    }
+
+    private func publish() {
+        guard !isOver, holdsLease, !isPublishing, let flight, let payload, let form, form.delivery == .stream else {
+            return
+        }
+        isPublishing = true
+        let part = LivePart(
+            form: form, offset: published, bytes: payload.bytes(from: published, most: around.bounds.published)
+        )
+        around.store.publish(part, lease: flight.lease, at: place) { [weak self] standing in
+            guard let self, !self.isOver, let payload = self.payload else { return }
+            self.isPublishing = false
+            self.take(standing)
+            switch standing {
+            case .held(_, let length):
+                self.published = min(length, payload.length)
+                if self.published < payload.length { self.schedulePublication(self.around.bounds.gathering) }
+            case .lost: break
+            // What became of the part is found out by the next one: the store says where the published bytes end.
+            case .unavailable: self.schedulePublication(.milliseconds(250))
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+package import GatewayCore
+import NIOCore
+
+/// The gate before a provider call: asks the shared store once, and lets equal requests share one answer in flight.
+///
+/// A request that finds its answer being fetched by this worker joins without a question to the store; one that learns
+/// from the store that another worker fetches it follows from here. Whoever cannot be given the shared answer asks
+/// again, so that everybody ends with an answer, a call of its own, or a refusal.
+@WorkerLoop
+package final class SharingGate: AnswerGate {
+    private let around: LeadingFlight.Surroundings
+    private let coalescing: Coalescing
+    private let whenUnavailable: RedisUnavailablePolicy
+    private let clock: any WallClock
+    /// Bytes of answers on their way from the store to clients.
+    private let delivering: HeldBytes
+    private var leases: LeaseNames
+
+    /// How often a request waits for others before it asks on its own account.
+    private static let patience = 8
+
+    package init(
+        _ store: any AnswerStore, timers: any Timers, clock: any WallClock, coalescing: Coalescing,
+        whenUnavailable: RedisUnavailablePolicy, bounds: SharingBounds = SharingBounds()
+    ) {
+        around = LeadingFlight.Surroundings(
+            store: store, timers: timers, board: FlightBoard(), bounds: bounds,
+            budget: HeldBytes(limit: bounds.fetching)
+        )
+        delivering = HeldBytes(limit: bounds.delivering)
+        leases = LeaseNames()
+        self.coalescing = coalescing
+        self.whenUnavailable = whenUnavailable
+        self.clock = clock
+    }
+
+    /// Payload bytes that flights and replies of this worker hold now.
+    package var heldBytes: Int { around.budget.held + delivering.held }
+
+    /// Whether no answer is being fetched or followed that could be shared.
+    package var isIdle: Bool { around.board.isEmpty }
+
+    package func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening {
+        guard question.cache != nil || !question.limits.isEmpty else { return .call(nil) }
+        var passage = Passage(question, shares: coalescing)
+        while true {
+            if passage.shares == .on, let place = passage.place, let flight = around.board[place] {
+                if let reply = try await join(flight, cancel, &passage) { return .answer(reply) }
+                continue
+            }
+            switch await ask(&passage) {
+            case .stored(let answer):
+                if let reply = reply(answer) { return .answer(reply) }
+                passage.reading = .skip
+            case .unreadable: passage.reading = .skip
+            case .underWay(let lease):
+                guard let place = passage.place else { return .call(nil) }
+                let known = around.board[place].flatMap { $0.lease == lease ? $0 : nil }
+                let flight = known ?? FollowingFlight.start(place, lease: lease, around, clock: clock)
+                if let reply = try await join(flight, cancel, &passage) { return .answer(reply) }
+            case .leased:
+                guard let lead = passage.lead(around) else { return .call(nil) }
+                guard !cancel.isCancelled else {
+                    lead.end(.failed)
+                    throw Self.cancelled
+                }
+                return .call(lead)
+            case .admitted: return .call(passage.lead(around))
+            case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
+            case .unavailable:
+                guard whenUnavailable == .refuse, !question.limits.isEmpty else { return .call(nil) }
+                throw GatewayError(.limitStateUnavailable, origin: .store, detail: "the shared store does not answer")
+            }
+        }
+    }
+
+    private static var cancelled: GatewayError {
+        GatewayError(.providerUnreachable, origin: .client, detail: "cancelled")
+    }
+
+    /// One question to the store.
+    private func ask(_ passage: inout Passage) async -> StoreVerdict {
+        let question = passage.storeQuestion(&leases)
+        return await withCheckedContinuation { continuation in
+            around.store.ask(question) { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// Waits for a shared answer; nil when the request has to ask again.
+    private func join(
+        _ flight: Flight, _ cancel: CancelHook, _ passage: inout Passage
+    ) async throws(GatewayError) -> SharedReply? {
+        passage.waits += 1
+        switch await flight.join(cancel) {
+        case .reply(let reply):
+            guard cancel.isCancelled else { return reply }
+            reply.cancel()
+            throw Self.cancelled
+        case .cancelled: throw Self.cancelled
+        case .released: passage.shares = .off
+        case .gone: if passage.waits >= Self.patience { passage.shares = .off }
+        }
+        passage.isReleased = passage.shares == .off
+        return nil
+    }
+
+    /// Nil when there is no memory for the answer now.
+    private func reply(_ answer: KeptAnswer) -> SharedReply? {
+        let payload = SharedPayload(budget: delivering)
+        guard payload.append(answer.payload) else { return nil }
+        payload.finish(.complete)
+        return SharedReply(answer.form, payload)
+    }
+}

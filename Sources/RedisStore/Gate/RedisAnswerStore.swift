@@ -1,0 +1,235 @@
+package import GatewayCore
+import NIOCore
+
+/// Kept answers, limits and leases in Redis, each question one script call.
+///
+/// Redis being away, slow or unwilling is all the same to whoever asks: `.unavailable`.
+@WorkerLoop
+package final class RedisAnswerStore: AnswerStore {
+    /// Times and bounds.
+    package struct Options: Sendable {
+        /// A lease whose holder is silent for this long is gone.
+        package var leaseLife = Duration.seconds(5)
+        /// For how long the followers of a lease can learn that it was given up.
+        package var failureLife = Duration.seconds(2)
+        /// Most bytes of a stream that one look brings.
+        package var lookBytes = 256 << 10
+        /// Bytes of answers that are on their way into Redis at one time; more are not kept.
+        package var keeping = 32 << 20
+        package init() {}
+    }
+
+    private let connection: RedisConnection
+    private let scripts: GateScripts
+    private let observer: any Observer
+    private let clock: any WallClock
+    private let options: Options
+    private let leaseLife: String
+    private let failureLife: String
+    private var bytesBeingKept = 0
+    private var lastRefusal: ContinuousClock.Instant?
+
+    /// - Parameter scripts: the ones that `connection` loads.
+    package init(
+        _ connection: RedisConnection, scripts: GateScripts, observer: any Observer, clock: any WallClock,
+        options: Options = Options()
+    ) {
+        self.connection = connection
+        self.scripts = scripts
+        self.observer = observer
+        self.clock = clock
+        self.options = options
+        leaseLife = String(options.leaseLife.wholeMilliseconds)
+        failureLife = String(options.failureLife.wholeMilliseconds)
+    }
+
+    // MARK: Asking
+
+    package func ask(_ question: StoreQuestion, _ then: @escaping @WorkerLoop (StoreVerdict) -> Void) {
+        let keys = Keys(question.account, question.gateway)
+        let life = leaseLife
+        scripts.ask.run(on: connection) { command in
+            var use = 0
+            if let lookup = question.lookup {
+                use = (lookup.reading == .read ? 1 : 0) + (lookup.lease == nil ? 0 : 2)
+            }
+            command.append((use > 0 ? 3 : 0) + question.limits.count)
+            if use > 0, let lookup = question.lookup {
+                let names = keys.answer(lookup.key)
+                command.append(names.entry)
+                command.append(names.lease)
+                command.append(names.live)
+            }
+            for rule in question.limits { command.append(keys.limit(rule)) }
+            command.append(use)
+            command.append(question.lookup?.lease?.text ?? "")
+            command.append(life)
+            for rule in question.limits {
+                command.append(rule.technique.rawValue)
+                command.append(max(rule.limit, 1))
+                command.append(max(rule.interval, 1) * 1_000_000)
+            }
+        } _: { reply in
+            then(self.verdict(reply))
+        }
+    }
+
+    private func verdict(_ reply: RedisReply?) -> StoreVerdict {
+        switch reply {
+        case .bytes(let entry): return StoredAnswer.answer(entry).map { .stored($0) } ?? .unreadable
+        case .integer(0): return .admitted
+        case .integer(1): return .leased
+        case .integer(let number) where number < 0: return .limited(retryAfter: .milliseconds(-number))
+        case .array(let elements):
+            if let token = elements.first?.text { return .underWay(LeaseToken(token)) }
+            return unusable(reply)
+        default: return unusable(reply)
+        }
+    }
+
+    /// Notes an answer that is none, at most once a second.
+    private func unusable<T>(_ reply: RedisReply?, _ result: T) -> T {
+        guard let reply else { return result }
+        let now = clock.monotonic
+        if let lastRefusal, now - lastRefusal < .seconds(1) { return result }
+        lastRefusal = now
+        var reason = "an answer of an unexpected form"
+        if case .error(let message) = reply { reason = message }
+        observer.record(.storeRefused(.redis, reason: reason))
+        return result
+    }
+
+    private func unusable(_ reply: RedisReply?) -> StoreVerdict { unusable(reply, .unavailable) }
+
+    // MARK: Leases
+
+    package func keep(_ answer: KeptAnswer, at place: AnswerPlace, seconds: Int, lease: LeaseToken?) {
+        let size = answer.payload.readableBytes
+        guard bytesBeingKept + size <= options.keeping else {
+            if let lease { giveUp(lease, at: place) }
+            return
+        }
+        bytesBeingKept += size
+        let names = Keys(place.account, place.gateway).answer(place.key)
+        var command = RedisCommand("SET", names.entry)
+        command.append(StoredAnswer.bytes(answer))
+        command.append("PX")
+        command.append(max(seconds, 1) * 1000)
+        connection.send(command) { reply in
+            self.bytesBeingKept -= size
+            if reply != .status("OK") {
+                self.unusable(reply, ())
+                if let lease { self.giveUp(lease, at: place) }
+            }
+        }
+        if let lease { endLease(lease, at: place, as: "stored") }
+    }
+
+    package func giveUp(_ lease: LeaseToken, at place: AnswerPlace) { endLease(lease, at: place, as: "failed") }
+
+    private func endLease(_ lease: LeaseToken, at place: AnswerPlace, as outcome: String) {
+        let names = Keys(place.account, place.gateway).answer(place.key)
+        let life = failureLife
+        scripts.giveUp.run(on: connection) { command in
+            command.append(2)
+            command.append(names.lease)
+            command.append(names.live)
+            command.append(lease.text)
+            command.append(outcome)
+            command.append(life)
+        } _: { reply in
+            if case .error = reply { self.unusable(reply, ()) }
+        }
+    }
+
+    package func renew(
+        _ lease: LeaseToken, at place: AnswerPlace, _ then: @escaping @WorkerLoop (LeaseStanding) -> Void
+    ) {
+        let names = Keys(place.account, place.gateway).answer(place.key)
+        let life = leaseLife
+        scripts.renew.run(on: connection) { command in
+            command.append(2)
+            command.append(names.lease)
+            command.append(names.live)
+            command.append(lease.text)
+            command.append(life)
+        } _: { reply in
+            then(self.standing(reply))
+        }
+    }
+
+    package func publish(
+        _ part: LivePart, lease: LeaseToken, at place: AnswerPlace,
+        _ then: @escaping @WorkerLoop (LeaseStanding) -> Void
+    ) {
+        let names = Keys(place.account, place.gateway).answer(place.key)
+        let life = leaseLife
+        scripts.publish.run(on: connection) { command in
+            command.append(2)
+            command.append(names.lease)
+            command.append(names.live)
+            command.append(lease.text)
+            command.append(life)
+            command.append(part.offset)
+            command.append(StoredAnswer.bytes(part.form))
+            command.append(part.bytes)
+        } _: { reply in
+            then(self.standing(reply))
+        }
+    }
+
+    private func standing(_ reply: RedisReply?) -> LeaseStanding {
+        switch reply {
+        case .integer: return .lost
+        case .array(let elements):
+            if elements.count == 2, case .integer(let followed) = elements[0], case .integer(let length) = elements[1] {
+                return .held(followers: followed > 0 ? .some : .none, published: length)
+            }
+            return unusable(reply, .unavailable)
+        default: return unusable(reply, .unavailable)
+        }
+    }
+
+    package func look(
+        at place: AnswerPlace, lease: LeaseToken, from offset: Int,
+        _ then: @escaping @WorkerLoop (LeaseView) -> Void
+    ) {
+        let names = Keys(place.account, place.gateway).answer(place.key)
+        let most = options.lookBytes
+        scripts.look.run(on: connection) { command in
+            command.append(3)
+            command.append(names.entry)
+            command.append(names.lease)
+            command.append(names.live)
+            command.append(lease.text)
+            command.append(offset)
+            command.append(most)
+        } _: { reply in
+            then(self.view(reply))
+        }
+    }
+
+    private func view(_ reply: RedisReply?) -> LeaseView {
+        switch reply {
+        case .integer(0): return .pending
+        case .integer(1): return .failed
+        case .integer(2): return .gone
+        case .bytes(let entry): return StoredAnswer.answer(entry).map { .stored($0) } ?? .gone
+        case .array(let elements):
+            if elements.count == 2, case .bytes(let head) = elements[0], case .bytes(let more) = elements[1],
+                let form = StoredAnswer.form(head)
+            {
+                return .live(form, more)
+            }
+            return unusable(reply, .unavailable)
+        default: return unusable(reply, .unavailable)
+        }
+    }
+}
+
+extension Duration {
+    /// Rounded down.
+    fileprivate var wholeMilliseconds: Int64 {
+        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+    }
+}
