@@ -233,7 +233,7 @@ package final class Exchange {
         outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
         switch source {
         case .store(let reply):
-            outcome.isCached = true
+            outcome.takeFromStore()
             await relay(reply, attempt, nil, admitted, &outcome)
         case .provider(let reply, let lead):
             isCounted = true
@@ -311,7 +311,7 @@ package final class Exchange {
             truncation: shape != .asIs && stream == .sse ? .errorEvent : .silent,
             usage: outcome.isCached ? nil : attempt.usageReader(for: stream, reply.head),
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
-            lead: lead.flatMap { Gate.begin($0, reply.head, stream) }
+            lead: lead.flatMap { Gate.begin($0, reply.head, stream) }, needsTerminal: stream == .sse
         )
         self.relay = relay
         hasAnswered = true

@@ -81,9 +81,29 @@ struct Gate {
 }
 
 extension Attempt {
-    /// Whose credential goes along.
+    /// On whose behalf the call is made: the stored key, or every credential field of the request as it stands.
     func credentialIdentity(_ admitted: Admitted) -> CredentialIdentity {
-        if let key { return .stored(key.secret) }
-        return admitted.providerKey.map { .request($0) } ?? .none
+        let head = admitted.inbound.head
+        // Nobody knows where an account's own provider looks for credentials.
+        let looksEverywhere = route.provider.cacheEpoch != nil
+        var sent = ""
+        for (position, field) in head.fields.enumerated() where !admitted.withheldFields.contains(position) {
+            guard admitted.providerKeyFields.contains(position) || looksEverywhere else { continue }
+            let name = head.text(field.name).lowercased()
+            if looksEverywhere, !Self.mayIdentify(name) { continue }
+            sent += "\(name):\(head.text(field.value))\n"
+        }
+        if let key {
+            return sent.isEmpty || !looksEverywhere
+                ? .stored(key.secret) : .request(Secret("stored:\(key.secret)\n" + sent))
+        }
+        return sent.isEmpty ? .none : .request(Secret(sent))
+    }
+
+    /// Whether a header of that name may tell a provider who is asking.
+    private static func mayIdentify(_ name: String) -> Bool {
+        let isCalledSo = ["auth", "key", "token", "secret", "cookie", "session", "signature", "user", "tenant"]
+            .contains { name.contains($0) }
+        return isCalledSo && name != "idempotency-key" && name != "user-agent"
     }
 }

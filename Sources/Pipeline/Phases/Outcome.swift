@@ -32,7 +32,7 @@ struct Outcome: Sendable {
     var error: GatewayError?
     var errorCode: Int?
     /// Whether the answer came out of the shared store.
-    var isCached = false
+    private(set) var isCached = false
     var firstByte: Duration?
     var usage = Usage()
     var answeredModel: String?
@@ -64,6 +64,13 @@ struct Outcome: Sendable {
         inbound = step.inbound
         admitted = step
         sent = body
+    }
+
+    /// Notes that the answer comes out of the store, where it has been paid for (data-plane §4.1).
+    mutating func takeFromStore() {
+        isCached = true
+        usage.input = 0
+        usage.output = 0
     }
 
     /// Notes why there is no answer; returns what the client would be told.

@@ -38,11 +38,13 @@ final class ReplyRelay: ReplySink {
     /// The client has gone, others still wait for the answer.
     private var isDetached = false
     private var isLeadDone = false
+    /// Whether an answer without its closing event is an incomplete one.
+    private let needsTerminal: Bool
 
     init(
         reply: any UpstreamReply, downstream: any Downstream, delivery: AnswerHead.Delivery, shape: ReplyShape,
         truncation: Truncation, usage: UsageReader?, capture: PayloadCapture, allowance: Int,
-        lead: (any AnswerLead)? = nil
+        lead: (any AnswerLead)? = nil, needsTerminal: Bool = false
     ) {
         self.reply = reply
         self.downstream = downstream
@@ -52,6 +54,7 @@ final class ReplyRelay: ReplySink {
         self.capture = capture
         self.allowance = allowance
         self.lead = lead
+        self.needsTerminal = needsTerminal
         if shape == .withoutUsageChunk, delivery == .chunks || delivery == .plain { filter = UsageChunkFilter() }
     }
 
@@ -110,12 +113,18 @@ final class ReplyRelay: ReplySink {
             sendPending(isLast: isLast)
         }
         if isLast {
-            lead?.end(.complete)
+            lead?.end(isWhole ? .complete : .failed)
             isLeadDone = true
             end(isDetached ? .clientGone : .complete)
         } else if !isDetached, !downstream.isWritable {
             reply.setReading(false)
         }
+    }
+
+    /// Whether the answer says of itself that nothing is missing, where it has a way to say so.
+    private var isWhole: Bool {
+        guard needsTerminal, let usage else { return true }
+        return usage.sawTerminal
     }
 
     private func sendPending(isLast: Bool) {
