@@ -139,7 +139,9 @@ struct AnswerStoreTests {
             #expect(await worker.look(place, "a", from: 18) == .live(form, ByteBuffer()))
             worker.store.giveUp(LeaseToken("a"), at: place)
             #expect(await worker.look(place, "a", from: 18) == .failed)
-            #expect(try server.command("EXISTS", StoreFixture.prefix + "live:1:" + String(repeating: "01", count: 32)) == "0")
+            #expect(
+                try server.command("EXISTS", StoreFixture.prefix + "live:1:" + String(repeating: "01", count: 32))
+                    == "0")
             worker.close()
         }
     }
@@ -169,7 +171,9 @@ struct AnswerStoreTests {
             let worker = try await StoreFixture.connected(to: server)
             let rule = RateRule(name: "gateway", limit: 5, interval: 60, technique: .fixed)
             try server.command("CONFIG", "SET", "maxmemory", "1")
-            for _ in 0..<3 { #expect(await worker.ask(StoreFixture.key(1), lease: "a", limits: [rule]) == .unavailable) }
+            for _ in 0..<3 {
+                #expect(await worker.ask(StoreFixture.key(1), lease: "a", limits: [rule]) == .unavailable)
+            }
             guard case .refused(let reason)? = await worker.watch.next() else {
                 Issue.record("nothing was noted")
                 return

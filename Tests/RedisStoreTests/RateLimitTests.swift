@@ -170,7 +170,9 @@ struct RateLimitTests {
                 return
             }
             // A refused request leaves no lease behind.
-            #expect(try server.command("EXISTS", StoreFixture.prefix + "lease:1:" + String(repeating: "02", count: 32)) == "0")
+            #expect(
+                try server.command("EXISTS", StoreFixture.prefix + "lease:1:" + String(repeating: "02", count: 32))
+                    == "0")
             worker.close()
         }
     }

@@ -422,18 +422,25 @@ struct SharingGateTests {
         }
     }
 
+    /// Ends a worker's connection, and with it, sooner than in life, the lease that it no longer prolongs.
+    @WorkerLoop
+    private static func die(_ leader: Worker, _ server: RedisServer) throws {
+        leader.close()
+        try server.command("PEXPIRE", StoreFixture.prefix + "lease:1:" + String(repeating: "01", count: 32), "1")
+    }
+
     @Test("when the leading worker vanishes, one of the followers takes its place")
     func leaderDies() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let leader = try await Worker(server, leaseLife: .milliseconds(300))
-            let follower = try await Worker(server, leaseLife: .milliseconds(300)) { $0.renewal = .milliseconds(50) }
+            let leader = try await Worker(server)
+            let follower = try await Worker(server)
             let lead = try await Asking(leader.gate, leader.question(1)).lead()
             let waiting = [
                 Asking(follower.gate, follower.question(1)), Asking(follower.gate, follower.question(1)),
             ]
             await follower.settle()
-            leader.close()
+            try Self.die(leader, server)
             let successor = try await waiting[0].lead()
             #expect(successor.begin(Head.whole()))
             successor.append("second try")
@@ -451,15 +458,15 @@ struct SharingGateTests {
     func leaderDiesInStream() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let leader = try await Worker(server, leaseLife: .milliseconds(300))
-            let follower = try await Worker(server, leaseLife: .milliseconds(300))
+            let leader = try await Worker(server)
+            let follower = try await Worker(server)
             let question = leader.question(1, keepsStreams: true)
             let lead = try await Asking(leader.gate, question).lead()
             #expect(lead.begin(Head.stream))
             lead.append("data: 1\n\n")
             let reader = ReplyProbe(try await Asking(follower.gate, question).reply())
             await reader.payload(reaches: 9)
-            leader.close()
+            try Self.die(leader, server)
             #expect(await reader.ended() == .failed)
             #expect(reader.payload == "data: 1\n\n")
             lead.end(.failed)

@@ -18,12 +18,16 @@ package protocol AnswerStore: AnyObject {
     /// Ends a lease without an answer: whoever follows it finds out.
     func giveUp(_ lease: LeaseToken, at place: AnswerPlace)
 
+    /// Ends a lease as if its holder had died: whoever follows it asks again.
+    func abandon(_ lease: LeaseToken, at place: AnswerPlace)
+
     /// Prolongs a lease; asks also whether others follow it.
     func renew(_ lease: LeaseToken, at place: AnswerPlace, _ then: @escaping @WorkerLoop (LeaseStanding) -> Void)
 
     /// Adds to the part of a stream that has come so far, where others can read it.
     func publish(
-        _ part: LivePart, lease: LeaseToken, at place: AnswerPlace, _ then: @escaping @WorkerLoop (LeaseStanding) -> Void
+        _ part: LivePart, lease: LeaseToken, at place: AnswerPlace,
+        _ then: @escaping @WorkerLoop (LeaseStanding) -> Void
     )
 
     /// Looks how the answer fares that another worker fetches.
