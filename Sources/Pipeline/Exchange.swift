@@ -22,6 +22,8 @@ package final class Exchange {
     private var requestCapture: PayloadCapture
     private var allowance: Int
     private var relay: ReplyRelay?
+    /// The obligation towards others who want the same answer, as long as it is not there.
+    private var lead: (any AnswerLead)?
     private var isClientGone = false
     private var bodyWaiter: CheckedContinuation<Void, Never>?
     private var wholeBodyHeld = 0
@@ -97,7 +99,9 @@ package final class Exchange {
         isClientGone = true
         body.fail()
         wakeBodyWaiter()
-        if let relay { relay.clientGone() } else { cancel.cancel() }
+        if let relay { return relay.clientGone() }
+        // Others wait for this very answer: it is fetched for them.
+        if lead?.isAwaited != true { cancel.cancel() }
     }
 
     private func refuseBody(_ error: GatewayError) {
@@ -224,7 +228,8 @@ package final class Exchange {
         do throws(GatewayError) {
             source = try await Serve(environment: environment, cancel: cancel).answer(
                 attempt, admitted, cache: gate.terms(attempt, admitted, body: whole),
-                limits: gate.limits(attempt, admitted.gateway, isCounted: isCounted), fallback: fallback
+                limits: gate.limits(attempt, admitted.gateway, isCounted: isCounted), fallback: fallback,
+                leading: { lead = $0 }
             )
         } catch {
             if error.kind != .rateLimited { isCounted = true }
@@ -289,8 +294,9 @@ package final class Exchange {
     ) async {
         outcome.status = reply.head.status
         outcome.reply = reply.head
-        guard !isClientGone else {
-            lead?.end(.failed)
+        self.lead = nil
+        guard !isClientGone || lead?.isAwaited == true else {
+            lead?.end(.abandoned)
             reply.cancel()
             outcome.ending = .clientGone
             return
@@ -315,7 +321,7 @@ package final class Exchange {
         )
         self.relay = relay
         hasAnswered = true
-        downstream.begin(answer, note)
+        if isClientGone { relay.clientGone() } else { downstream.begin(answer, note) }
         outcome.ending = await relay.run()
         outcome.take(relay)
     }

@@ -71,6 +71,7 @@ package struct DaemonSettings: Sendable {
     /// Nil: an embedded server.
     package var redisURL: Secret<String>?
     package var redisUnavailable: RedisUnavailablePolicy
+    package var redisTimeout: Duration
     package var cache: Cache
     package var masterKeyFile: String?
     package var secrets: Secrets

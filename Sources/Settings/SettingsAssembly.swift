@@ -24,6 +24,7 @@ struct SettingsAssembly {
             postgresURL: text("postgres.url").map { Secret($0) },
             redisURL: text("redis.url").map { Secret($0) },
             redisUnavailable: try value("redis.when_unavailable") { RedisUnavailablePolicy(rawValue: $0) },
+            redisTimeout: try redisTimeout(),
             cache: try cache(),
             masterKeyFile: try path("secrets.master_key_file"),
             secrets: try secrets(),
@@ -95,6 +96,14 @@ struct SettingsAssembly {
 
     private static func workerCount(_ text: String) -> Int? {
         text == "auto" ? min(max(ProcessInfo.processInfo.activeProcessorCount, 1), 32) : Int(text)
+    }
+
+    private func redisTimeout() throws(SettingsError) -> Duration {
+        let timeout = try value("redis.timeout", DurationText.duration)
+        guard (.milliseconds(5) ... .seconds(10)).contains(timeout) else {
+            throw SettingsError("redis.timeout: 5ms to 10s are accepted")
+        }
+        return timeout
     }
 
     private func cache() throws(SettingsError) -> DaemonSettings.Cache {

@@ -119,4 +119,6 @@ package enum LeadOutcome: Sendable, Equatable {
     case complete
     /// There is no usable answer: whoever waits asks on its own account.
     case failed
+    /// Nobody knows what the answer would have been, because its client left: one of those who wait takes over.
+    case abandoned
 }

@@ -24,6 +24,8 @@ package struct WorkerSettings: Sendable, Equatable {
     package var redis: RedisEndpoint?
     /// Whether requests whose limit cannot be checked are let through (`allow`) or refused.
     package var redisUnavailable: RedisUnavailablePolicy
+    /// How long an operation may take before the store counts as unavailable (`redis.timeout`).
+    package var redisTimeout: Duration
     /// Bytes; a larger answer is not kept in the cache (`cache.max_entry_size`).
     package var cacheMaxEntry: Int
     package var coalescing: Coalescing
@@ -50,6 +52,7 @@ package struct WorkerSettings: Sendable, Equatable {
         maxRequestBody = 100 << 20
         spoolLimit = 4 << 30
         redisUnavailable = .allow
+        redisTimeout = .milliseconds(20)
         cacheMaxEntry = 10 << 20
         coalescing = .on
         providers = []
@@ -138,6 +141,7 @@ extension WorkerSettings {
         out.write(16, accessLog.rawValue)
         out.write(17, cacheMaxEntry)
         out.write(18, coalescing.rawValue)
+        out.write(19, signed: redisTimeout.wholeMicroseconds)
         return out.buffer
     }
 
@@ -165,6 +169,7 @@ extension WorkerSettings {
             case 16: accessLog = AccessLogPolicy(rawValue: field.string) ?? .off
             case 17: cacheMaxEntry = field.int
             case 18: coalescing = Coalescing(rawValue: field.string) ?? .on
+            case 19: redisTimeout = .microseconds(field.signed)
             default: break
             }
         }

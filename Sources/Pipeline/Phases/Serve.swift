@@ -22,7 +22,8 @@ struct Serve {
     ///
     /// - Parameter limits: the limits that this call still has to pass.
     func answer(
-        _ attempt: Attempt, _ admitted: Admitted, cache: CacheTerms?, limits: [RateRule], fallback: RetrySchedule.Fallback
+        _ attempt: Attempt, _ admitted: Admitted, cache: CacheTerms?, limits: [RateRule],
+        fallback: RetrySchedule.Fallback, leading: @WorkerLoop (any AnswerLead) -> Void
     ) async throws(GatewayError) -> Source {
         var lead: (any AnswerLead)?
         if cache != nil || !limits.isEmpty, let gate = environment.answerGate {
@@ -30,7 +31,9 @@ struct Serve {
                 account: admitted.gateway.account, gateway: admitted.gateway.id, cache: cache, limits: limits
             )
             switch try await gate.open(question, cancel: cancel) {
-            case .call(let given): lead = given
+            case .call(let given):
+                lead = given
+                if let given { leading(given) }
             case .answer(let reply): return .store(reply)
             case .limited(let retryAfter):
                 throw GatewayError(.rateLimited, origin: .gateway, retryAfter: retryAfter)
@@ -39,7 +42,7 @@ struct Serve {
         do throws(GatewayError) {
             return .provider(try await call(attempt, admitted.settings, fallback), lead: lead)
         } catch {
-            lead?.end(.failed)
+            lead?.end(cancel.isCancelled ? .abandoned : .failed)
             throw error
         }
     }
@@ -48,9 +51,14 @@ struct Serve {
     private func call(
         _ attempt: Attempt, _ settings: CallSettings, _ fallback: RetrySchedule.Fallback
     ) async throws(GatewayError) -> any UpstreamReply {
+        var started = environment.clock.monotonic
         let isSandbox = attempt.route.provider.definition.service == .sandbox
         let client = isSandbox ? environment.sandbox : environment.upstream
-        guard settings.attempts > 1 else { return try await client.send(attempt.request, cancel: cancel) }
+        guard settings.attempts > 1 else {
+            let reply = try await client.send(attempt.request, cancel: cancel)
+            guard let timeout = attempt.request.firstByteTimeout else { return reply }
+            return try await begun(reply, since: started, within: timeout)
+        }
         let schedule = RetrySchedule(
             attempts: settings.attempts, delay: settings.retryDelay, backoff: settings.backoff
         )
@@ -64,7 +72,11 @@ struct Serve {
             let isLast = !schedule.hasTry(after: tries)
             var asked: Duration?
             do throws(GatewayError) {
-                let reply = try await client.send(request, cancel: cancel)
+                started = environment.clock.monotonic
+                var reply = try await client.send(request, cancel: cancel)
+                if let timeout = request.firstByteTimeout {
+                    reply = try await begun(reply, since: started, within: timeout)
+                }
                 let head = reply.head
                 guard !isLast, RetrySchedule.isRetried(status: head.status), canRepeat(request.body) else {
                     return reply
@@ -81,6 +93,17 @@ struct Serve {
                 throw GatewayError(.providerUnreachable, origin: .client, detail: "cancelled between attempts")
             }
         }
+    }
+
+    /// The answer, once it has begun: an event stream with its first event that says something (decisions 26).
+    private func begun(
+        _ reply: any UpstreamReply, since started: ContinuousClock.Instant, within timeout: Duration
+    ) async throws(GatewayError) -> any UpstreamReply {
+        guard (200..<300).contains(reply.head.status), StreamKind(of: reply.head) == .sse else { return reply }
+        let opening = StreamOpening(reply)
+        let left = timeout - (environment.clock.monotonic - started)
+        try await opening.wait(atMost: max(left, .zero), environment.timers, cancel)
+        return opening
     }
 
     /// How long the provider asks to wait.

@@ -110,8 +110,11 @@ final class LeadingFlight: AnswerLead {
             flight?.complete()
         } else {
             payload?.finish(.broken)
-            if let lease { around.store.giveUp(lease, at: place) }
-            flight?.end(.released)
+            if let lease {
+                if outcome == .abandoned { around.store.abandon(lease, at: place) }
+                else { around.store.giveUp(lease, at: place) }
+            }
+            flight?.end(outcome == .abandoned ? .gone : .released)
         }
         payload = nil
     }

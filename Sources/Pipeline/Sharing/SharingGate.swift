@@ -61,7 +61,7 @@ package final class SharingGate: AnswerGate {
             case .leased:
                 guard let lead = passage.lead(around) else { return .call(nil) }
                 guard !cancel.isCancelled else {
-                    lead.end(.failed)
+                    lead.end(.abandoned)
                     throw Self.cancelled
                 }
                 return .call(lead)

@@ -74,6 +74,8 @@ final class ReplyRelay: ReplySink {
             downstream.onWritable(nil)
             return reply.setReading(true)
         }
+        isLeadDone = true
+        lead?.end(.abandoned)
         reply.cancel()
         end(.clientGone)
     }
@@ -116,7 +118,8 @@ final class ReplyRelay: ReplySink {
             lead?.end(isWhole ? .complete : .failed)
             isLeadDone = true
             end(isDetached ? .clientGone : .complete)
-        } else if !isDetached, !downstream.isWritable {
+        } else if !isDetached, !downstream.isWritable, lead?.isAwaited != true {
+            // Who waits for the same answer does not wait for this client; the lead bounds what that may cost.
             reply.setReading(false)
         }
     }

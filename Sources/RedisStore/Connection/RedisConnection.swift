@@ -67,6 +67,9 @@ package final class RedisConnection {
     private var isFlushScheduled = false
     private var nextNumber: UInt64 = 0
     private var isTimerRunning = false
+    /// How many of `waiting` have not left yet, and the time that their size adds.
+    private var unsent = 0
+    private var unsentTime = TimeAmount.zero
     /// When bytes came last.
     private var heardAt = NIODeadline.uptimeNanoseconds(0)
     /// The operation whose deadline has passed once already.
@@ -117,13 +120,11 @@ package final class RedisConnection {
         guard !isClosed, breaker.admitsOperations, waiting.count < options.maxWaiting,
             outgoing.readableBytes + command.size < options.maxOutgoing, command.write(into: &outgoing)
         else { return completion(nil) }
-        // Answers come in order: nothing is due before what was asked before it.
-        let deadline = max(
-            NIODeadline.now() + patience + .milliseconds(Int64(command.size >> 16)), waiting.last?.deadline ?? heardAt
-        )
-        waiting.append(Waiting(number: nextNumber, deadline: deadline, completion: completion))
+        // Due from when it leaves; until then nobody can be late with an answer.
+        waiting.append(Waiting(number: nextNumber, deadline: .distantFuture, completion: completion))
+        unsent += 1
+        unsentTime = unsentTime + .milliseconds(Int64(command.size >> 16))
         nextNumber += 1
-        if !isTimerRunning { startTimer(at: deadline) }
         if flushPolicy == .eachTick, !isFlushScheduled {
             isFlushScheduled = true
             loop.execute {
@@ -141,6 +142,22 @@ package final class RedisConnection {
         let buffer = outgoing
         outgoing = channel.allocator.buffer(capacity: min(buffer.readableBytes, 4096))
         channel.writeAndFlush(buffer, promise: nil)
+        startWaiting()
+    }
+
+    /// Sets when the answers to what has just left are due.
+    private func startWaiting() {
+        // Answers come in order: nothing is due before what was asked before it.
+        var index = waiting.index(waiting.endIndex, offsetBy: -min(unsent, waiting.count))
+        let before = index > waiting.startIndex ? waiting[waiting.index(before: index)].deadline : heardAt
+        let deadline = max(.now() + patience + unsentTime, before)
+        while index < waiting.endIndex {
+            waiting[index].deadline = deadline
+            index = waiting.index(after: index)
+        }
+        unsent = 0
+        unsentTime = .zero
+        if !isTimerRunning, !waiting.isEmpty { startTimer(at: deadline) }
     }
 
     // MARK: Deadlines
@@ -154,7 +171,8 @@ package final class RedisConnection {
 
     private func timerFired() {
         isTimerRunning = false
-        guard let first = waiting.first else { return }
+        // What has not left yet is timed when it does.
+        guard let first = waiting.first, first.deadline < .distantFuture else { return }
         let now = NIODeadline.now()
         let due = max(first.deadline, heardAt + patience)
         if due > now { return startTimer(at: due) }
@@ -163,7 +181,7 @@ package final class RedisConnection {
         } else {
             // If it was the loop that was late, answers lie in the socket and are read before the timer fires again.
             suspect = first.number
-            startTimer(at: now + .nanoseconds(options.grace.wholeNanoseconds))
+            startTimer(at: now + max(.nanoseconds(options.grace.wholeNanoseconds), now - due))
         }
     }
 
@@ -273,6 +291,8 @@ package final class RedisConnection {
         outgoing.clear()
         let abandoned = waiting
         waiting.removeAll(keepingCapacity: true)
+        unsent = 0
+        unsentTime = .zero
         for operation in abandoned { operation.completion(nil) }
     }
 

@@ -91,7 +91,7 @@ package final class GateScripts {
     /// Ends a lease.
     ///
     /// - Keys: lease, live part.
-    /// - Arguments: token; what became of it, `stored` or `failed`; for how many milliseconds a failure is told.
+    /// - Arguments: token; what became of it, `stored`, `failed` or `abandoned`; for how many milliseconds a failure is told.
     let giveUp = RedisScript(
         """
         local lease = redis.call('HMGET', KEYS[1], 't', 's')

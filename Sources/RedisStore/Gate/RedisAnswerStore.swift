@@ -127,6 +127,8 @@ package final class RedisAnswerStore: AnswerStore {
 
     package func giveUp(_ lease: LeaseToken, at place: AnswerPlace) { endLease(lease, at: place, as: "failed") }
 
+    package func abandon(_ lease: LeaseToken, at place: AnswerPlace) { endLease(lease, at: place, as: "abandoned") }
+
     private func endLease(_ lease: LeaseToken, at place: AnswerPlace, as outcome: String) {
         let names = Keys(place.account, place.gateway).answer(place.key)
         let life = failureLife

@@ -18,6 +18,7 @@ extension DaemonSettings {
         worker.spoolLimit = spoolLimit
         worker.redis = RedisURL.endpoint(redisURL.reveal())
         worker.redisUnavailable = redisUnavailable
+        worker.redisTimeout = redisTimeout
         worker.cacheMaxEntry = cache.maxEntry
         worker.coalescing = cache.coalescing
         worker.providers = providers

@@ -68,6 +68,7 @@ final class WorkerRole {
         if let endpoint = settings.redis {
             var options = RedisConnection.Options()
             options.maxOutgoing += settings.cacheMaxEntry
+            options.deadline = settings.redisTimeout
             redis = try RedisConnection(
                 endpoint, caFile: settings.egressCAFile, loop: executor.loop, observer: observer, clock: clock,
                 scripts: scripts.all, options: options
