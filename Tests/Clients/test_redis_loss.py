@@ -31,7 +31,7 @@ def server():
 
 def daemon_with(server, provider, policy):
     return Daemon(provider=provider, workers=4, settings={
-        "redis": {"url": server.url, "when_unavailable": policy}})
+        "redis": {"url": server.url, "when_unavailable": policy, "timeout": "20ms"}})
 
 
 @pytest.fixture(scope="module")
