@@ -1,0 +1,169 @@
+import CloudflareWire
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// An event stream that is held back until it says something, and then goes on as if nothing had been.
+///
+/// While it is held, it can still time out or break without the client having seen a byte of it.
+@WorkerLoop
+final class StreamOpening: UpstreamReply, ReplySink {
+    /// Bytes that are held at most; a stream that says nothing in so many is let through.
+    private static let limit = 64 << 10
+
+    private enum Result { case begun, expired, cancelled, broken(GatewayError) }
+
+    /// One delivery: its payload, and the bytes that carried it.
+    private struct Piece {
+        var payload = ByteBuffer()
+        var raw: ByteBuffer
+        var isLast: Bool
+    }
+
+    private let reply: any UpstreamReply
+    private var held: [Piece] = []
+    private var heldBytes = 0
+    private var payload = ByteBuffer()
+    private var parser = SSEParser()
+    private var hasBegun = false
+    private var failure: GatewayError?
+    private var waiter: CheckedContinuation<Result, Never>?
+    private var result: Result?
+    private var sink: (any ReplySink)?
+    private var isReading = true
+    private var isPlaying = false
+
+    init(_ reply: any UpstreamReply) { self.reply = reply }
+
+    var head: ResponseHead { reply.head }
+
+    /// Returns when the stream has begun.
+    ///
+    /// - Errors: `.requestTimedOut` when it does not in time, the provider's failure when it breaks before.
+    func wait(atMost limit: Duration, _ timers: any Timers, _ cancel: CancelHook) async throws(GatewayError) {
+        let timer = timers.after(limit) { [weak self] in self?.end(.expired) }
+        cancel.onCancel { self.end(.cancelled) }
+        reply.relay(to: self)
+        let result: Result
+        if let known = self.result {
+            result = known
+        } else {
+            result = await withCheckedContinuation { waiter = $0 }
+        }
+        timer.cancel()
+        cancel.onCancel { self.reply.cancel() }
+        switch result {
+        case .begun: return
+        case .expired:
+            reply.cancel()
+            throw GatewayError(
+                .requestTimedOut, origin: .provider, retry: .always, detail: "the stream did not begin within the timeout"
+            )
+        case .cancelled:
+            reply.cancel()
+            throw GatewayError(.providerUnreachable, origin: .client, detail: "cancelled")
+        case .broken(var error):
+            error.retry = .always
+            throw error
+        }
+    }
+
+    private func end(_ result: Result) {
+        guard self.result == nil else { return }
+        self.result = result
+        waiter?.resume(returning: result)
+        waiter = nil
+    }
+
+    // MARK: From the provider
+
+    func observe(_ bytes: UnsafeRawBufferPointer) {
+        if let sink, held.isEmpty { return sink.observe(bytes) }
+        payload.writeBytes(bytes)
+        guard !hasBegun else { return }
+        do {
+            try parser.feed(bytes) { name, data in if EventContent.isSaid(name, data) { hasBegun = true } }
+        } catch {
+            hasBegun = true
+        }
+    }
+
+    func receive(_ raw: ByteBuffer, isLast: Bool) {
+        if let sink, held.isEmpty { return sink.receive(raw, isLast: isLast) }
+        held.append(Piece(payload: payload, raw: raw, isLast: isLast))
+        heldBytes += raw.readableBytes
+        payload = ByteBuffer()
+        if isLast || heldBytes > Self.limit { hasBegun = true }
+        if hasBegun {
+            // Until somebody listens, nothing more is taken in.
+            if sink == nil, !isLast { reply.setReading(false) }
+            end(.begun)
+        }
+    }
+
+    func fail(_ error: GatewayError) {
+        if let sink, held.isEmpty { return sink.fail(error) }
+        failure = error
+        end(.broken(error))
+    }
+
+    // MARK: Towards the client
+
+    func relay(to sink: any ReplySink) {
+        self.sink = sink
+        play()
+    }
+
+    func setReading(_ reading: Bool) {
+        isReading = reading
+        guard sink != nil, !held.isEmpty else { return reply.setReading(reading) }
+        if reading { play() }
+    }
+
+    func cancel() {
+        sink = nil
+        held = []
+        reply.cancel()
+    }
+
+    private func play() {
+        guard !isPlaying else { return }
+        isPlaying = true
+        defer { isPlaying = false }
+        while isReading, let sink, !held.isEmpty {
+            let piece = held.removeFirst()
+            piece.payload.withUnsafeReadableBytes { if $0.count > 0 { sink.observe($0) } }
+            sink.receive(piece.raw, isLast: piece.isLast)
+            if piece.isLast { return self.sink = nil }
+        }
+        guard let sink, held.isEmpty else { return }
+        if let failure {
+            self.sink = nil
+            return sink.fail(failure)
+        }
+        reply.setReading(isReading)
+    }
+}
+
+/// Which events of a provider's stream say something to its reader.
+enum EventContent {
+    /// Events of the known dialects that only announce what will come, or keep the connection alive.
+    private static let announcements: [StaticString] = [
+        "ping", "message_start", "content_block_start", "response.created", "response.in_progress",
+        "response.output_item.added", "response.content_part.added", "response.queued",
+    ]
+
+    static func isSaid(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) -> Bool {
+        guard data.count > 0 else { return false }
+        if announcements.contains(where: { $0.equals(name, 0..<name.count) }) { return false }
+        guard let choice = JSONView(data).member("choices")?.firstElement else { return true }
+        if let reason = choice.member("finish_reason"), !reason.isNull { return true }
+        guard let delta = choice.member("delta") else { return true }
+        // A chunk that gives the role alone is OpenAI's way of announcing.
+        var says = false
+        delta.forEachMember { key, value in
+            if key != "role", !value.isNull, value.string?.isEmpty != true { says = true }
+        }
+        return says
+    }
+}
