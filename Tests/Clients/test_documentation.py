@@ -60,7 +60,7 @@ def test_every_command_exists(page):
     for text in code:
         for target in re.findall(r"(?:^|\s)make ([a-z0-9-]+)", text):
             assert target in known, f"make {target}"
-        for command in re.findall(r"^aigatewayd ((?:token )?[a-z]+)", text, re.M):
+        for command in re.findall(r"^aigatewayd ((?:token |secret )?[a-z-]+)", text, re.M):
             done = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True, timeout=30)
             assert done.returncode == 0 and "USAGE: aigatewayd" in done.stdout, f"aigatewayd {command}"
 
