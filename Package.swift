@@ -138,7 +138,8 @@ let package = Package(
             name: "aigatewayd",
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
-                "RedisStore", "RecordSpool", "ExternalSecrets", "ControlPlane", "AdminAPI", "Providers", "CloudflareWire",
+                "RedisStore", "RecordSpool", "ExternalSecrets", "ControlPlane", "AdminAPI", "Providers",
+                "CloudflareWire",
                 argumentParser,
                 logging,
                 nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
@@ -214,7 +215,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "ExternalSecretsTests", dependencies: ["ExternalSecrets", "GatewayCore", nioCore, nioPosix, nioHTTP1],
+            name: "ExternalSecretsTests",
+            dependencies: ["ExternalSecrets", "GatewayCore", nioCore, nioPosix, nioHTTP1],
             swiftSettings: strict
         ),
         .testTarget(
@@ -240,14 +242,16 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", "GatewayCore", "TestKit", nioCore,
+                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", "GatewayCore",
+                "TestKit", nioCore,
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "AdminAPITests",
             dependencies: [
-                "AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "ExternalSecrets", "GatewayCore", "TestKit",
+                "AdminAPI", "ControlPlane", "CloudflareWire", "PostgresStore", "SecretVault", "ExternalSecrets",
+                "GatewayCore", "TestKit",
                 nioCore, nioPosix, logging,
             ],
             swiftSettings: strict

@@ -31,7 +31,9 @@ let package = Package(
         .target(name: "CByteKernels", cSettings: [.unsafeFlags(["-fsanitize=address,fuzzer-no-link"])]),
         .target(name: "GatewayCore", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "WireFormats", dependencies: ["GatewayCore", "CByteKernels", nioCore], swiftSettings: settings),
-        .target(name: "CloudflareWire", dependencies: ["GatewayCore", "WireFormats", nioCore], swiftSettings: settings),
+        .target(
+            name: "CloudflareWire", dependencies: ["GatewayCore", "WireFormats", nioCore], swiftSettings: settings
+        ),
         fuzzer("fuzz-http1"),
         fuzzer("fuzz-json"),
         fuzzer("fuzz-request"),

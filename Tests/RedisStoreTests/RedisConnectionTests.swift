@@ -11,6 +11,7 @@ struct RedisConnectionTests {
     private static let patient: RedisConnection.Options = {
         var options = RedisConnection.Options()
         options.deadline = .seconds(20)
+        options.connectDeadline = .seconds(20)
         return options
     }()
 
@@ -133,8 +134,8 @@ struct RedisConnectionTests {
             server.thaw()
             // On a busy machine an answer may be late again; then the connection comes back once more.
             var reply: RedisReply?
-            while reply == nil {
-                if await watch.next() == .available { reply = await connection.send(RedisCommand("PING")) }
+            while reply == nil, let event = await watch.next() {
+                if event == .available { reply = await connection.send(RedisCommand("PING")) }
             }
             #expect(reply == .status("PONG"))
             connection.close()
@@ -189,7 +190,7 @@ struct RedisConnectionTests {
             let watch = StoreWatch()
             let connection = try RedisConnection(
                 RedisEndpoint(address: .unix(path: server.socketPath), password: Secret("hunter2")),
-                loop: TestLoop.loop, observer: watch, clock: SystemClock()
+                loop: TestLoop.loop, observer: watch, clock: SystemClock(), options: Self.patient
             )
             connection.start()
             let event = await watch.next()

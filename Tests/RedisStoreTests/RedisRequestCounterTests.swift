@@ -11,6 +11,7 @@ struct RedisRequestCounterTests {
         let watch = StoreWatch()
         var options = RedisConnection.Options()
         options.deadline = .seconds(20)
+        options.connectDeadline = .seconds(20)
         let connection = try RedisConnection(
             RedisEndpoint(address: .unix(path: server.socketPath)), loop: TestLoop.loop, observer: watch,
             clock: SystemClock(), options: options

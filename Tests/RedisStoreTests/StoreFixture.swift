@@ -18,6 +18,7 @@ struct StoreFixture {
     static var patient: RedisConnection.Options {
         var options = RedisConnection.Options()
         options.deadline = .seconds(20)
+        options.connectDeadline = .seconds(20)
         return options
     }
 

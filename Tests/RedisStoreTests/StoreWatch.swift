@@ -1,4 +1,5 @@
 import GatewayCore
+import TestKit
 
 /// Takes a connection's observations and lets a test wait for the next one.
 @WorkerLoop
@@ -14,7 +15,7 @@ final class StoreWatch: Observer {
     }
 
     private var events: [Event] = []
-    private var waiter: CheckedContinuation<Event, Never>?
+    private var waiter: CheckedContinuation<Event?, Never>?
 
     nonisolated init() {}
 
@@ -36,9 +37,19 @@ final class StoreWatch: Observer {
         }
     }
 
+    /// The next observation; nil when none comes for half a minute, so that a test fails instead of hanging.
     func next() async -> Event? {
         if !events.isEmpty { return events.removeFirst() }
+        let patience = TestLoop.loop.scheduleTask(in: .seconds(30)) {
+            WorkerLoop.onLoop { self.giveUp() }
+        }
+        defer { patience.cancel() }
         return await withCheckedContinuation { waiter = $0 }
+    }
+
+    private func giveUp() {
+        waiter?.resume(returning: nil)
+        waiter = nil
     }
 }
 
