@@ -13,7 +13,7 @@ from harness.daemon import Daemon
 from harness.fleet import redis_as_workers_see_it
 from harness.load import Load
 from harness.scripts import numbered, said
-from harness.store import RedisServer, long_interval
+from harness.store import RedisServer, long_interval, redis_of
 from harness.waiting import Gate, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -314,6 +314,12 @@ def test_a_redis_that_is_killed_and_started_again_is_used_again(allowing, server
         exactly(allowing, server, technique)
     ask = {"headers": {"content-type": "application/json"}, "content": CHAT_BYTES}
     assert [header(post(allowing, cached, **ask), "cf-aig-cache-status") for _ in range(2)] == ["MISS", "HIT"]
+
+
+def test_the_embedded_redis_is_bounded_and_drops_what_was_used_longest_ago(daemon):
+    client = redis_of(daemon)
+    assert int(client.config_get("maxmemory")["maxmemory"]) == 512 << 20
+    assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "volatile-lru"
 
 
 def test_the_embedded_redis_is_used_again_after_its_death(new_daemon, provider):

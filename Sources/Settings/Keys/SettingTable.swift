@@ -31,7 +31,9 @@ package enum SettingTable {
             "redis.when_unavailable", .choice(RedisUnavailablePolicy.allCases.map(\.rawValue)), "allow",
             "Whether requests whose limit cannot be checked are let through."
         ),
-        SettingKey("redis.timeout", .duration, "20ms", "How long a worker waits for an answer of Redis before it goes on."),
+        SettingKey(
+            "redis.timeout", .duration, "20ms", "How long a worker waits for an answer of Redis before it goes on."
+        ),
         SettingKey(
             "cache.max_entry_size", .size, "10MiB", "Larger answers are not kept in the cache; at most 32MiB."
         ),

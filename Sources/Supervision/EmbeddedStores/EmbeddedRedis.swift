@@ -34,6 +34,9 @@ struct EmbeddedRedis: EmbeddedStore {
                 "--port", "0", "--unixsocket", socketPath, "--unixsocketperm", "700", "--dir", home.folder,
                 "--pidfile", pidFile, "--daemonize", "no", "--appendonly", "yes", "--appendfsync", "everysec",
                 "--save", "", "--set-proc-title", "no",
+                // Clients decide what is cached, so something has to bound it. What goes first is what was used longest
+                // ago: stored answers, not the counts of limits, which every request touches.
+                "--maxmemory", "512mb", "--maxmemory-policy", "volatile-lru",
             ], log: try Files.openLog(logPath)
         )
         image.deathSignal = SIGTERM

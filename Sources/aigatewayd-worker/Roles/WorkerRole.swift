@@ -103,7 +103,8 @@ final class WorkerRole {
             counter: counter ?? NoCounter(), observer: telemetry, clock: clock, providers: providers,
             prices: PriceBook(try Self.prices(settings)), limits: limits,
             workersAIAccount: settings.workersAIAccount, timers: timers,
-            contentHasher: try LoopContentHasher(), answerGate: redis.map {
+            contentHasher: try LoopContentHasher(),
+            answerGate: redis.map {
                 Self.gate(
                     RedisAnswerStore($0, scripts: scripts, observer: observer, clock: clock), timers, clock, settings
                 )
