@@ -16,36 +16,47 @@ package struct Keys {
     /// How long a day's count is kept after its last change, in seconds.
     package static let requestsLifetime = 3 * 86_400
 
-    private let prefix: String
+    private let account: String
+    private let gateway: String
 
     /// The keys of one gateway.
     package init(_ account: AccountID, _ gateway: GatewayID) {
-        prefix = "aig:{" + account.rawValue + "/" + gateway.rawValue + "}:"
+        self.account = account.rawValue
+        self.gateway = gateway.rawValue
     }
 
     /// Requests of one gateway on one UTC day.
-    package func requests(on day: CalendarDay) -> String { prefix + "requests:\(day)" }
-
-    /// A counter; another interval or technique is another counter.
-    package func limit(_ rule: RateRule) -> String {
-        prefix + "limit:" + rule.name + ":" + rule.technique.rawValue + ":" + String(rule.interval)
+    package func requests(on day: CalendarDay) -> String {
+        "aig:{" + account + "/" + gateway + "}:requests:\(day)"
     }
 
-    /// The keys of one answer: its entry, its lease and the live part of its stream.
-    package func answer(_ key: CacheKey) -> (entry: String, lease: String, live: String) {
-        let name = String(key.epoch) + ":" + Self.hex(key.digest)
-        return (prefix + "answer:" + name, prefix + "lease:" + name, prefix + "live:" + name)
+    /// Most bytes of a counter's key.
+    func longest(_ rule: RateRule) -> Int { account.utf8.count + gateway.utf8.count + rule.name.utf8.count + 64 }
+
+    /// Writes the key of a counter as an argument; another interval or technique is another counter.
+    func write(_ rule: RateRule, into out: inout RawWriter) {
+        let technique = rule.technique.rawValue
+        let interval = max(rule.interval, 0)
+        // aig:{ACCOUNT/GATEWAY}:limit:NAME:TECHNIQUE:SECONDS
+        out.argument(
+            length: 6 + account.utf8.count + gateway.utf8.count + 8 + rule.name.utf8.count + 1 + technique.utf8.count
+                + 1 + RawWriter.digits(of: interval)
+        )
+        Self.write(account, gateway, into: &out)
+        out.write("}:limit:" as StaticString)
+        out.write(rule.name)
+        out.write(byte: 0x3a)
+        out.write(technique)
+        out.write(byte: 0x3a)
+        out.write(decimal: interval)
+        out.endLine()
     }
 
-    private static func hex(_ bytes: [UInt8]) -> String {
-        var digits: [UInt8] = []
-        digits.reserveCapacity(bytes.count * 2)
-        for byte in bytes {
-            digits.append(digit(byte >> 4))
-            digits.append(digit(byte & 15))
-        }
-        return String(decoding: digits, as: UTF8.self)
+    /// What all keys of a gateway begin with, up to the brace that ends the hash tag: six bytes and both names.
+    static func write(_ account: String, _ gateway: String, into out: inout RawWriter) {
+        out.write("aig:{" as StaticString)
+        out.write(account)
+        out.write(byte: 0x2f)
+        out.write(gateway)
     }
-
-    private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? value + 0x30 : value - 10 + 0x61 }
 }

@@ -3,6 +3,8 @@ package import NIOCore
 
 /// Cuts the bytes of a connection into replies, with hiredis' parser.
 ///
+/// Replies that arrived whole and hold no arrays inside of arrays, which is nearly all of them, are read in place; the
+/// parser gets everything else. Both read the same replies in the same bytes.
 /// - Limit: a reply that needs more than `maxReply` bytes, or is nested deeper than hiredis allows, is an error; the
 ///   connection cannot be used after one.
 @safe package final class ReplyReader {
@@ -11,6 +13,8 @@ package import NIOCore
 
     // SAFETY: made in `init`, freed in `deinit`, never handed out.
     private let reader: UnsafeMutablePointer<redisReader>
+    /// Bytes that the parser has not seen yet.
+    private var arrived = ByteBuffer()
     private var waiting = 0
 
     /// Nil when there is no memory.
@@ -25,15 +29,27 @@ package import NIOCore
     package func feed(_ buffer: ByteBuffer) throws(RedisStoreError) {
         waiting += buffer.readableBytes
         guard waiting <= Self.maxReply else { throw RedisStoreError("a reply is larger than \(Self.maxReply) bytes") }
-        let status = unsafe buffer.withUnsafeReadableBytes { space -> Int32 in
-            guard let base = space.baseAddress else { return REDIS_OK }
-            return unsafe redisReaderFeed(reader, base.assumingMemoryBound(to: CChar.self), space.count)
+        if arrived.readableBytes == 0 {
+            arrived = buffer
+        } else {
+            arrived.writeImmutableBuffer(buffer)
         }
-        if status != REDIS_OK { throw RedisStoreError("the reply parser refused bytes: \(parserMessage)") }
     }
 
     /// The next complete reply; nil when more bytes are needed.
     package func next() throws(RedisStoreError) -> RedisReply? {
+        if isParserEmpty {
+            guard arrived.readableBytes > 0 else { return nil }
+            var cursor = ReplyCursor(arrived)
+            if let reply = cursor.reply() {
+                arrived.moveReaderIndex(to: cursor.position)
+                // The buffer belongs to the connection, which reads into it again once nobody holds it.
+                if arrived.readableBytes == 0 { arrived = ByteBuffer() }
+                waiting = 0
+                return reply
+            }
+        }
+        try hand()
         var object: UnsafeMutableRawPointer?
         guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else {
             throw RedisStoreError("malformed reply: \(parserMessage)")
@@ -42,6 +58,21 @@ package import NIOCore
         waiting = 0
         defer { unsafe freeReplyObject(found) }
         return unsafe Self.reply(found.assumingMemoryBound(to: redisReply.self).pointee)
+    }
+
+    /// Whether the parser holds neither bytes nor a part of a reply.
+    private var isParserEmpty: Bool {
+        unsafe reader.pointee.ridx == -1 && reader.pointee.pos == reader.pointee.len
+    }
+
+    private func hand() throws(RedisStoreError) {
+        guard arrived.readableBytes > 0 else { return }
+        let status = unsafe arrived.withUnsafeReadableBytes { space -> Int32 in
+            guard let base = space.baseAddress else { return REDIS_OK }
+            return unsafe redisReaderFeed(reader, base.assumingMemoryBound(to: CChar.self), space.count)
+        }
+        arrived = ByteBuffer()
+        if status != REDIS_OK { throw RedisStoreError("the reply parser refused bytes: \(parserMessage)") }
     }
 
     private var parserMessage: String {

@@ -40,9 +40,8 @@ package final class RedisConnection {
     }
 
     private struct Waiting {
-        var number: UInt64
         var deadline: NIODeadline
-        var completion: @WorkerLoop (RedisReply?) -> Void
+        var operation: any RedisOperation
     }
 
     package private(set) var health: RedisHealth
@@ -65,7 +64,8 @@ package final class RedisConnection {
     private var waiting = CircularBuffer<Waiting>(initialCapacity: 64)
     private var outgoing = ByteBuffer()
     private var isFlushScheduled = false
-    private var nextNumber: UInt64 = 0
+    /// How many operations were answered: the number of the first that waits.
+    private var answered: UInt64 = 0
     private var isTimerRunning = false
     /// How many of `waiting` have not left yet, and the time that their size adds.
     private var unsent = 0
@@ -117,14 +117,19 @@ package final class RedisConnection {
 
     /// The same with a callback, which is called exactly once: at once when Redis is unavailable.
     package func send(_ command: RedisCommand, _ completion: @escaping @WorkerLoop (RedisReply?) -> Void) {
+        send(CommandOperation(command, completion))
+    }
+
+    /// Sends an operation, which gets its answer exactly once: at once, and nil, when Redis is unavailable.
+    package func send(_ operation: any RedisOperation) {
+        let size = operation.size
         guard !isClosed, breaker.admitsOperations, waiting.count < options.maxWaiting,
-            outgoing.readableBytes + command.size < options.maxOutgoing, command.write(into: &outgoing)
-        else { return completion(nil) }
+            outgoing.readableBytes + size < options.maxOutgoing, operation.write(into: &outgoing)
+        else { return operation.take(nil) }
         // Due from when it leaves; until then nobody can be late with an answer.
-        waiting.append(Waiting(number: nextNumber, deadline: .distantFuture, completion: completion))
+        waiting.append(Waiting(deadline: .distantFuture, operation: operation))
         unsent += 1
-        unsentTime = unsentTime + .milliseconds(Int64(command.size >> 16))
-        nextNumber += 1
+        if size > 1 << 16 { unsentTime = unsentTime + .milliseconds(Int64(size >> 16)) }
         if flushPolicy == .eachTick, !isFlushScheduled {
             isFlushScheduled = true
             loop.execute {
@@ -176,11 +181,11 @@ package final class RedisConnection {
         let now = NIODeadline.now()
         let due = max(first.deadline, heardAt + patience)
         if due > now { return startTimer(at: due) }
-        if suspect == first.number {
+        if suspect == answered {
             trip("no answer within \(options.deadline)")
         } else {
             // If it was the loop that was late, answers lie in the socket and are read before the timer fires again.
-            suspect = first.number
+            suspect = answered
             startTimer(at: now + max(.nanoseconds(options.grace.wholeNanoseconds), now - due))
         }
     }
@@ -195,7 +200,9 @@ package final class RedisConnection {
         let attempt = attempt
         let future = dialer.connect(on: loop, within: .nanoseconds(options.connectDeadline.wholeNanoseconds)) {
             channel in
-            try channel.pipeline.syncOperations.addHandler(RedisInbound(self, attempt: attempt))
+            try WorkerLoop.onLoop {
+                try channel.pipeline.syncOperations.addHandler(RedisInbound(self, attempt: attempt))
+            }
         }
         future.whenComplete { result in
             WorkerLoop.onLoop {
@@ -264,7 +271,8 @@ package final class RedisConnection {
                 note(.available)
             }
         } else if let first = waiting.popFirst() {
-            first.completion(reply)
+            answered += 1
+            first.operation.take(reply)
         } else {
             trip("an answer without a question")
         }
@@ -293,7 +301,8 @@ package final class RedisConnection {
         waiting.removeAll(keepingCapacity: true)
         unsent = 0
         unsentTime = .zero
-        for operation in abandoned { operation.completion(nil) }
+        answered += UInt64(abandoned.count)
+        for waiter in abandoned { waiter.operation.take(nil) }
     }
 
     private func note(_ state: RedisHealth.State) {

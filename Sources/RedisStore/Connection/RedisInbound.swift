@@ -2,7 +2,10 @@ import GatewayCore
 import NIOCore
 
 /// Hands what NIO reports of one connection to its `RedisConnection`.
-final class RedisInbound: ChannelInboundHandler {
+///
+/// NIO calls a handler on its channel's loop, which is the worker's: so its conformance is isolated to it.
+@WorkerLoop
+final class RedisInbound: @WorkerLoop ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let connection: RedisConnection
@@ -14,16 +17,14 @@ final class RedisInbound: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let buffer = unwrapInboundIn(data)
-        WorkerLoop.onLoop { [connection, attempt] in connection.received(buffer, attempt: attempt) }
+        connection.received(unwrapInboundIn(data), attempt: attempt)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        WorkerLoop.onLoop { [connection, attempt] in connection.lost("the connection was closed", attempt: attempt) }
+        connection.lost("the connection was closed", attempt: attempt)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        let reason = "\(error)"
-        WorkerLoop.onLoop { [connection, attempt] in connection.lost(reason, attempt: attempt) }
+        connection.lost("\(error)", attempt: attempt)
     }
 }

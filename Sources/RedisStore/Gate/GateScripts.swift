@@ -9,7 +9,7 @@ package final class GateScripts {
     package init() {}
 
     /// All of them, to be loaded whenever a connection begins.
-    package var all: [RedisScript] { [ask, giveUp, renew, publish, look] }
+    package var all: [RedisScript] { [ask, keep, giveUp, renew, publish, look] }
 
     /// Looks up, follows or counts, and leases.
     ///
@@ -88,10 +88,25 @@ package final class GateScripts {
         """
     )
 
-    /// Ends a lease.
+    /// Keeps an answer and ends the lease under which it was fetched, if somebody else has not got it by now.
+    ///
+    /// - Keys: entry, lease, live part.
+    /// - Arguments: token, empty without a lease; the entry's life in milliseconds; the entry.
+    let keep = RedisScript(
+        """
+        redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2])
+        if ARGV[1] ~= '' then
+          local lease = redis.call('HMGET', KEYS[2], 't', 's')
+          if lease[1] == ARGV[1] and not lease[2] then redis.call('DEL', KEYS[2], KEYS[3]) end
+        end
+        return 1
+        """
+    )
+
+    /// Ends a lease without an answer.
     ///
     /// - Keys: lease, live part.
-    /// - Arguments: token; what became of it, `stored`, `failed` or `abandoned`; for how many milliseconds a failure is told.
+    /// - Arguments: token; what became of it, `failed` or `abandoned`; for how many milliseconds a failure is told.
     let giveUp = RedisScript(
         """
         local lease = redis.call('HMGET', KEYS[1], 't', 's')

@@ -24,7 +24,7 @@ package final class RedisAnswerStore: AnswerStore {
     private let observer: any Observer
     private let clock: any WallClock
     private let options: Options
-    private let leaseLife: String
+    let leaseLife: String
     private let failureLife: String
     private var bytesBeingKept = 0
     private var lastRefusal: ContinuousClock.Instant?
@@ -46,35 +46,10 @@ package final class RedisAnswerStore: AnswerStore {
     // MARK: Asking
 
     package func ask(_ question: StoreQuestion, _ then: @escaping @WorkerLoop (StoreVerdict) -> Void) {
-        let keys = Keys(question.account, question.gateway)
-        let life = leaseLife
-        scripts.ask.run(on: connection) { command in
-            var use = 0
-            if let lookup = question.lookup {
-                use = (lookup.reading == .read ? 1 : 0) + (lookup.lease == nil ? 0 : 2)
-            }
-            command.append((use > 0 ? 3 : 0) + question.limits.count)
-            if use > 0, let lookup = question.lookup {
-                let names = keys.answer(lookup.key)
-                command.append(names.entry)
-                command.append(names.lease)
-                command.append(names.live)
-            }
-            for rule in question.limits { command.append(keys.limit(rule)) }
-            command.append(use)
-            command.append(question.lookup?.lease?.text ?? "")
-            command.append(life)
-            for rule in question.limits {
-                command.append(rule.technique.rawValue)
-                command.append(max(rule.limit, 1))
-                command.append(max(rule.interval, 1) * 1_000_000)
-            }
-        } _: { reply in
-            then(self.verdict(reply))
-        }
+        connection.send(AskCall(scripts.ask, on: connection, self, question, then))
     }
 
-    private func verdict(_ reply: RedisReply?) -> StoreVerdict {
+    func verdict(_ reply: RedisReply?) -> StoreVerdict {
         switch reply {
         case .bytes(let entry): return StoredAnswer.answer(entry).map { .stored($0) } ?? .unreadable
         case .integer(0): return .admitted
@@ -110,19 +85,19 @@ package final class RedisAnswerStore: AnswerStore {
             return
         }
         bytesBeingKept += size
-        let names = Keys(place.account, place.gateway).answer(place.key)
-        var command = RedisCommand("SET", names.entry)
-        command.append(StoredAnswer.bytes(answer))
-        command.append("PX")
-        command.append(max(seconds, 1) * 1000)
-        connection.send(command) { reply in
-            self.bytesBeingKept -= size
-            if reply != .status("OK") {
-                self.unusable(reply, ())
-                if let lease { self.giveUp(lease, at: place) }
-            }
-        }
-        if let lease { endLease(lease, at: place, as: "stored") }
+        connection.send(
+            KeepCall(
+                scripts.keep, on: connection, self, answer, at: place, milliseconds: max(seconds, 1) * 1000,
+                lease: lease
+            )
+        )
+    }
+
+    func kept(_ call: KeepCall, _ reply: RedisReply?) {
+        bytesBeingKept -= call.held
+        guard reply != .integer(1) else { return }
+        unusable(reply, ())
+        if let lease = call.lease { giveUp(lease, at: call.place) }
     }
 
     package func giveUp(_ lease: LeaseToken, at place: AnswerPlace) { endLease(lease, at: place, as: "failed") }
@@ -130,54 +105,48 @@ package final class RedisAnswerStore: AnswerStore {
     package func abandon(_ lease: LeaseToken, at place: AnswerPlace) { endLease(lease, at: place, as: "abandoned") }
 
     private func endLease(_ lease: LeaseToken, at place: AnswerPlace, as outcome: String) {
-        let names = Keys(place.account, place.gateway).answer(place.key)
-        let life = failureLife
-        scripts.giveUp.run(on: connection) { command in
-            command.append(2)
-            command.append(names.lease)
-            command.append(names.live)
-            command.append(lease.text)
-            command.append(outcome)
-            command.append(life)
-        } _: { reply in
+        var operands = leaseOperands(lease, place)
+        operands.append(outcome)
+        operands.append(failureLife)
+        call(scripts.giveUp, operands) { reply in
             if case .error = reply { self.unusable(reply, ()) }
         }
+    }
+
+    /// Keys and first argument of what is done with a lease.
+    private func leaseOperands(_ lease: LeaseToken, _ place: AnswerPlace) -> RedisCommand {
+        let keys = AnswerKeys(place)
+        var operands = RedisCommand("2")
+        operands.append(.lease, of: keys)
+        operands.append(.live, of: keys)
+        operands.append(lease.text)
+        return operands
+    }
+
+    private func call(
+        _ script: RedisScript, _ operands: RedisCommand, _ completion: @escaping @WorkerLoop (RedisReply?) -> Void
+    ) {
+        connection.send(PreparedCall(script, on: connection, operands, completion))
     }
 
     package func renew(
         _ lease: LeaseToken, at place: AnswerPlace, _ then: @escaping @WorkerLoop (LeaseStanding) -> Void
     ) {
-        let names = Keys(place.account, place.gateway).answer(place.key)
-        let life = leaseLife
-        scripts.renew.run(on: connection) { command in
-            command.append(2)
-            command.append(names.lease)
-            command.append(names.live)
-            command.append(lease.text)
-            command.append(life)
-        } _: { reply in
-            then(self.standing(reply))
-        }
+        var operands = leaseOperands(lease, place)
+        operands.append(leaseLife)
+        call(scripts.renew, operands) { reply in then(self.standing(reply)) }
     }
 
     package func publish(
         _ part: LivePart, lease: LeaseToken, at place: AnswerPlace,
         _ then: @escaping @WorkerLoop (LeaseStanding) -> Void
     ) {
-        let names = Keys(place.account, place.gateway).answer(place.key)
-        let life = leaseLife
-        scripts.publish.run(on: connection) { command in
-            command.append(2)
-            command.append(names.lease)
-            command.append(names.live)
-            command.append(lease.text)
-            command.append(life)
-            command.append(part.offset)
-            command.append(StoredAnswer.bytes(part.form))
-            command.append(part.bytes)
-        } _: { reply in
-            then(self.standing(reply))
-        }
+        var operands = leaseOperands(lease, place)
+        operands.append(leaseLife)
+        operands.append(part.offset)
+        operands.append(StoredAnswer.bytes(part.form))
+        operands.append(part.bytes)
+        call(scripts.publish, operands) { reply in then(self.standing(reply)) }
     }
 
     private func standing(_ reply: RedisReply?) -> LeaseStanding {
@@ -196,19 +165,15 @@ package final class RedisAnswerStore: AnswerStore {
         at place: AnswerPlace, lease: LeaseToken, from offset: Int,
         _ then: @escaping @WorkerLoop (LeaseView) -> Void
     ) {
-        let names = Keys(place.account, place.gateway).answer(place.key)
-        let most = options.lookBytes
-        scripts.look.run(on: connection) { command in
-            command.append(3)
-            command.append(names.entry)
-            command.append(names.lease)
-            command.append(names.live)
-            command.append(lease.text)
-            command.append(offset)
-            command.append(most)
-        } _: { reply in
-            then(self.view(reply))
-        }
+        let keys = AnswerKeys(place)
+        var operands = RedisCommand("3")
+        operands.append(.entry, of: keys)
+        operands.append(.lease, of: keys)
+        operands.append(.live, of: keys)
+        operands.append(lease.text)
+        operands.append(offset)
+        operands.append(options.lookBytes)
+        call(scripts.look, operands) { reply in then(self.view(reply)) }
     }
 
     private func view(_ reply: RedisReply?) -> LeaseView {

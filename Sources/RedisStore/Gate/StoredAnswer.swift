@@ -17,25 +17,67 @@ package enum StoredAnswer {
     }
 
     package static func bytes(_ answer: KeptAnswer) -> ByteBuffer {
-        var out = TaggedWriter()
-        out.buffer.reserveCapacity(answer.payload.readableBytes + 256)
-        write(answer.form, into: &out)
-        out.write(Field.payload, bytes: answer.payload)
-        return out.buffer
+        var out = ByteBuffer()
+        out.compose(capacity: length(answer)) { write(answer, into: &$0) }
+        return out
     }
 
     package static func bytes(_ form: AnswerForm) -> ByteBuffer {
-        var out = TaggedWriter()
-        write(form, into: &out)
-        return out.buffer
+        var out = ByteBuffer()
+        out.compose(capacity: length(form)) { write(form, into: &$0) }
+        return out
     }
 
-    private static func write(_ form: AnswerForm, into out: inout TaggedWriter) {
-        out.write(Field.version, version)
-        out.write(Field.status, UInt64(clamping: form.status))
-        out.write(Field.contentType, form.contentType)
-        out.write(Field.contentEncoding, form.contentEncoding)
-        out.write(Field.isStream, form.delivery == .stream)
+    /// How many bytes `write` takes for an answer.
+    static func length(_ answer: KeptAnswer) -> Int {
+        length(answer.form) + headOfBytes + answer.payload.readableBytes
+    }
+
+    static func write(_ answer: KeptAnswer, into out: inout RawWriter) {
+        write(answer.form, into: &out)
+        begin(Field.payload, answer.payload.readableBytes, into: &out)
+        unsafe answer.payload.withUnsafeReadableBytes { unsafe out.write($0) }
+    }
+
+    /// A field's number and type, and the length of bytes.
+    private static let headOfBytes = 6
+    /// A field's number and type, and a number below 128.
+    private static let smallNumber = 3
+    /// A field's number and type, and a number of two groups of seven bits.
+    private static let status = 4
+
+    private static func length(_ form: AnswerForm) -> Int {
+        var length = smallNumber + status
+        if let type = form.contentType { length += headOfBytes + type.utf8.count }
+        if let encoding = form.contentEncoding { length += headOfBytes + encoding.utf8.count }
+        if form.delivery == .stream { length += smallNumber }
+        return length
+    }
+
+    /// Writes the fields as `TaggedWriter` would, into space whose size is known.
+    private static func write(_ form: AnswerForm, into out: inout RawWriter) {
+        out.write(integer: Field.version << 2)
+        out.write(byte: UInt8(version))
+        let code = UInt16(clamping: form.status) & 0x3fff
+        out.write(integer: Field.status << 2)
+        out.write(byte: UInt8(code & 0x7f) | 0x80)
+        out.write(byte: UInt8(code >> 7))
+        if let type = form.contentType { write(Field.contentType, type, into: &out) }
+        if let encoding = form.contentEncoding { write(Field.contentEncoding, encoding, into: &out) }
+        if form.delivery == .stream {
+            out.write(integer: Field.isStream << 2)
+            out.write(byte: 1)
+        }
+    }
+
+    private static func write(_ field: UInt16, _ text: String, into out: inout RawWriter) {
+        begin(field, text.utf8.count, into: &out)
+        out.write(text)
+    }
+
+    private static func begin(_ field: UInt16, _ length: Int, into out: inout RawWriter) {
+        out.write(integer: field << 2 | 1)
+        out.write(integer: UInt32(length))
     }
 
     /// Nil when the bytes are damaged, cut or of another version.

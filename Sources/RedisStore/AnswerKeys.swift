@@ -1,0 +1,71 @@
+import GatewayCore
+
+/// The keys of one answer: its entry, its lease and the live part of its stream.
+///
+/// They are written as arguments, byte by byte where they leave from: a question has three of them, and they differ in
+/// one word.
+struct AnswerKeys {
+    enum Part {
+        case entry, lease, live
+
+        fileprivate var word: StaticString {
+            switch self {
+            case .entry: "}:answer:"
+            case .lease: "}:lease:"
+            case .live: "}:live:"
+            }
+        }
+    }
+
+    private let account: String
+    private let gateway: String
+    private let epoch: UInt64
+    private let epochDigits: Int
+    /// The digest's hexadecimal digits, eight to a word.
+    private let name: SIMD8<UInt64>
+
+    /// - Precondition: the digest has 32 bytes, as `CacheKey` says; others are cut or filled up.
+    init(_ account: AccountID, _ gateway: GatewayID, _ key: CacheKey) {
+        self.account = account.rawValue
+        self.gateway = gateway.rawValue
+        epoch = key.epoch
+        epochDigits = RawWriter.digits(of: Int(clamping: key.epoch))
+        var name = SIMD8<UInt64>()
+        unsafe key.digest.withUnsafeBytes { bytes in
+            for index in 0..<min(8, bytes.count / 4) {
+                unsafe name[index] = Self.hexadecimal(bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self))
+            }
+        }
+        self.name = name
+    }
+
+    init(_ place: AnswerPlace) { self.init(place.account, place.gateway, place.key) }
+
+    /// Most bytes of one key.
+    var longest: Int { account.utf8.count + gateway.utf8.count + 6 + 9 + 19 + 1 + 64 }
+
+    /// Writes one key as an argument.
+    func write(_ part: Part, into out: inout RawWriter) {
+        let word = part.word
+        // aig:{ACCOUNT/GATEWAY}:WORD:EPOCH:DIGEST
+        out.argument(
+            length: 6 + account.utf8.count + gateway.utf8.count + word.utf8CodeUnitCount + epochDigits + 1 + 64
+        )
+        Keys.write(account, gateway, into: &out)
+        out.write(word)
+        out.write(decimal: Int(clamping: epoch))
+        out.write(byte: 0x3a)
+        for index in 0..<8 { out.write(integer: name[index]) }
+        out.endLine()
+    }
+
+    /// The eight digits of four bytes, the first digit lowest.
+    private static func hexadecimal(_ bytes: UInt32) -> UInt64 {
+        var spread = UInt64(UInt32(littleEndian: bytes))
+        spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff
+        spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff
+        let nibbles = (spread >> 4 & 0x000f_000f_000f_000f) | (spread & 0x000f_000f_000f_000f) << 8
+        let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return nibbles + 0x3030_3030_3030_3030 + letters * 39
+    }
+}

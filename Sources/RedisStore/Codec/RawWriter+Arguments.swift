@@ -1,0 +1,63 @@
+import GatewayCore
+import NIOCore
+
+/// Redis' protocol as it is written: a count of arguments, then each argument behind its length.
+///
+/// Written here and not by hiredis, whose formatter takes addresses of complete arguments, copies them into memory of
+/// its own, and costs more than a whole question does in this form.
+extension RawWriter {
+    /// Most bytes that a command needs before its first argument.
+    static let commandOverhead = 24
+    /// Most bytes that an argument needs besides its own.
+    static let argumentOverhead = 25
+
+    /// A command begins; `count` arguments follow, its name being the first.
+    mutating func command(of count: Int) {
+        write(byte: 0x2a)
+        write(decimal: count)
+        endLine()
+    }
+
+    /// An argument of `length` bytes begins; `endLine` follows them.
+    mutating func argument(length: Int) {
+        write(byte: 0x24)
+        if length < 10 {
+            write(byte: 0x30 + UInt8(truncatingIfNeeded: length))
+        } else {
+            write(decimal: length)
+        }
+        endLine()
+    }
+
+    mutating func endLine() { write(integer: 0x0a0d as UInt16) }
+
+    mutating func argument(_ text: String) {
+        argument(length: text.utf8.count)
+        write(text)
+        endLine()
+    }
+
+    mutating func argument(_ number: Int) {
+        guard number >= 0 else { return argument(String(number)) }
+        argument(length: Self.digits(of: number))
+        write(decimal: number)
+        endLine()
+    }
+
+    mutating func argument(_ bytes: ByteBuffer) {
+        argument(length: bytes.readableBytes)
+        unsafe bytes.withUnsafeReadableBytes { unsafe write($0) }
+        endLine()
+    }
+
+    /// How many decimal digits a number has that is not negative.
+    static func digits(of number: Int) -> Int {
+        var digits = 1
+        var bound = 10
+        while number >= bound, digits < 19 {
+            digits += 1
+            bound = bound.multipliedReportingOverflow(by: 10).partialValue
+        }
+        return digits
+    }
+}
