@@ -27,37 +27,23 @@ def provider(the_provider):
 @pytest.fixture(scope="session")
 def daemon(the_provider):
     """The daemon most tests share. A dirty end of it fails the session."""
-    daemon = Daemon(provider=the_provider)
-    try:
-        daemon.start()
+    with Daemon(provider=the_provider).running() as daemon:
         yield daemon
-        daemon.stop()
-    finally:
-        daemon.destroy()
 
 
 @pytest.fixture(scope="session")
 def four_workers(the_provider):
     """A daemon with four workers, for what has to hold over all of them; custom providers may be local there."""
     daemon = Daemon(provider=the_provider, workers=4, settings={"egress": {"allow_private_addresses": True}})
-    try:
-        daemon.start()
+    with daemon.running():
         yield daemon
-        daemon.stop()
-    finally:
-        daemon.destroy()
 
 
 @pytest.fixture(scope="session")
 def second_node(four_workers, the_provider):
     """A second daemon on the PostgreSQL and the Redis of the first."""
-    daemon = node_beside(four_workers, the_provider)
-    try:
-        daemon.start()
+    with node_beside(four_workers, the_provider).running() as daemon:
         yield daemon
-        daemon.stop()
-    finally:
-        daemon.destroy()
 
 
 @pytest.fixture

@@ -50,13 +50,8 @@ def every_answer_has_one_row(daemon, gateway, answered, within=60.0):
 @pytest.fixture(scope="module")
 def mortal(the_provider):
     """A daemon whose children this module kills, one after the other."""
-    daemon = Daemon(provider=the_provider, workers=2)
-    try:
-        daemon.start()
+    with Daemon(provider=the_provider, workers=2).running() as daemon:
         yield daemon
-        daemon.stop()
-    finally:
-        daemon.destroy()
 
 
 def test_the_processes_are_visible_by_name(mortal):

@@ -36,22 +36,14 @@ def daemon_with(server, provider, policy):
 
 @pytest.fixture(scope="module")
 def allowing(server, the_provider):
-    daemon = daemon_with(server, the_provider, "allow")
-    try:
-        yield daemon.start()
-        daemon.stop()
-    finally:
-        daemon.destroy()
+    with daemon_with(server, the_provider, "allow").running() as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")
 def refusing(server, the_provider):
-    daemon = daemon_with(server, the_provider, "refuse")
-    try:
-        yield daemon.start()
-        daemon.stop()
-    finally:
-        daemon.destroy()
+    with daemon_with(server, the_provider, "refuse").running() as daemon:
+        yield daemon
 
 
 @pytest.fixture(autouse=True)

@@ -747,12 +747,8 @@ def test_the_sandbox_is_a_step_like_any_other(daemon, gateway, provider):
 def inner_daemon(the_provider):
     """A daemon whose custom providers may have private addresses, as on an intranet."""
     daemon = Daemon(provider=the_provider, workers=1, settings={"egress": {"allow_private_addresses": True}})
-    try:
-        daemon.start()
+    with daemon.running():
         yield daemon
-        daemon.stop()
-    finally:
-        daemon.destroy()
 
 
 def add_custom(daemon, provider, slug, **more):

@@ -1,4 +1,5 @@
 import GatewayCore
+import NIOCore
 import TestKit
 
 /// Takes a connection's observations and lets a test wait for the next one.

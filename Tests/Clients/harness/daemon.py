@@ -1,5 +1,6 @@
 """The real daemon in a directory of its own, on random ports, with embedded PostgreSQL and Redis."""
 
+import contextlib
 import json
 import os
 import re
@@ -120,6 +121,15 @@ class Daemon:
         self.canaries.add(self.token)
         self.api = Management(self)
         return self
+
+    @contextlib.contextmanager
+    def running(self):
+        """The started daemon. At the end it has to stop cleanly, and in any case nothing is left of it."""
+        try:
+            yield self.start()
+            self.stop()
+        finally:
+            self.destroy()
 
     def await_ready(self, within=START_WITHIN):
         def ready():
