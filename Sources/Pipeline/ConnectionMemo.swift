@@ -38,9 +38,9 @@ package final class ConnectionMemo {
     }
 
     func remember(
-        _ other: RequestHead, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings
+        _ inbound: Inbound, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings
     ) -> HeadMemory? {
-        head = HeadMemory(other, credentials, gateway, settings)
+        head = HeadMemory(inbound, credentials, gateway, settings)
         return head
     }
 

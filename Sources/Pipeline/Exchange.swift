@@ -16,7 +16,8 @@ package final class Exchange {
     private let downstream: any Downstream
     private let cancel = CancelHook()
     private let body: RequestBody
-    private var facts = JSONCapture(wanted: Exchange.wantedFacts)
+    /// What a body that comes in pieces says.
+    private var facts: JSONCapture?
     /// The body, when it came in one piece: then it is scanned once, at the end.
     private var piece: ByteBuffer?
     private var requestCapture: PayloadCapture
@@ -76,7 +77,8 @@ package final class Exchange {
             requestCapture.keep(payload, allowance: &allowance)
         } else {
             payload.withUnsafeReadableBytes { bytes in
-                facts.feed(bytes)
+                if facts == nil { facts = JSONCapture(wanted: Self.wantedFacts) }
+                facts?.feed(bytes)
                 requestCapture.append(bytes, allowance: &allowance)
             }
         }
@@ -118,20 +120,28 @@ package final class Exchange {
     // MARK: The line
 
     private func run() async {
-        let inbound = Accept.accept(head, clock: environment.clock)
+        let index = environment.snapshots.current
+        let known = index.flatMap { memo.memory(of: head, in: $0) }
+        let inbound = Accept.accept(head, known: known?.reading, clock: environment.clock)
         var outcome = Outcome(inbound: inbound, id: newID(at: inbound.receivedAt))
         do throws(GatewayError) {
             try checkSurface(inbound)
-            let admitted = try await Admit(environment: environment, memo: memo).admit(inbound)
+            let admit = Admit(environment: environment, memo: memo)
+            let admitted: Admitted
+            if let known, let index {
+                admitted = try admit.admit(again: inbound, known, in: index)
+            } else {
+                admitted = try await admit.admit(inbound, in: index)
+            }
             outcome.admitted = admitted
             if inbound.address.surface == .universal {
                 try await serveSteps(admitted, &outcome)
             } else {
                 var isCounted = false
-                _ = try await serve(admitted, .client, &outcome, fallback: .none, isCounted: &isCounted)
+                _ = try await serve(admitted, .client, outcome, fallback: .none, isCounted: &isCounted)
             }
         } catch {
-            fail(error, &outcome)
+            fail(error, outcome)
         }
         settle(outcome, isFinal: true)
         body.detach()
@@ -173,17 +183,20 @@ package final class Exchange {
         let universal = Universal(environment: environment, memo: memo)
         let steps = try universal.steps(admitted, body: try await wholeBody())
         let first = outcome
+        let eventID = outcome.eventID
         var isCounted = false
         for (number, step) in steps.enumerated() {
             let current = universal.admit(step, admitted)
             if number > 0 {
-                outcome = Outcome(after: first, id: newID(at: current.inbound.receivedAt), step: number)
+                outcome = Outcome(
+                    after: first, eventID: eventID, id: newID(at: current.inbound.receivedAt), step: number
+                )
             }
             outcome.begin(current, SentBody(bytes: step.body, model: Self.model(of: step.body)))
             let fallback: RetrySchedule.Fallback = number < steps.count - 1 ? .remains : .none
             do throws(GatewayError) {
                 let isServed = try await serve(
-                    current, .given(step.body), &outcome, fallback: fallback, isCounted: &isCounted
+                    current, .given(step.body), outcome, fallback: fallback, isCounted: &isCounted
                 )
                 if isServed { return }
             } catch {
@@ -200,7 +213,7 @@ package final class Exchange {
 
     /// Gets an answer for one call and relays it; false when the provider refused and another step is to be tried.
     private func serve(
-        _ admitted: Admitted, _ payload: Payload, _ outcome: inout Outcome, fallback: RetrySchedule.Fallback,
+        _ admitted: Admitted, _ payload: Payload, _ outcome: Outcome, fallback: RetrySchedule.Fallback,
         isCounted: inout Bool
     ) async throws(GatewayError) -> Bool {
         let attempt: Attempt
@@ -218,7 +231,7 @@ package final class Exchange {
                 whole = bytes
             case .client:
                 attempt = try plan.native(admitted, memo: memo, body: body)
-                if wantsWhole(admitted.settings) { whole = try await wholeBody() } else { downstream.askForBody() }
+                if wantsWhole(admitted) { whole = try await wholeBody() } else { downstream.askForBody() }
             }
         }
         outcome.attempt = attempt
@@ -226,11 +239,19 @@ package final class Exchange {
         let gate = Gate(environment: environment)
         let source: Serve.Source
         do throws(GatewayError) {
-            source = try await Serve(environment: environment, cancel: cancel).answer(
-                attempt, admitted, cache: gate.terms(attempt, admitted, body: whole),
-                limits: gate.limits(attempt, admitted.gateway, isCounted: isCounted), fallback: fallback,
-                leading: { lead = $0 }
-            )
+            let serve = Serve(environment: environment, cancel: cancel)
+            let terms = gate.terms(attempt, admitted, body: whole)
+            let limits = gate.limits(attempt, admitted.gateway, isCounted: isCounted)
+            if terms == nil, limits.isEmpty, admitted.settings.attempts == 1, admitted.settings.timeout == nil {
+                // Nothing to ask, one try, no hurry: most calls, on the shortest way.
+                source = .provider(
+                    try await serve.client(for: attempt).send(attempt.request, cancel: cancel), lead: nil
+                )
+            } else {
+                source = try await serve.answer(
+                    attempt, admitted, cache: terms, limits: limits, fallback: fallback, leading: { lead = $0 }
+                )
+            }
         } catch {
             if error.kind != .rateLimited { isCounted = true }
             throw bodyRefusal ?? error
@@ -239,7 +260,7 @@ package final class Exchange {
         switch source {
         case .store(let reply):
             outcome.takeFromStore()
-            await relay(reply, attempt, nil, admitted, &outcome)
+            await relay(reply, attempt, nil, admitted, outcome)
         case .provider(let reply, let lead):
             isCounted = true
             if fallback == .remains, !(200..<300).contains(reply.head.status) {
@@ -249,14 +270,14 @@ package final class Exchange {
                 outcome.take(answer, reply.head)
                 return false
             }
-            await relay(reply, attempt, lead, admitted, &outcome)
+            await relay(reply, attempt, lead, admitted, outcome)
         }
         return true
     }
 
     /// Whether something has to see the whole body, or may have to send it again.
-    private func wantsWhole(_ settings: CallSettings) -> Bool {
-        guard settings.attempts > 1 || Gate.needsBody(settings) else { return false }
+    private func wantsWhole(_ admitted: Admitted) -> Bool {
+        guard admitted.settings.attempts > 1 || Gate.needsBody(admitted.settings.cache) else { return false }
         if case .length(let count) = head.framing, count > Gate.cacheableBody { return false }
         return true
     }
@@ -290,10 +311,11 @@ package final class Exchange {
 
     private func relay(
         _ reply: any UpstreamReply, _ attempt: Attempt, _ lead: (any AnswerLead)?, _ admitted: Admitted,
-        _ outcome: inout Outcome
+        _ outcome: Outcome
     ) async {
-        outcome.status = reply.head.status
-        outcome.reply = reply.head
+        let head = reply.head
+        let stream = StreamKind(of: head)
+        outcome.take(head, stream)
         self.lead = nil
         guard !isClientGone || lead?.isAwaited == true else {
             lead?.end(.abandoned)
@@ -301,32 +323,32 @@ package final class Exchange {
             outcome.ending = .clientGone
             return
         }
-        let stream = StreamKind(of: reply.head)
         // Only an event stream can carry the chunk that was asked for; an error in JSON goes through as it is.
         // What was stored is what a client got.
         let shape: ReplyShape =
             outcome.isCached ? .asIs : attempt.reply == .withoutUsageChunk && stream != .sse ? .compat : attempt.reply
-        let delivery = AnswerHead.delivery(of: reply.head, to: downstream.version, shape: shape)
+        let delivery = AnswerHead.delivery(of: head, to: downstream.version, shape: shape)
         let note = delivery == .plain ? .close : downstream.connectionNote
         let answer = AnswerHead.relayed(
-            reply.head, delivery: delivery, isHeadMethod: admitted.inbound.isHeadMethod,
+            head, delivery: delivery, isHeadMethod: admitted.inbound.isHeadMethod,
             note: note, marks: outcome.marks
         )
         let relay = ReplyRelay(
             reply: reply, downstream: downstream, delivery: delivery, shape: shape,
             truncation: shape != .asIs && stream == .sse ? .errorEvent : .silent,
-            usage: outcome.isCached ? nil : attempt.usageReader(for: stream, reply.head),
+            usage: outcome.isCached ? nil : attempt.usageReader(for: stream, head),
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
-            lead: lead.flatMap { Gate.begin($0, reply.head, stream) }, needsTerminal: stream == .sse
+            lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream == .sse
         )
         self.relay = relay
         hasAnswered = true
         if isClientGone { relay.clientGone() } else { downstream.begin(answer, note) }
-        outcome.ending = await relay.run()
+        relay.start()
+        if let ending = relay.ending { outcome.ending = ending } else { outcome.ending = await relay.ended() }
         outcome.take(relay)
     }
 
-    private func fail(_ error: GatewayError, _ outcome: inout Outcome) {
+    private func fail(_ error: GatewayError, _ outcome: Outcome) {
         let rendered = outcome.fail(error)
         guard !isClientGone else {
             outcome.ending = .clientGone
@@ -362,10 +384,9 @@ package final class Exchange {
                 requestBody: outcome.logsPayload ? sent.bytes : nil, isRequestWhole: true
             )
         } else {
-            let model = requestedModel()
             let isWhole = requestCapture.isComplete && body.state == .complete
             settle.settle(
-                outcome, isFinal: isFinal, requestedModel: model, requestBytes: body.received,
+                outcome, isFinal: isFinal, requestedModel: requestedModel(), requestBytes: body.received,
                 requestBody: requestCapture.take(), isRequestWhole: isWhole
             )
         }
@@ -376,7 +397,7 @@ extension Exchange {
     /// The `model` member of the client's body, if it is a JSON object that has one.
     private func requestedModel() -> String? {
         if let piece { return Self.model(of: piece) }
-        return facts.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
+        return facts?.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
     }
 
     private static func model(of body: ByteBuffer) -> String? {

@@ -10,17 +10,25 @@ final class HeadMemory {
     /// Longer heads are not remembered: what an idle connection keeps is bounded.
     private static let limit = 4096
 
+    let reading: HeadReading
     let credentials: Credentials
     let gateway: GatewayPlan
     let settings: CallSettings
     /// The head for a provider as it was last composed, without key and framing.
     private var composed: (call: UpstreamHead.Call, bytes: ByteBuffer)?
 
+    /// The native call that the head leads to.
+    ///
+    /// Nil too when a stored key goes along: an idle connection keeps no opened keys.
+    var keyless: KeylessCall?
+
     private let head: RememberedHead
 
     /// Nil when the head is too long to keep.
-    init?(_ head: RequestHead, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings) {
+    init?(_ inbound: Inbound, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings) {
+        let head = inbound.head
         guard head.buffer.readableBytes <= Self.limit else { return nil }
+        reading = inbound.reading
         self.credentials = credentials
         self.gateway = gateway
         self.settings = settings
@@ -37,4 +45,11 @@ final class HeadMemory {
     }
 
     func remember(_ bytes: ByteBuffer, for call: UpstreamHead.Call) { composed = (call, bytes) }
+}
+
+/// A native call that goes out with the request's own credentials or none.
+struct KeylessCall {
+    let route: NativeRoute
+    /// The head for the provider up to the body's framing.
+    let head: ByteBuffer
 }

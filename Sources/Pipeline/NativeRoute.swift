@@ -12,12 +12,14 @@ final class NativeRoute: Sendable {
     let modelType: String?
     /// Path below the provider segment, as logs show it.
     let path: String
+    let isSandbox: Bool
 
     init(provider: Provider, target: UpstreamTarget, model: String?, path: String) {
         self.provider = provider
         self.target = target
         self.model = model
         self.path = path
+        isSandbox = provider.definition.service == .sandbox
         usageFormat = provider.definition.usageFormat(path: target.path)
         var text = path
         modelType = text.withUTF8 { ModelType.of(path: UnsafeRawBufferPointer($0)) }

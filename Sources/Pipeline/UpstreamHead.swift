@@ -39,9 +39,7 @@ struct UpstreamHead {
             canonicalAuthority: target.canonicalAuthority, kept: kept
         )
         if let known = admitted.memory?.composed(for: call) {
-            buffer = ByteBuffer()
-            buffer.reserveCapacity(known.readableBytes + Self.laterRoom)
-            buffer.writeImmutableBuffer(known)
+            buffer = Self.copy(known)
             return
         }
         let options = ForwardedFields.connectionOptions(head)
@@ -86,6 +84,19 @@ struct UpstreamHead {
             }
         }
         admitted.memory?.remember(buffer, for: call)
+    }
+
+    /// A head that was composed before.
+    init(_ known: ByteBuffer) {
+        present = []
+        buffer = Self.copy(known)
+    }
+
+    private static func copy(_ known: ByteBuffer) -> ByteBuffer {
+        var own = ByteBuffer()
+        own.reserveCapacity(known.readableBytes + laterRoom)
+        own.writeImmutableBuffer(known)
+        return own
     }
 
     /// Room for a key and the body's framing.

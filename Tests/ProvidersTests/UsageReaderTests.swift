@@ -7,7 +7,7 @@ private func read(
     _ slug: String, _ path: String, _ text: String, _ kind: StreamKind = .whole, size: Int = .max
 ) -> UsageReader {
     let format = ProviderRegistry.builtIn.provider(segment: slug)!.usageFormat(path: path)
-    var reader = UsageReader(format: format, streamed: kind)
+    let reader = UsageReader(format: format, streamed: kind)
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
         let piece = rest.prefix(size)
@@ -211,7 +211,7 @@ private let chat = "/v1/chat/completions"
         #expect(converse.usage.cacheWrite5m == 6 && converse.usage.cacheWrite1h == 4)
         let format = ProviderRegistry.builtIn.provider(segment: "bedrock")!.usageFormat(path: "/model/m/invoke")
         #expect(format.wantedHeaders.count == 4)
-        var invoke = UsageReader(format: format, streamed: .other)
+        let invoke = UsageReader(format: format, streamed: .other)
         invoke.note(header: "x-amzn-bedrock-input-token-count", value: "11")
         invoke.note(header: "x-amzn-bedrock-output-token-count", value: "4")
         invoke.note(header: "x-amzn-bedrock-cache-read-input-token-count", value: "5")
@@ -348,7 +348,7 @@ private let chat = "/v1/chat/completions"
         let body = Array(#"{"model_id":"m","text":"h\u00e9llo 👋"}"#.utf8)
         let count = body.withUnsafeBytes { format.characters(inRequest: $0) }
         #expect(count == 7)
-        var reader = UsageReader(format: format, streamed: .other)
+        let reader = UsageReader(format: format, streamed: .other)
         reader.note(header: "character-cost", value: "30")
         reader.note(requestCharacters: 7)
         reader.finish()

@@ -1,23 +1,40 @@
 package import CloudflareWire
 package import GatewayCore
 
+/// What a head says by itself: who is addressed, how, and what its directives ask for.
+///
+/// Equal heads share it.
+final class HeadReading: Sendable {
+    let address: Address
+    let directives: Directives
+    let isHeadMethod: Bool
+    let isPostMethod: Bool
+
+    init(_ head: RequestHead, _ address: Address, _ directives: Directives) {
+        self.address = address
+        self.directives = directives
+        isHeadMethod = head.withBytes { ("HEAD" as StaticString).equals($0, head.method) }
+        isPostMethod = head.withBytes { ("POST" as StaticString).equals($0, head.method) }
+    }
+}
+
 /// A request as it was addressed and directed, before anything was looked up.
 ///
 /// A reference, like the other facts of a request: they are handed from phase to phase and never change.
 package final class Inbound: Sendable {
     package let head: RequestHead
-    package let address: Address
-    package let directives: Directives
+    let reading: HeadReading
     package let receivedAt: Instant
     package let started: ContinuousClock.Instant
 
-    init(
-        head: RequestHead, address: Address, directives: Directives, receivedAt: Instant,
-        started: ContinuousClock.Instant
-    ) {
+    package var address: Address { reading.address }
+    package var directives: Directives { reading.directives }
+    var isHeadMethod: Bool { reading.isHeadMethod }
+    var isPostMethod: Bool { reading.isPostMethod }
+
+    init(head: RequestHead, reading: HeadReading, receivedAt: Instant, started: ContinuousClock.Instant) {
         self.head = head
-        self.address = address
-        self.directives = directives
+        self.reading = reading
         self.receivedAt = receivedAt
         self.started = started
     }
@@ -25,11 +42,12 @@ package final class Inbound: Sendable {
 
 /// First phase: head bytes become an `Inbound`.
 enum Accept {
-    static func accept(_ head: RequestHead, clock: any WallClock) -> Inbound {
-        let address = head.withBytes { Address($0, target: head.target) }
-        return Inbound(
-            head: head, address: address, directives: Directives.parse(head), receivedAt: clock.now,
-            started: clock.monotonic
-        )
+    /// - Parameter known: what an equal head was read as.
+    static func accept(_ head: RequestHead, known: HeadReading?, clock: any WallClock) -> Inbound {
+        Inbound(head: head, reading: known ?? read(head), receivedAt: clock.now, started: clock.monotonic)
+    }
+
+    private static func read(_ head: RequestHead) -> HeadReading {
+        HeadReading(head, head.withBytes { Address($0, target: head.target) }, Directives.parse(head))
     }
 }

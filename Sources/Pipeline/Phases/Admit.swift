@@ -56,16 +56,19 @@ struct Admit {
         "authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key",
     ]
 
-    func admit(_ inbound: Inbound) async throws(GatewayError) -> Admitted {
-        guard let index = environment.snapshots.current else {
+    /// A request whose head equals an admitted one's, on the same configuration.
+    func admit(again inbound: Inbound, _ known: HeadMemory, in index: SnapshotIndex) throws(GatewayError) -> Admitted {
+        Admitted(
+            inbound, to: known.gateway, index: index,
+            granted: try check(known.credentials, for: known.gateway, at: inbound.receivedAt),
+            settings: known.settings, known.credentials, memory: known
+        )
+    }
+
+    /// - Parameter index: the configuration in force; nil before the first was loaded.
+    func admit(_ inbound: Inbound, in index: SnapshotIndex?) async throws(GatewayError) -> Admitted {
+        guard let index else {
             throw GatewayError(.notReady, origin: .gateway, detail: "no snapshot has been loaded")
-        }
-        if let known = memo.memory(of: inbound.head, in: index) {
-            return Admitted(
-                inbound, to: known.gateway, index: index,
-                granted: try check(known.credentials, for: known.gateway, at: inbound.receivedAt),
-                settings: known.settings, known.credentials, memory: known
-            )
         }
         let credentials = credentials(of: inbound, in: index)
         if let gateway = find(inbound, in: index) {
@@ -95,7 +98,7 @@ struct Admit {
         let settings = CallSettings.resolve(step: nil, request: inbound.directives, gateway: gateway)
         return Admitted(
             inbound, to: gateway, index: index, granted: granted, settings: settings, credentials,
-            memory: memo.remember(inbound.head, credentials, gateway, settings)
+            memory: memo.remember(inbound, credentials, gateway, settings)
         )
     }
 

@@ -42,8 +42,8 @@ struct Gate {
     }
 
     /// Whether the terms of a call depend on its body.
-    static func needsBody(_ settings: CallSettings) -> Bool {
-        guard case .on(let options) = settings.cache else { return false }
+    static func needsBody(_ cache: CacheUse) -> Bool {
+        guard case .on(let options) = cache else { return false }
         return options.customKey == nil
     }
 

@@ -6,7 +6,10 @@ import Providers
 /// Everything that is known of one executed step of a request when it has ended.
 ///
 /// A request without steps of its own is one step.
-struct Outcome: Sendable {
+///
+/// A reference: it lives as long as its step and is large, while every phase adds to it.
+@WorkerLoop
+final class Outcome {
     /// What was called: the request itself, or the step of it.
     private(set) var inbound: Inbound
     /// The request as the client sent it.
@@ -26,8 +29,10 @@ struct Outcome: Sendable {
     var attempt: Attempt?
     /// What went to the provider, when that is not simply the client's body.
     var sent: SentBody?
-    var reply: ResponseHead?
-    var status = 0
+    private(set) var reply: ResponseHead?
+    private(set) var status = 0
+    /// Whether the answer is a stream of events.
+    private(set) var isStream = false
     var ending: ReplyRelay.Ending = .complete
     var error: GatewayError?
     var errorCode: Int?
@@ -50,24 +55,26 @@ struct Outcome: Sendable {
     }
 
     /// The outcome of a further step of the same request.
-    init(after first: Outcome, id: LogID, step: Int) {
+    ///
+    /// - Parameter eventID: the request's own, whatever its first step has set for itself.
+    init(after first: Outcome, eventID: String, id: LogID, step: Int) {
         inbound = first.client
         client = first.client
         self.id = id
         self.step = step
         requestID = first.requestID
-        eventID = first.eventID
+        self.eventID = eventID
     }
 
     /// Takes up the step that is to be executed.
-    mutating func begin(_ step: Admitted, _ body: SentBody) {
+    func begin(_ step: Admitted, _ body: SentBody) {
         inbound = step.inbound
         admitted = step
         sent = body
     }
 
     /// Notes that the answer comes out of the store, where it has been paid for (data-plane §4.1).
-    mutating func takeFromStore() {
+    func takeFromStore() {
         isCached = true
         usage.input = 0
         usage.output = 0
@@ -75,7 +82,7 @@ struct Outcome: Sendable {
 
     /// Notes why there is no answer; returns what the client would be told.
     @discardableResult
-    mutating func fail(_ error: GatewayError) -> ErrorBody {
+    func fail(_ error: GatewayError) -> ErrorBody {
         let rendered = ErrorBody(error)
         self.error = error
         status = rendered.status
@@ -95,8 +102,14 @@ struct Outcome: Sendable {
         )
     }
 
-    @WorkerLoop
-    mutating func take(_ relay: ReplyRelay) {
+    /// Takes the head of the answer.
+    func take(_ head: ResponseHead, _ stream: StreamKind) {
+        reply = head
+        status = head.status
+        isStream = stream == .sse
+    }
+
+    func take(_ relay: ReplyRelay) {
         responseBytes = relay.payloadBytes
         if let reader = relay.usage {
             usage = reader.usage
@@ -109,10 +122,8 @@ struct Outcome: Sendable {
     }
 
     /// Takes the answer of a step that failed.
-    @WorkerLoop
-    mutating func take(_ failed: FailedAnswer, _ head: ResponseHead) {
-        reply = head
-        status = head.status
+    func take(_ failed: FailedAnswer, _ head: ResponseHead) {
+        take(head, StreamKind(of: head))
         responseBytes = failed.received
         responseBody = logsPayload ? failed.bytes : nil
         isResponseWhole = failed.isWhole

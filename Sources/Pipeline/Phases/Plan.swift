@@ -50,7 +50,9 @@ struct Plan {
 
     /// A native call: path and credential are mapped, everything else goes through as it came.
     func native(_ admitted: Admitted, memo: ConnectionMemo, body: RequestBody) throws(GatewayError) -> Attempt {
-        let inbound = admitted.inbound
+        if let known = admitted.memory?.keyless {
+            return native(admitted, known.route, UpstreamHead(known.head), key: nil, body)
+        }
         let route = try route(admitted, memo)
         let target = route.target
         let provider = route.provider.definition
@@ -58,15 +60,27 @@ struct Plan {
         var key = named
         if key == nil { key = try configuredKey(for: provider, admitted) }
         try checkCredential(admitted, provider, key)
-        let framing: BodyFraming = inbound.head.framing
         var head = UpstreamHead(
             admitted, provider: provider, target: target, keepingCredentials: named == nil ? .providerKeys : .none
         )
-        if let key { head.inject(key.value, provider, target) }
+        if let key {
+            head.inject(key.value, provider, target)
+        } else {
+            admitted.memory?.keyless = KeylessCall(route: route, head: head.buffer)
+        }
+        return native(admitted, route, head, key: key, body)
+    }
+
+    /// - Parameter head: up to the body's framing.
+    private func native(
+        _ admitted: Admitted, _ route: NativeRoute, _ head: consuming UpstreamHead, key: StoredKey?, _ body: RequestBody
+    ) -> Attempt {
+        let inbound = admitted.inbound
+        let framing = inbound.head.framing
         head.finish(framing)
         let request = UpstreamRequest(
-            origin: target.origin, head: head.buffer, isHeadMethod: inbound.isHeadMethod, framing: framing, body: body,
-            egress: target.egress, firstByteTimeout: admitted.settings.timeout
+            origin: route.target.origin, head: head.buffer, isHeadMethod: inbound.isHeadMethod, framing: framing,
+            body: body, egress: route.target.egress, firstByteTimeout: admitted.settings.timeout
         )
         return Attempt(route: route, model: route.model, request: request, key: key, reply: .asIs)
     }
@@ -217,11 +231,6 @@ struct Plan {
             message: "Provider '\(provider.id)' needs a credential: send one or store a BYOK credential"
         )
     }
-}
-
-extension Inbound {
-    var isHeadMethod: Bool { head.withBytes { ("HEAD" as StaticString).equals($0, head.method) } }
-    var isPostMethod: Bool { head.withBytes { ("POST" as StaticString).equals($0, head.method) } }
 }
 
 extension Admitted {

@@ -40,25 +40,30 @@ struct Serve {
             }
         }
         do throws(GatewayError) {
-            return .provider(try await call(attempt, admitted.settings, fallback), lead: lead)
+            return .provider(try await call(attempt, admitted, fallback), lead: lead)
         } catch {
             lead?.end(cancel.isCancelled ? .abandoned : .failed)
             throw error
         }
     }
 
+    /// Who carries out the calls of an attempt.
+    func client(for attempt: Attempt) -> any UpstreamClient {
+        attempt.route.isSandbox ? environment.sandbox : environment.upstream
+    }
+
     /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).
     private func call(
-        _ attempt: Attempt, _ settings: CallSettings, _ fallback: RetrySchedule.Fallback
+        _ attempt: Attempt, _ admitted: Admitted, _ fallback: RetrySchedule.Fallback
     ) async throws(GatewayError) -> any UpstreamReply {
         var started = environment.clock.monotonic
-        let isSandbox = attempt.route.provider.definition.service == .sandbox
-        let client = isSandbox ? environment.sandbox : environment.upstream
-        guard settings.attempts > 1 else {
+        let client = client(for: attempt)
+        guard admitted.settings.attempts > 1 else {
             let reply = try await client.send(attempt.request, cancel: cancel)
             guard let timeout = attempt.request.firstByteTimeout else { return reply }
             return try await begun(reply, since: started, within: timeout)
         }
+        let settings = admitted.settings
         let schedule = RetrySchedule(
             attempts: settings.attempts, delay: settings.retryDelay, backoff: settings.backoff
         )

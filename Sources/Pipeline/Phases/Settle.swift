@@ -15,14 +15,14 @@ struct Settle {
     static let badGateway = 502
 
     func settle(
-        _ outcome: Outcome, isFinal: Bool, requestedModel: String?, requestBytes: Int, requestBody: ByteBuffer?,
-        isRequestWhole: Bool
+        _ outcome: Outcome, isFinal: Bool, requestedModel: @autoclosure () -> String?, requestBytes: Int,
+        requestBody: ByteBuffer?, isRequestWhole: Bool
     ) {
         let ticket = RecordTicket(outcome.id)
         let duration = environment.clock.monotonic - outcome.inbound.started
         let (status, success) = verdict(outcome)
         let provider = outcome.attempt?.route.provider.definition.id ?? ""
-        let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel ?? ""
+        let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel() ?? ""
         var summary = RequestSummary(
             requestType: outcome.client.requestType, provider: provider, status: status, duration: duration
         )
@@ -41,7 +41,8 @@ struct Settle {
         guard let admitted = outcome.admitted, let attempt = outcome.attempt, outcome.logs else {
             return ticket.waive()
         }
-        let (cost, isCustomCost) = cost(outcome, attempt, model: model)
+        let usage = outcome.usage
+        let (cost, isCustomCost) = cost(usage, outcome, attempt, model: model)
         let payload = outcome.logsPayload ? Payload(outcome, requestBody, isRequestWhole) : nil
         // Written from where everything is: the record never exists as a value here.
         ticket.settle(into: environment.records, estimate: RequestRecord.usualLength + (payload?.length ?? 0)) { out in
@@ -57,7 +58,7 @@ struct Settle {
             out.write(.responseSize, UInt64(clamping: outcome.responseBytes))
             out.write(.streamed, outcome.isStream)
             out.write(.errorCode, outcome.errorCode)
-            out.write(.usage, outcome.usage)
+            out.write(.usage, usage)
             if let reply = outcome.reply { out.write(.responseContentType, reply, .contentType) }
             payload?.write(into: &out)
         }
@@ -92,6 +93,7 @@ struct Settle {
     }
 
     /// The bodies that a record keeps.
+    @WorkerLoop
     private struct Payload {
         let request: ByteBuffer?
         let response: ByteBuffer?
@@ -125,7 +127,9 @@ struct Settle {
     }
 
     /// Cost in the order of providers.md §5.3: the request's own prices, the provider's figure, the price list.
-    private func cost(_ outcome: Outcome, _ attempt: Attempt, model: String) -> (PicoUSD?, custom: Bool) {
+    private func cost(
+        _ usage: Usage, _ outcome: Outcome, _ attempt: Attempt, model: String
+    ) -> (PicoUSD?, custom: Bool) {
         // What comes out of the store was paid for before (data-plane §4.1).
         if outcome.isCached { return (.zero, false) }
         if let custom = outcome.admitted?.settings.customCost {
@@ -133,10 +137,10 @@ struct Settle {
                 perTokenIn: custom.perTokenIn, perTokenOut: custom.perTokenOut,
                 perCacheRead: custom.perCacheReadToken, perCacheWrite: custom.perCacheWriteToken, total: custom.total
             )
-            return (Cost.custom(outcome.usage, prices), true)
+            return (Cost.custom(usage, prices), true)
         }
-        if let reported = outcome.usage.upstreamCost { return (reported, false) }
-        if outcome.usage.isEmpty {
+        if let reported = usage.upstreamCost { return (reported, false) }
+        if usage.isEmpty {
             // A failed call that reports no usage costs nothing; a successful one costs we do not know what.
             let hasFailed = !(200..<400).contains(outcome.status)
             return (hasFailed ? .zero : nil, false)
@@ -145,7 +149,7 @@ struct Settle {
             return (nil, false)
         }
         let amount = Cost.price(
-            outcome.usage, row: row, at: outcome.inbound.receivedAt, place: attempt.route.target.place
+            usage, row: row, at: outcome.inbound.receivedAt, place: attempt.route.target.place
         )
         return (amount, false)
     }
@@ -169,8 +173,6 @@ extension Outcome {
         case .truncated: false
         }
     }
-
-    var isStream: Bool { reply.map { StreamKind(of: $0) == .sse } ?? false }
 }
 
 extension Inbound {

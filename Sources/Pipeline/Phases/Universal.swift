@@ -40,7 +40,7 @@ struct Universal {
     /// The step as a request of its own, by whoever sent the whole, beginning now.
     func admit(_ step: Step, _ outer: Admitted) -> Admitted {
         let inbound = Inbound(
-            head: step.head, address: step.address, directives: step.settings.headers,
+            head: step.head, reading: HeadReading(step.head, step.address, step.settings.headers),
             receivedAt: environment.clock.now, started: environment.clock.monotonic
         )
         let settings = CallSettings.resolve(

@@ -40,7 +40,7 @@ extension Attempt {
         let format = route.usageFormat
         let wanted = format.wantedHeaders
         if stream == .other, wanted.isEmpty { return nil }
-        var reader = UsageReader(format: format, streamed: stream)
+        let reader = UsageReader(format: format, streamed: stream)
         for name in wanted {
             if let value = head.value(named: name) { reader.note(header: name.description, value: value) }
         }

@@ -31,7 +31,8 @@ final class ReplyRelay: ReplySink {
     private var filter: UsageChunkFilter?
     private var pending = ByteBuffer()
     private var filterError: GatewayError?
-    private var ending: Ending?
+    /// Nil while the answer is being relayed.
+    private(set) var ending: Ending?
     private var waiter: CheckedContinuation<Ending, Never>?
     /// Where the answer is reported for others.
     private let lead: (any AnswerLead)?
@@ -58,10 +59,11 @@ final class ReplyRelay: ReplySink {
         if shape == .withoutUsageChunk, delivery == .chunks || delivery == .plain { filter = UsageChunkFilter() }
     }
 
-    /// Relays until the answer has ended one way or another.
-    func run() async -> Ending {
-        downstream.onWritable { [reply] in reply.setReading(true) }
-        reply.relay(to: self)
+    /// Begins to relay; an answer that is here already is relayed within the call.
+    func start() { reply.relay(to: self) }
+
+    /// Waits until the answer has ended one way or another.
+    func ended() async -> Ending {
         if let ending { return ending }
         return await withCheckedContinuation { waiter = $0 }
     }
@@ -120,6 +122,7 @@ final class ReplyRelay: ReplySink {
             end(isDetached ? .clientGone : .complete)
         } else if !isDetached, !downstream.isWritable, lead?.isAwaited != true {
             // Who waits for the same answer does not wait for this client; the lead bounds what that may cost.
+            downstream.onWritable { [reply] in reply.setReading(true) }
             reply.setReading(false)
         }
     }

@@ -75,7 +75,7 @@ struct Bill {
     }
 
     /// Adds what is not counted in tokens.
-    mutating func addUnits(_ usage: Usage, row: PriceRow) {
+    mutating func addUnits(_ usage: Usage, searchBySize: [String: PicoDecimal]) {
         if let characters = usage.characters, rates[.characters] != nil {
             hasCharge = true
             charge(characters, .characters)
@@ -93,13 +93,13 @@ struct Bill {
             hasCharge = true
             charge(pages, .page, scale: 1_000_000)
         }
-        addRequests(usage, row: row)
+        addRequests(usage, searchBySize)
     }
 
     /// Adds fees per request and per search; a fee by context size replaces the flat one.
-    private mutating func addRequests(_ usage: Usage, row: PriceRow) {
+    private mutating func addRequests(_ usage: Usage, _ searchBySize: [String: PicoDecimal]) {
         let requests = max(0, usage.searchUnits ?? usage.requests ?? 1)
-        if let size = usage.searchContext, let fee = row.searchBySize[size] {
+        if let size = usage.searchContext, let fee = searchBySize[size] {
             sum += Int128(min(requests, 1_000_000_000_000)) * Int128(fee.units) * 1000
             hasCharge = true
             return
@@ -108,7 +108,7 @@ struct Bill {
             charge(requests, .request, scale: 1_000_000)
             hasCharge = true
         }
-        if row.searchBySize.isEmpty { charge(usage.webSearches ?? 0, .search, scale: 1000) }
+        if searchBySize.isEmpty { charge(usage.webSearches ?? 0, .search, scale: 1000) }
     }
 
     /// The sum times all factors in pico-dollars, rounded half up; nil when it is not known.

@@ -75,17 +75,17 @@ package enum Cost {
     package static func price(
         _ usage: Usage, row: PriceRow, at instant: Instant, place: ProcessingPlace = .anywhere
     ) -> PicoUSD? {
-        let terms = EffectiveRates(row: row, usage: usage, at: instant, place: place)
-        var bill = Bill(rates: terms.rates)
-        bill.addTokens(usage)
-        bill.addUnits(usage, row: row)
-        return bill.total(times: terms.multipliers)
+        price(usage, row: PricedModel(row), at: instant, place: place)
     }
 
     /// The cost by a row that is shared.
     package static func price(
         _ usage: Usage, row model: PricedModel, at instant: Instant, place: ProcessingPlace = .anywhere
     ) -> PicoUSD? {
-        price(usage, row: model.row, at: instant, place: place)
+        let terms = EffectiveRates(model, usage: usage, at: instant, place: place)
+        var bill = Bill(rates: terms.rates)
+        bill.addTokens(usage)
+        bill.addUnits(usage, searchBySize: model.row.searchBySize)
+        return bill.total(times: terms.multipliers)
     }
 }

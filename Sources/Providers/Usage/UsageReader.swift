@@ -16,7 +16,7 @@ package enum StreamKind: Sendable {
 ///
 /// - Limits: a wanted member of a whole answer is given up when it exceeds the format's limit; an event of a stream
 ///   at the SSE parser's. Usage is then unknown, never wrong.
-package struct UsageReader: Sendable {
+package final class UsageReader {
     private enum Source {
         /// A JSON document of which nothing but whitespace has come.
         case unread
@@ -40,7 +40,7 @@ package struct UsageReader: Sendable {
     }
 
     /// Takes the next decoded payload bytes of the answer, cut anywhere.
-    package mutating func feed(_ payload: UnsafeRawBufferPointer) {
+    package func feed(_ payload: UnsafeRawBufferPointer) {
         if case .unread = source {
             guard let first = payload.first(where: { $0 != 0x20 && $0 != 0x0a && $0 != 0x0d && $0 != 0x09 }) else {
                 return
@@ -75,7 +75,7 @@ package struct UsageReader: Sendable {
     }
 
     /// Reads the answer when it is complete in `payload`; false when it is not, or is no JSON object.
-    private mutating func readWhole(_ payload: UnsafeRawBufferPointer) -> Bool {
+    private func readWhole(_ payload: UnsafeRawBufferPointer) -> Bool {
         guard payload.last(where: { $0 > 0x20 }) == 0x7d,
             let found = JSONScan.topLevel(payload, wanted: format.memberNames)
         else { return false }
@@ -87,7 +87,7 @@ package struct UsageReader: Sendable {
     }
 
     /// Moves the source out, so that feeding it does not copy what it holds.
-    private mutating func takeSource() -> Source {
+    private func takeSource() -> Source {
         var taken = Source.nothing
         swap(&taken, &source)
         return taken
@@ -100,17 +100,17 @@ package struct UsageReader: Sendable {
     }
 
     /// Takes a response header whose lower-case name the format wants.
-    package mutating func note(header name: String, value: String) {
+    package func note(header name: String, value: String) {
         for header in format.headers where header.name.description == name { header.read(value, &tally) }
     }
 
     /// Takes the billed length of the request, for formats whose answers do not say it.
-    package mutating func note(requestCharacters count: Int) {
+    package func note(requestCharacters count: Int) {
         if tally.usage.characters == nil { tally.usage.characters = count }
     }
 
     /// Takes the end of the answer, complete or not; afterwards `usage` is final.
-    package mutating func finish() {
+    package func finish() {
         switch takeSource() {
         case .document(let capture):
             for (index, member) in format.members.enumerated() {
