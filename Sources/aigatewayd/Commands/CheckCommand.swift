@@ -20,7 +20,7 @@ struct CheckCommand: AsyncParsableCommand {
         let input = options.input
         let settings = try options.load()
         try checkFiles(settings)
-        print("configuration   \(SettingsLoader.configFile(input) ?? "built-in defaults")")
+        print("configuration   \(SettingsLoader.configFile(input) ?? "no file")")
         print("data port       \(settings.dataListen.map(\.description).joined(separator: ", "))")
         print("control port    \(settings.controlListen.map(\.description).joined(separator: ", "))")
         print("workers         \(settings.workerCount)")
