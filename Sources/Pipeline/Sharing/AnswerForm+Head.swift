@@ -17,14 +17,37 @@ extension AnswerForm {
         case .chunked, .untilClose: break
         }
         let type = head.value(.contentType)
-        let name = (type?.prefix { $0 != ";" && $0 != " " } ?? "").lowercased()
-        if ["audio/", "video/", "multipart/"].contains(where: { name.hasPrefix($0) }) { return nil }
-        let isStream = name == "text/event-stream" || name == "application/vnd.amazon.eventstream"
+        if let type,
+            Self.begins(type, with: "audio/") || Self.begins(type, with: "video/")
+                || Self.begins(type, with: "multipart/")
+        {
+            return nil
+        }
+        let isStream = type.map { Self.isEventStream($0) } ?? false
         guard !isStream || terms.keepsStreams else { return nil }
         self.init(
             status: head.status, contentType: type, contentEncoding: head.value(.contentEncoding),
             delivery: isStream ? .stream : .whole
         )
+    }
+
+    private static func isEventStream(_ type: String) -> Bool {
+        isNamed("text/event-stream", type) || isNamed("application/vnd.amazon.eventstream", type)
+    }
+
+    private static func isNamed(_ name: StaticString, _ type: String) -> Bool {
+        guard begins(type, with: name) else { return false }
+        let next = type.utf8.dropFirst(name.utf8CodeUnitCount).first
+        return next == nil || next == 0x3b || next == 0x20
+    }
+
+    /// Whether a media type begins with `prefix`, which is in lower case.
+    private static func begins(_ type: String, with prefix: StaticString) -> Bool {
+        var rest = type.utf8.makeIterator()
+        for index in 0..<prefix.utf8CodeUnitCount {
+            guard let byte = rest.next(), byte | 0x20 == prefix.utf8Start[index] else { return false }
+        }
+        return true
     }
 
     /// The head under which the answer is repeated; nil when it cannot be made, which no kept answer causes.

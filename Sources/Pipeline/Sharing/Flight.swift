@@ -27,6 +27,8 @@ final class Flight {
     let place: AnswerPlace
     /// The lease under which the answer is fetched.
     let lease: LeaseToken
+    /// Set by the board alone.
+    var isOnBoard = false
     private(set) var state = State.open
     private(set) var form: AnswerForm?
     private(set) var payload: SharedPayload?

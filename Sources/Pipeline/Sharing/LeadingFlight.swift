@@ -6,13 +6,26 @@ import NIOCore
 @WorkerLoop
 final class LeadingFlight: AnswerLead {
     /// What a worker's flights have in common.
-    struct Surroundings {
-        var store: any AnswerStore
-        var timers: any Timers
-        var board: FlightBoard
-        var bounds: SharingBounds
-        var budget: HeldBytes
+    @WorkerLoop
+    final class Surroundings {
+        let store: any AnswerStore
+        let timers: any Timers
+        let bounds: SharingBounds
+        let board = FlightBoard()
+        let rota: LeaseRota
+        let budget: HeldBytes
+
+        init(_ store: any AnswerStore, _ timers: any Timers, _ bounds: SharingBounds) {
+            self.store = store
+            self.timers = timers
+            self.bounds = bounds
+            rota = LeaseRota(timers, every: bounds.renewal)
+            budget = HeldBytes(limit: bounds.fetching)
+        }
     }
+
+    /// A lease is prolonged in every second round of the rota.
+    static let roundsPerRenewal = 2
 
     private let around: Surroundings
     private let place: AnswerPlace
@@ -25,7 +38,10 @@ final class LeadingFlight: AnswerLead {
     private var isKeepable = true
     private var holdsLease: Bool
     private var hasRemoteFollowers = false
-    private var renewal: CancelHook?
+    /// Set by the rota alone.
+    var rotaIndex: Int?
+    private var roundsLeft = LeadingFlight.roundsPerRenewal
+    private var isRenewing = false
     private var published = 0
     private var isPublishing = false
 
@@ -38,7 +54,7 @@ final class LeadingFlight: AnswerLead {
         flight = lease.map { Flight(place, lease: $0) }
         if let flight {
             around.board.add(flight)
-            scheduleRenewal(flight)
+            around.rota.add(self)
         }
     }
 
@@ -54,6 +70,7 @@ final class LeadingFlight: AnswerLead {
             return false
         }
         let payload = SharedPayload(budget: around.budget)
+        if case .length(let length) = head.framing { payload.expect(length) }
         self.form = form
         self.payload = payload
         flight?.begin(form, payload)
@@ -69,22 +86,22 @@ final class LeadingFlight: AnswerLead {
     func append(_ bytes: UnsafeRawBufferPointer) {
         guard !isOver, let payload else { return }
         if isKeepable, payload.length + bytes.count > around.bounds.entry { stopKeeping() }
-        if !isKeepable, !payload.hasReaders { return drop(.failed) }
+        if !isKeepable, !payload.hasReaders { return drop(.failed, farewell: .released) }
         if payload.append(bytes) {
             schedulePublication(around.bounds.gathering)
         } else {
-            drop(.failed)
+            drop(.failed, farewell: .released)
         }
     }
 
     func end(_ outcome: LeadOutcome) {
-        drop(outcome)
+        drop(outcome, farewell: outcome == .abandoned ? .gone : .released)
     }
 
     /// Nobody new shares the answer; who already reads it goes on.
     private func stopKeeping() {
         isKeepable = false
-        renewal?.cancel()
+        around.rota.remove(self)
         guard let flight else { return }
         around.board.remove(flight)
         flight.end(.released)
@@ -92,10 +109,10 @@ final class LeadingFlight: AnswerLead {
         holdsLease = false
     }
 
-    private func drop(_ outcome: LeadOutcome) {
+    private func drop(_ outcome: LeadOutcome, farewell: Flight.Farewell) {
         guard !isOver else { return }
         isOver = true
-        renewal?.cancel()
+        around.rota.remove(self)
         if let flight { around.board.remove(flight) }
         let lease = holdsLease ? flight?.lease : nil
         if outcome == .complete, let payload, let form {
@@ -111,41 +128,35 @@ final class LeadingFlight: AnswerLead {
         } else {
             payload?.finish(.broken)
             if let lease {
-                if outcome == .abandoned { around.store.abandon(lease, at: place) }
-                else { around.store.giveUp(lease, at: place) }
+                if outcome == .abandoned {
+                    around.store.abandon(lease, at: place)
+                } else {
+                    around.store.giveUp(lease, at: place)
+                }
             }
-            flight?.end(outcome == .abandoned ? .gone : .released)
+            flight?.end(farewell)
         }
         payload = nil
     }
 
     // MARK: The lease
 
-    private func scheduleRenewal(_ flight: Flight) {
-        let around = around
-        renewal = around.timers.after(around.bounds.renewal) { [weak self] in
-            if let self { self.renew(flight) } else { Self.abandon(flight, around) }
-        }
-    }
-
-    private func renew(_ flight: Flight) {
-        guard !isOver, holdsLease else { return }
-        let around = around
+    /// Called by the rota, again and again.
+    func rotaTurn() {
+        guard let flight, holdsLease, !isOver else { return around.rota.remove(self) }
+        guard !isRenewing else { return }
+        roundsLeft -= 1
+        guard roundsLeft == 0 else { return }
+        roundsLeft = Self.roundsPerRenewal
+        isRenewing = true
         around.store.renew(flight.lease, at: place) { [weak self] standing in
-            guard let self else { return Self.abandon(flight, around) }
-            self.take(standing)
-            if !self.isOver, self.holdsLease { self.scheduleRenewal(flight) }
+            self?.isRenewing = false
+            self?.take(standing)
         }
     }
 
-    /// The lead was dropped without a word.
-    private static func abandon(_ flight: Flight, _ around: Surroundings) {
-        guard flight.admitsJoiners else { return }
-        around.board.remove(flight)
-        flight.payload?.finish(.broken)
-        flight.end(.gone)
-        around.store.giveUp(flight.lease, at: flight.place)
-    }
+    /// Called by the rota when nobody else holds the lead: it was dropped without a word.
+    func wasDropped() { drop(.failed, farewell: .gone) }
 
     private func take(_ standing: LeaseStanding) {
         switch standing {

@@ -17,16 +17,34 @@ final class SharedPayload {
 
     private(set) var state = State.growing
     private(set) var length = 0
-    private var pieces: [ByteBuffer] = []
+    /// The first piece, which is all there is of most answers, and what follows it.
+    private var first = ByteBuffer()
+    private var more: [ByteBuffer] = []
     private var readers: [SharedReply] = []
     private let budget: HeldBytes
 
     /// Pieces below this size grow; what is copied for that is never more.
     private static let smallPiece = 4096
+    /// Most bytes for which there is room before they come.
+    private static let expected = 64 << 10
 
     init(budget: HeldBytes) { self.budget = budget }
 
-    isolated deinit { budget.giveBack(length) }
+    deinit {
+        // Whoever holds a payload lives on the loop.
+        let budget = budget
+        let length = length
+        WorkerLoop.onLoop { budget.giveBack(length) }
+    }
+
+    private var count: Int { first.readableBytes == 0 ? 0 : more.count + 1 }
+
+    private func piece(_ index: Int) -> ByteBuffer { index == 0 ? first : more[index - 1] }
+
+    /// Makes room for a payload of this length at once; a large one gets room as it comes.
+    func expect(_ length: Int) {
+        if count == 0, length <= Self.expected { first.reserveCapacity(length) }
+    }
 
     var hasReaders: Bool { !readers.isEmpty }
 
@@ -35,10 +53,12 @@ final class SharedPayload {
         guard bytes.count > 0 else { return true }
         guard budget.take(bytes.count) else { return false }
         length += bytes.count
-        if let last = pieces.indices.last, pieces[last].readableBytes < Self.smallPiece {
-            pieces[last].writeBytes(bytes)
+        if more.isEmpty, first.readableBytes < Self.smallPiece || first.writableBytes >= bytes.count {
+            first.writeBytes(bytes)
+        } else if let last = more.indices.last, more[last].readableBytes < Self.smallPiece {
+            more[last].writeBytes(bytes)
         } else {
-            pieces.append(ByteBuffer(bytes: bytes))
+            more.append(ByteBuffer(bytes: bytes))
         }
         wakeReaders()
         return true
@@ -49,7 +69,7 @@ final class SharedPayload {
         guard bytes.readableBytes > 0 else { return true }
         guard budget.take(bytes.readableBytes) else { return false }
         length += bytes.readableBytes
-        pieces.append(bytes)
+        if count == 0 { first = bytes } else { more.append(bytes) }
         wakeReaders()
         return true
     }
@@ -64,8 +84,8 @@ final class SharedPayload {
 
     /// The bytes at a position, which moves behind them; nil when there are none yet.
     func next(_ position: inout Position, most: Int) -> ByteBuffer? {
-        while position.piece < pieces.count {
-            let piece = pieces[position.piece]
+        while position.piece < count {
+            let piece = piece(position.piece)
             let count = min(piece.readableBytes - position.offset, most)
             if count > 0 {
                 let slice = piece.getSlice(at: piece.readerIndex + position.offset, length: count)
@@ -73,7 +93,7 @@ final class SharedPayload {
                 return slice
             }
             // The last piece may still grow.
-            guard position.piece + 1 < pieces.count else { return nil }
+            guard position.piece + 1 < self.count else { return nil }
             position.piece += 1
             position.offset = 0
         }
@@ -82,16 +102,16 @@ final class SharedPayload {
 
     /// Whether everything there is lies before a position.
     func isAtEnd(_ position: Position) -> Bool {
-        position.piece >= pieces.count
-            || position.piece == pieces.count - 1 && position.offset == pieces[position.piece].readableBytes
+        position.piece >= count
+            || position.piece == count - 1 && position.offset == piece(position.piece).readableBytes
     }
 
     /// The position of a byte offset.
     private func position(at offset: Int) -> Position {
         var position = Position()
         var rest = min(offset, length)
-        while position.piece + 1 < pieces.count, rest >= pieces[position.piece].readableBytes {
-            rest -= pieces[position.piece].readableBytes
+        while position.piece + 1 < count, rest >= piece(position.piece).readableBytes {
+            rest -= piece(position.piece).readableBytes
             position.piece += 1
         }
         position.offset = rest
@@ -110,10 +130,10 @@ final class SharedPayload {
 
     /// All bytes in one buffer.
     func whole() -> ByteBuffer {
-        if pieces.count == 1 { return pieces[0] }
+        if more.isEmpty { return first }
         var whole = ByteBuffer()
         whole.reserveCapacity(length)
-        for piece in pieces { whole.writeImmutableBuffer(piece) }
+        for index in 0..<count { whole.writeImmutableBuffer(piece(index)) }
         return whole
     }
 
@@ -122,7 +142,8 @@ final class SharedPayload {
         guard other.readableBytes >= length else { return false }
         return other.withUnsafeReadableBytes { bytes in
             var offset = 0
-            for piece in pieces {
+            for index in 0..<count {
+                let piece = piece(index)
                 let end = offset + piece.readableBytes
                 let part = UnsafeRawBufferPointer(rebasing: bytes[offset..<end])
                 guard piece.withUnsafeReadableBytes({ $0.isSame(as: part) }) else { return false }

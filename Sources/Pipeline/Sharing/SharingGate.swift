@@ -23,10 +23,7 @@ package final class SharingGate: AnswerGate {
         _ store: any AnswerStore, timers: any Timers, clock: any WallClock, coalescing: Coalescing,
         whenUnavailable: RedisUnavailablePolicy, bounds: SharingBounds = SharingBounds()
     ) {
-        around = LeadingFlight.Surroundings(
-            store: store, timers: timers, board: FlightBoard(), bounds: bounds,
-            budget: HeldBytes(limit: bounds.fetching)
-        )
+        around = LeadingFlight.Surroundings(store, timers, bounds)
         delivering = HeldBytes(limit: bounds.delivering)
         leases = LeaseNames()
         self.coalescing = coalescing
@@ -41,14 +38,14 @@ package final class SharingGate: AnswerGate {
     package var isIdle: Bool { around.board.isEmpty }
 
     package func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening {
-        guard question.cache != nil || !question.limits.isEmpty else { return .call(nil) }
+        guard question.cache != nil else { return try await openLimited(question) }
         var passage = Passage(question, shares: coalescing)
         while true {
             if passage.shares == .on, let place = passage.place, let flight = around.board[place] {
                 if let reply = try await join(flight, cancel, &passage) { return .answer(reply) }
                 continue
             }
-            switch await ask(&passage) {
+            switch await ask(passage.storeQuestion(&leases)) {
             case .stored(let answer):
                 if let reply = reply(answer) { return .answer(reply) }
                 passage.reading = .skip
@@ -67,21 +64,38 @@ package final class SharingGate: AnswerGate {
                 return .call(lead)
             case .admitted: return .call(passage.lead(around))
             case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
-            case .unavailable:
-                guard whenUnavailable == .refuse, !question.limits.isEmpty else { return .call(nil) }
-                throw GatewayError(.limitStateUnavailable, origin: .store, detail: "the shared store does not answer")
+            case .unavailable: return try unavailable(question)
             }
         }
+    }
+
+    /// The gate for a request that has nothing to do with the cache.
+    private func openLimited(_ question: GateQuestion) async throws(GatewayError) -> GateOpening {
+        guard !question.limits.isEmpty else { return .call(nil) }
+        let verdict = await ask(
+            StoreQuestion(
+                account: question.account, gateway: question.gateway, lookup: nil, limits: question.limits
+            )
+        )
+        switch verdict {
+        case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
+        case .unavailable: return try unavailable(question)
+        case .admitted, .leased, .stored, .unreadable, .underWay: return .call(nil)
+        }
+    }
+
+    private func unavailable(_ question: GateQuestion) throws(GatewayError) -> GateOpening {
+        guard whenUnavailable == .refuse, !question.limits.isEmpty else { return .call(nil) }
+        throw GatewayError(.limitStateUnavailable, origin: .store, detail: "the shared store does not answer")
     }
 
     private static var cancelled: GatewayError {
         GatewayError(.providerUnreachable, origin: .client, detail: "cancelled")
     }
 
-    /// One question to the store.
-    private func ask(_ passage: inout Passage) async -> StoreVerdict {
-        let question = passage.storeQuestion(&leases)
-        return await withCheckedContinuation { continuation in
+    /// One question to the store, which answers exactly once.
+    private func ask(_ question: StoreQuestion) async -> StoreVerdict {
+        await withUnsafeContinuation { continuation in
             around.store.ask(question) { continuation.resume(returning: $0) }
         }
     }
