@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness.calls import CHAT, CHAT_BYTES, JSON, header, post, refusal, run_steps, step
+from harness.daemon import resident_bytes
 from harness.provider import SSE_HEAD, chat_chunks, chat_completion, error_reply, json_reply, silent, sse_event
 from harness.raw import request_bytes
 from harness.waiting import Gate, until
@@ -240,3 +241,28 @@ def test_a_connection_that_was_given_up_serves_nobody_else(daemon, gateway, prov
     for number in range(10):
         provider.reply(json_reply({"id": number}))
         assert post(daemon, gateway).json() == {"id": number}
+
+
+def test_streams_under_a_timeout_leave_nothing_behind(daemon, gateway, provider):
+    def script(exchange):
+        exchange.head(200, SSE_HEAD)
+        for event in chat_chunks(["one ", "two "]):
+            exchange.event(event)
+            # The end comes when the first event has been passed on already.
+            time.sleep(0.001)
+        exchange.end()
+
+    provider.always(script)
+    request = request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"),
+                            [JSON, ("cf-aig-request-timeout", "20000"), ("cf-aig-collect-log", "false")],
+                            json.dumps(STREAM).encode())
+
+    def resident_after(count):
+        for _ in range(count):
+            connection.send(request)
+            assert connection.answer("POST").status == 200
+        return sum(resident_bytes(pid) for pid in daemon.workers())
+
+    with daemon.connect() as connection:
+        before = resident_after(200)
+        assert resident_after(400) - before < 400 * 2048

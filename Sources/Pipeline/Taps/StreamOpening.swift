@@ -32,6 +32,8 @@ final class StreamOpening: UpstreamReply, ReplySink {
     private var sink: (any ReplySink)?
     private var isReading = true
     private var isPlaying = false
+    /// The sink has been told the end, or wants nothing more.
+    private var isClosed = false
 
     init(_ reply: any UpstreamReply) { self.reply = reply }
 
@@ -89,7 +91,10 @@ final class StreamOpening: UpstreamReply, ReplySink {
     }
 
     func receive(_ raw: ByteBuffer, isLast: Bool) {
-        if let sink, held.isEmpty { return sink.receive(raw, isLast: isLast) }
+        if let sink, held.isEmpty {
+            if isLast { close() }
+            return sink.receive(raw, isLast: isLast)
+        }
         held.append(Piece(payload: payload, raw: raw, isLast: isLast))
         heldBytes += raw.readableBytes
         payload = ByteBuffer()
@@ -102,7 +107,10 @@ final class StreamOpening: UpstreamReply, ReplySink {
     }
 
     func fail(_ error: GatewayError) {
-        if let sink, held.isEmpty { return sink.fail(error) }
+        if let sink, held.isEmpty {
+            close()
+            return sink.fail(error)
+        }
         failure = error
         end(.broken(error))
     }
@@ -110,8 +118,15 @@ final class StreamOpening: UpstreamReply, ReplySink {
     // MARK: Towards the client
 
     func relay(to sink: any ReplySink) {
+        guard !isClosed else { return }
         self.sink = sink
         play()
+    }
+
+    /// Lets go of the sink, which holds this reply in turn.
+    private func close() {
+        isClosed = true
+        sink = nil
     }
 
     func setReading(_ reading: Bool) {
@@ -121,7 +136,7 @@ final class StreamOpening: UpstreamReply, ReplySink {
     }
 
     func cancel() {
-        sink = nil
+        close()
         held = []
         reply.cancel()
     }
@@ -133,12 +148,12 @@ final class StreamOpening: UpstreamReply, ReplySink {
         while isReading, let sink, !held.isEmpty {
             let piece = held.removeFirst()
             piece.payload.withUnsafeReadableBytes { if $0.count > 0 { sink.observe($0) } }
+            if piece.isLast { close() }
             sink.receive(piece.raw, isLast: piece.isLast)
-            if piece.isLast { return self.sink = nil }
         }
         guard let sink, held.isEmpty else { return }
         if let failure {
-            self.sink = nil
+            close()
             return sink.fail(failure)
         }
         reply.setReading(isReading)
