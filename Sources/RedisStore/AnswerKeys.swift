@@ -53,7 +53,7 @@ struct AnswerKeys {
         )
         Keys.write(account, gateway, into: &out)
         out.write(word)
-        out.write(decimal: Int(clamping: epoch))
+        out.digits(Int(clamping: epoch))
         out.write(byte: 0x3a)
         for index in 0..<8 { out.write(integer: name[index]) }
         out.endLine()

@@ -48,7 +48,7 @@ package struct Keys {
         out.write(byte: 0x3a)
         out.write(technique)
         out.write(byte: 0x3a)
-        out.write(decimal: interval)
+        out.digits(interval)
         out.endLine()
     }
 

@@ -31,7 +31,7 @@ private struct Request: Sendable {
     var path = "/v1/chat/completions"
     var query: String?
     var model: String?
-    var credential = CredentialIdentity.request(Secret("sk-1"))
+    var credential = CredentialIdentity.request(Secret(Array("sk-1".utf8)))
     var body = #"{"model":"m"}"#
     var name: String?
 
@@ -69,8 +69,8 @@ private let distinct: [Request] = [
     Request { $0.model = "m" },
     Request { $0.query = "m" },
     Request { $0.credential = .none },
-    Request { $0.credential = .request(Secret("sk-2")) },
-    Request { $0.credential = .request(Secret("")) },
+    Request { $0.credential = .request(Secret(Array("sk-2".utf8))) },
+    Request { $0.credential = .request(Secret(Array("".utf8))) },
     Request { $0.credential = .stored("sk-1") },
     Request { $0.credential = .stored("sk-2") },
     Request { $0.body = #"{"model": "m"}"# },
@@ -78,7 +78,7 @@ private let distinct: [Request] = [
     Request { ($0.path, $0.method) = ("/v1/chat/completion", "POSTs") },
     // The parts of one request run together differently.
     Request { ($0.path, $0.body) = ("/v1", "/chat/completions" + $0.body) },
-    Request { ($0.credential, $0.body) = (.request(Secret("sk-1" + $0.body)), "") },
+    Request { ($0.credential, $0.body) = (.request(Secret(Array(("sk-1" + $0.body).utf8))), "") },
     Request { ($0.gateway, $0.provider) = ("gopenai", "") },
     Request { $0.name = "k" },
     Request { $0.name = "" },

@@ -83,21 +83,30 @@ struct Gate {
 extension Attempt {
     /// On whose behalf the call is made: the stored key, or every credential field of the request as it stands.
     func credentialIdentity(_ admitted: Admitted) -> CredentialIdentity {
-        let head = admitted.inbound.head
         // Nobody knows where an account's own provider looks for credentials.
         let looksEverywhere = route.provider.cacheEpoch != nil
-        var sent = ""
-        for (position, field) in head.fields.enumerated() where !admitted.withheldFields.contains(position) {
-            guard admitted.providerKeyFields.contains(position) || looksEverywhere else { continue }
-            let name = head.text(field.name).lowercased()
-            if looksEverywhere, !Self.mayIdentify(name) { continue }
-            sent += "\(name):\(head.text(field.value))\n"
+        if let key, !looksEverywhere { return .stored(key.secret) }
+        let head = admitted.inbound.head
+        var sent: [UInt8] = []
+        let positions = looksEverywhere ? Array(head.fields.indices) : admitted.providerKeyFields
+        for position in positions where !admitted.withheldFields.contains(position) {
+            let field = head.fields[position]
+            let isMeant = admitted.providerKeyFields.contains(position)
+            guard isMeant || Self.mayIdentify(head.text(field.name).lowercased()) else { continue }
+            head.withBytes { bytes in
+                sent.reserveCapacity(sent.count + field.name.count + field.value.count + 2)
+                for byte in bytes[field.name] { sent.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
+                sent.append(0x3a)
+                sent.append(contentsOf: bytes[field.value])
+                sent.append(0x0a)
+            }
         }
-        if let key {
-            return sent.isEmpty || !looksEverywhere
-                ? .stored(key.secret) : .request(Secret("stored:\(key.secret)\n" + sent))
-        }
-        return sent.isEmpty ? .none : .request(Secret(sent))
+        guard let key, !sent.isEmpty else { return key.map { .stored($0.secret) } ?? Self.identity(sent) }
+        return .request(Secret(Array("stored:\(key.secret)\n".utf8) + sent))
+    }
+
+    private static func identity(_ sent: [UInt8]) -> CredentialIdentity {
+        sent.isEmpty ? .none : .request(Secret(sent))
     }
 
     /// Whether a header of that name may tell a provider who is asking.

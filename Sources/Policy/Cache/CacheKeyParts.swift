@@ -51,24 +51,35 @@ package struct CacheKeyParts: Sendable {
     /// - Parameter body: the client's own bytes, whole.
     @WorkerLoop
     package func key(body: UnsafeRawBufferPointer, hasher: any ContentHasher) -> CacheKey {
-        var parts = tenant(.computed)
-        parts.add(provider.rawValue)
-        parts.add(optional: providerEpoch)
-        parts.add(byte: surface.rawValue)
-        parts.add(method)
-        parts.add(path)
-        parts.add(optional: query)
-        parts.add(optional: model)
-        switch credential {
-        case .none: parts.add(byte: 0)
-        case .request(let value):
-            parts.add(byte: 1)
-            parts.add(value.reveal())
-        case .stored(let id):
-            parts.add(byte: 2)
-            parts.add(id.rawValue)
+        digest(.computed, longest: length, body, hasher) { parts in
+            parts.add(provider.rawValue)
+            parts.add(optional: providerEpoch)
+            parts.add(byte: surface.rawValue)
+            parts.add(method)
+            parts.add(path)
+            parts.add(optional: query)
+            parts.add(optional: model)
+            switch credential {
+            case .none: parts.add(byte: 0)
+            case .request(let value):
+                parts.add(byte: 1)
+                value.reveal().withUnsafeBytes { parts.add($0) }
+            case .stored(let id):
+                parts.add(byte: 2)
+                parts.add(id.rawValue)
+            }
         }
-        return digest(parts, body, hasher)
+    }
+
+    /// Bytes of all parts that a computed key has besides the tenant's.
+    private var length: Int {
+        let texts = provider.rawValue.utf8.count + method.utf8.count + path.utf8.count
+        let optionals = (query?.utf8.count ?? 0) + (model?.utf8.count ?? 0)
+        switch credential {
+        case .none: return texts + optionals
+        case .request(let value): return texts + optionals + value.reveal().count
+        case .stored(let id): return texts + optionals + id.rawValue.utf8.count
+        }
     }
 
     /// The key that the client chose: the same for every request of the gateway that names it.
@@ -77,11 +88,12 @@ package struct CacheKeyParts: Sendable {
     /// its entries, whatever they are called (data-plane §4.1 "Invalidation").
     @WorkerLoop
     package func key(named name: String, hasher: any ContentHasher) -> CacheKey {
-        var parts = tenant(.chosen)
-        parts.add(optional: providerEpoch)
-        if providerEpoch != nil { parts.add(provider.rawValue) }
-        parts.add(name)
-        return digest(parts, UnsafeRawBufferPointer(start: nil, count: 0), hasher)
+        let length = provider.rawValue.utf8.count + name.utf8.count
+        return digest(.chosen, longest: length, UnsafeRawBufferPointer(start: nil, count: 0), hasher) { parts in
+            parts.add(optional: providerEpoch)
+            if providerEpoch != nil { parts.add(provider.rawValue) }
+            parts.add(name)
+        }
     }
 
     private enum Kind: UInt8 { case computed = 1, chosen = 2 }
@@ -89,22 +101,29 @@ package struct CacheKeyParts: Sendable {
     /// Changed when the same request would get another list of parts.
     private static let version: UInt8 = 1
 
-    private func tenant(_ kind: Kind) -> LengthPrefixedParts {
-        var parts = LengthPrefixedParts()
-        parts.add(byte: Self.version)
-        parts.add(byte: kind.rawValue)
-        parts.add(account.rawValue)
-        parts.add(gateway.rawValue)
-        return parts
-    }
+    /// More parts than any key has.
+    private static let parts = 16
 
+    /// - Parameter longest: bytes of what `write` adds.
     @WorkerLoop
     private func digest(
-        _ parts: LengthPrefixedParts, _ body: UnsafeRawBufferPointer, _ hasher: any ContentHasher
+        _ kind: Kind, longest: Int, _ body: UnsafeRawBufferPointer, _ hasher: any ContentHasher,
+        _ write: (inout LengthPrefixedParts) -> Void
     ) -> CacheKey {
-        hasher.begin()
-        parts.bytes.withUnsafeBytes { hasher.update($0) }
-        hasher.update(body)
-        return CacheKey(digest: hasher.finish(), epoch: cacheEpoch)
+        let room = account.rawValue.utf8.count + gateway.rawValue.utf8.count + longest
+        return withUnsafeTemporaryAllocation(
+            byteCount: room + Self.parts * LengthPrefixedParts.overhead, alignment: 1
+        ) { space in
+            var parts = LengthPrefixedParts(space)
+            parts.add(byte: Self.version)
+            parts.add(byte: kind.rawValue)
+            parts.add(account.rawValue)
+            parts.add(gateway.rawValue)
+            write(&parts)
+            hasher.begin()
+            hasher.update(parts.bytes)
+            hasher.update(body)
+            return CacheKey(digest: hasher.finish(), epoch: cacheEpoch)
+        }
     }
 }

@@ -6,7 +6,7 @@ package import GatewayCore
 package enum CredentialIdentity: Sendable {
     /// The provider is called without a credential.
     case none
-    /// The credential that the request itself carries.
-    case request(Secret<String>)
+    /// The credential that the request itself carries, byte by byte: it need not be text.
+    case request(Secret<[UInt8]>)
     case stored(SecretID)
 }

@@ -1,17 +1,30 @@
-/// A list of values as bytes that no other list has.
-struct LengthPrefixedParts {
-    private(set) var bytes: [UInt8] = []
+/// A list of values as bytes that no other list has, written into space that somebody else has.
+struct LengthPrefixedParts: ~Copyable {
+    private let space: UnsafeMutableRawBufferPointer
+    private var count = 0
 
-    init() { bytes.reserveCapacity(512) }
+    /// Most bytes that a part takes besides its own.
+    static let overhead = 9
 
-    mutating func add(byte: UInt8) { bytes.append(byte) }
+    /// - Precondition: `space` has room for every part and `overhead` for each.
+    init(_ space: UnsafeMutableRawBufferPointer) { self.space = space }
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: space[..<count]) }
+
+    mutating func add(byte: UInt8) {
+        space[count] = byte
+        count += 1
+    }
 
     mutating func add(_ text: String) {
         var text = text
-        text.withUTF8 { utf8 in
-            add(UInt64(utf8.count))
-            bytes.append(contentsOf: utf8)
-        }
+        text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
+    }
+
+    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        add(UInt64(bytes.count))
+        UnsafeMutableRawBufferPointer(rebasing: space[count...]).copyMemory(from: bytes)
+        count += bytes.count
     }
 
     /// An absent text differs from an empty one.
@@ -29,6 +42,7 @@ struct LengthPrefixedParts {
     }
 
     private mutating func add(_ number: UInt64) {
-        withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+        space.storeBytes(of: number.littleEndian, toByteOffset: count, as: UInt64.self)
+        count += 8
     }
 }

@@ -14,19 +14,29 @@ extension RawWriter {
     /// A command begins; `count` arguments follow, its name being the first.
     mutating func command(of count: Int) {
         write(byte: 0x2a)
-        write(decimal: count)
+        digits(count)
         endLine()
     }
 
     /// An argument of `length` bytes begins; `endLine` follows them.
     mutating func argument(length: Int) {
         write(byte: 0x24)
-        if length < 10 {
-            write(byte: 0x30 + UInt8(truncatingIfNeeded: length))
-        } else {
-            write(decimal: length)
-        }
+        digits(length)
         endLine()
+    }
+
+    /// A number that is not negative, from its last digit to its first.
+    mutating func digits(_ number: Int) {
+        let length = Self.digits(of: number)
+        unsafe fill(length) { space in
+            var rest = number
+            for index in stride(from: length - 1, through: 0, by: -1) {
+                unsafe space.storeBytes(
+                    of: 0x30 + UInt8(truncatingIfNeeded: rest % 10), toByteOffset: index, as: UInt8.self
+                )
+                rest /= 10
+            }
+        }
     }
 
     mutating func endLine() { write(integer: 0x0a0d as UInt16) }
@@ -40,7 +50,7 @@ extension RawWriter {
     mutating func argument(_ number: Int) {
         guard number >= 0 else { return argument(String(number)) }
         argument(length: Self.digits(of: number))
-        write(decimal: number)
+        digits(number)
         endLine()
     }
 
