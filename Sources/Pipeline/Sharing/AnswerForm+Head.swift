@@ -52,21 +52,65 @@ extension AnswerForm {
 
     /// The head under which the answer is repeated; nil when it cannot be made, which no kept answer causes.
     ///
+    /// It is written and indexed in one go: what a parser would find is known.
     /// - Parameter length: of the payload, where it is sent with its length.
     func head(length: Int) -> ResponseHead? {
-        var bytes = ByteBuffer()
-        bytes.reserveCapacity(160)
-        HeadWriter.statusLine(status, into: &bytes)
-        if let contentType { HeadWriter.field("Content-Type", contentType, into: &bytes) }
-        if let contentEncoding { HeadWriter.field("Content-Encoding", contentEncoding, into: &bytes) }
-        if status != 204 {
-            switch delivery {
-            case .whole: HeadWriter.field("Content-Length", number: length, into: &bytes)
-            case .stream: HeadWriter.field("Transfer-Encoding", "chunked", into: &bytes)
-            }
+        guard (200..<600).contains(status) else { return nil }
+        var head = IndexedHead(status)
+        if let contentType {
+            head.add("Content-Type", .contentType) { HeadWriter.field($0, contentType, into: &$1) }
         }
+        if let contentEncoding {
+            head.add("Content-Encoding", .contentEncoding) { HeadWriter.field($0, contentEncoding, into: &$1) }
+        }
+        guard status != 204 else { return head.finished(.none) }
+        switch delivery {
+        case .whole:
+            head.add("Content-Length", .contentLength) { HeadWriter.field($0, number: length, into: &$1) }
+            return head.finished(.length(length))
+        case .stream:
+            head.add("Transfer-Encoding", .transferEncoding) { HeadWriter.field($0, "chunked", into: &$1) }
+            return head.finished(.chunked)
+        }
+    }
+}
+
+/// A response head that is put together here, with its index.
+private struct IndexedHead {
+    private var bytes = ByteBuffer()
+    private var fields: [FieldSlice] = []
+    private let status: Int
+    private let reason: Range<Int>
+
+    /// Bytes of the status line in front of the reason phrase, and of the end of a line.
+    private static let beforeReason = 13
+    private static let lineEnd = 2
+
+    init(_ status: Int) {
+        self.status = status
+        bytes.reserveCapacity(256)
+        fields.reserveCapacity(3)
+        HeadWriter.statusLine(status, into: &bytes)
+        reason = Self.beforeReason..<max(Self.beforeReason, bytes.writerIndex - Self.lineEnd)
+    }
+
+    mutating func add(_ name: StaticString, _ kind: FieldKind, _ write: (StaticString, inout ByteBuffer) -> Void) {
+        let start = bytes.writerIndex
+        write(name, &bytes)
+        let value = start + name.utf8CodeUnitCount + 2
+        fields.append(
+            FieldSlice(
+                nameStart: UInt32(start), nameLength: UInt16(name.utf8CodeUnitCount), kind: kind,
+                valueStart: UInt32(value), valueLength: UInt32(bytes.writerIndex - Self.lineEnd - value)
+            )
+        )
+    }
+
+    mutating func finished(_ framing: BodyFraming) -> ResponseHead {
         HeadWriter.endOfHead(into: &bytes)
-        var parser = ResponseParser()
-        do { return try parser.parse(&bytes, toHeadRequest: false) } catch { return nil }
+        return ResponseHead(
+            buffer: bytes, fields: fields, framing: framing, version: .http11, keepsAlive: true, status: status,
+            reason: reason
+        )
     }
 }
