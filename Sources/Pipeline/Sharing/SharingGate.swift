@@ -38,14 +38,33 @@ package final class SharingGate: AnswerGate {
     package var isIdle: Bool { around.board.isEmpty }
 
     package func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening {
-        guard question.cache != nil else { return try await openLimited(question) }
+        guard question.cache != nil else {
+            guard !question.limits.isEmpty else { return .call(nil) }
+            // Nothing to look up and nobody to share with: one question, without a passage to keep track of.
+            let limits = StoreQuestion(
+                account: question.account, gateway: question.gateway, lookup: nil, limits: question.limits
+            )
+            let verdict = await withUnsafeContinuation { continuation in
+                around.store.ask(limits) { continuation.resume(returning: $0) }
+            }
+            switch verdict {
+            case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
+            case .unavailable: return try unavailable(question)
+            case .admitted, .leased, .stored, .unreadable, .underWay: return .call(nil)
+            }
+        }
         var passage = Passage(question, shares: coalescing)
         while true {
             if passage.shares == .on, let place = passage.place, let flight = around.board[place] {
                 if let reply = try await join(flight, cancel, &passage) { return .answer(reply) }
                 continue
             }
-            switch await ask(passage.storeQuestion(&leases)) {
+            let asked = passage.storeQuestion(&leases)
+            // Not in a function of its own: each asynchronous call costs as much as the question's bytes.
+            let verdict = await withUnsafeContinuation { continuation in
+                around.store.ask(asked) { continuation.resume(returning: $0) }
+            }
+            switch verdict {
             case .stored(let answer):
                 if let reply = reply(answer) { return .answer(reply) }
                 passage.reading = .skip
@@ -69,21 +88,6 @@ package final class SharingGate: AnswerGate {
         }
     }
 
-    /// The gate for a request that has nothing to do with the cache.
-    private func openLimited(_ question: GateQuestion) async throws(GatewayError) -> GateOpening {
-        guard !question.limits.isEmpty else { return .call(nil) }
-        let verdict = await ask(
-            StoreQuestion(
-                account: question.account, gateway: question.gateway, lookup: nil, limits: question.limits
-            )
-        )
-        switch verdict {
-        case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
-        case .unavailable: return try unavailable(question)
-        case .admitted, .leased, .stored, .unreadable, .underWay: return .call(nil)
-        }
-    }
-
     private func unavailable(_ question: GateQuestion) throws(GatewayError) -> GateOpening {
         guard whenUnavailable == .refuse, !question.limits.isEmpty else { return .call(nil) }
         throw GatewayError(.limitStateUnavailable, origin: .store, detail: "the shared store does not answer")
@@ -91,13 +95,6 @@ package final class SharingGate: AnswerGate {
 
     private static var cancelled: GatewayError {
         GatewayError(.providerUnreachable, origin: .client, detail: "cancelled")
-    }
-
-    /// One question to the store, which answers exactly once.
-    private func ask(_ question: StoreQuestion) async -> StoreVerdict {
-        await withUnsafeContinuation { continuation in
-            around.store.ask(question) { continuation.resume(returning: $0) }
-        }
     }
 
     /// Waits for a shared answer; nil when the request has to ask again.

@@ -27,6 +27,10 @@ extension RawWriter {
 
     /// A number that is not negative, from its last digit to its first.
     mutating func digits(_ number: Int) {
+        if number < 100 {
+            if number >= 10 { write(byte: 0x30 + UInt8(truncatingIfNeeded: number / 10)) }
+            return write(byte: 0x30 + UInt8(truncatingIfNeeded: number % 10))
+        }
         let length = Self.digits(of: number)
         unsafe fill(length) { space in
             var rest = number
