@@ -14,12 +14,15 @@ struct CompatBody {
     private let modelRange: Range<Int>
     private let streamOptions: Range<Int>?
 
+    /// Bytes of the longest model name · assumed.
+    static let modelLimit = 512
+
     /// Reads a whole body; 2019 for anything without a usable `model`.
     static func read(_ bytes: ByteBuffer) throws(GatewayError) -> CompatBody {
         let found: CompatBody? = bytes.withUnsafeReadableBytes { raw in
             guard let top = JSONScan.topLevel(raw, wanted: ["model", "stream", "stream_options"]), !top.hasDuplicate,
                 let modelRange = top[0],
-                let model = JSONView(UnsafeRawBufferPointer(rebasing: raw[modelRange])).string, !model.isEmpty
+                let model = JSONView(UnsafeRawBufferPointer(rebasing: raw[modelRange])).string, !model.isEmpty, model.utf8.count <= modelLimit
             else { return nil }
             func view(_ index: Int) -> JSONView? {
                 top[index].map { JSONView(UnsafeRawBufferPointer(rebasing: raw[$0])) }

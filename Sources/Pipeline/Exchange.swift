@@ -103,7 +103,17 @@ package final class Exchange {
         wakeBodyWaiter()
         if let relay { return relay.clientGone() }
         // Others wait for this very answer: it is fetched for them.
-        if lead?.isAwaited != true { cancel.cancel() }
+        guard lead?.isAwaited == true else { return cancel.cancel() }
+        environment.timers.after(Self.audienceCheck) { [weak self] in self?.cancelIfNobodyWaits() }
+    }
+
+    /// How often a call that goes on without its own client looks whether others still wait for it.
+    static let audienceCheck = Duration.seconds(1)
+
+    private func cancelIfNobodyWaits() {
+        guard relay == nil, !cancel.isCancelled else { return }
+        guard lead?.isAwaited == true else { return cancel.cancel() }
+        environment.timers.after(Self.audienceCheck) { [weak self] in self?.cancelIfNobodyWaits() }
     }
 
     private func refuseBody(_ error: GatewayError) {
@@ -336,9 +346,10 @@ package final class Exchange {
         let relay = ReplyRelay(
             reply: reply, downstream: downstream, delivery: delivery, shape: shape,
             truncation: shape != .asIs && stream == .sse ? .errorEvent : .silent,
-            usage: outcome.isCached ? nil : attempt.usageReader(for: stream, head),
+            usage: outcome.isCached && stream != .sse ? nil : attempt.usageReader(for: stream, head),
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
-            lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream == .sse
+            lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream == .sse,
+            timers: environment.timers
         )
         self.relay = relay
         hasAnswered = true
@@ -379,9 +390,12 @@ package final class Exchange {
         let settle = Settle(environment: environment)
         if let sent = outcome.sent {
             if isFinal { _ = requestCapture.take() }
+            let size = sent.bytes.readableBytes
+            let room = max(environment.limits.loggedPayload - (outcome.responseBody?.readableBytes ?? 0), 0)
+            let kept = sent.bytes.getSlice(at: sent.bytes.readerIndex, length: min(size, room))
             settle.settle(
-                outcome, isFinal: isFinal, requestedModel: sent.model, requestBytes: sent.bytes.readableBytes,
-                requestBody: outcome.logsPayload ? sent.bytes : nil, isRequestWhole: true
+                outcome, isFinal: isFinal, requestedModel: sent.model, requestBytes: size,
+                requestBody: outcome.logsPayload ? kept : nil, isRequestWhole: size <= room
             )
         } else {
             let isWhole = requestCapture.isComplete && body.state == .complete

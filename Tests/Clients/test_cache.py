@@ -336,12 +336,19 @@ def test_row_25_errors_are_not_kept(daemon, cached, provider, status):
     ("application/octet-stream", False),
 ])
 def test_text_and_images_are_kept_byte_for_byte(daemon, cached, provider, kind, kept):
-    body = bytes(range(256)) * 40
+    body = b'{"odd" : "\\u00e9\xc3\xa9", "n":1.0}\n' if kind.startswith("application/json") else bytes(range(256)) * 40
     provider.always(bytes_reply(body, kind))
     answers = [post(daemon, cached, "openai/images/generations") for _ in range(2)]
     assert [state(answer) for answer in answers] == ["MISS", "HIT" if kept else "MISS"]
     for answer in answers:
         assert answer.content == body and answer.headers["content-type"] == kind
+
+
+@pytest.mark.parametrize("body", [b'{"id": "chatcmpl', b"oops", b"{}{}", b'{"a":1}\x00'])
+def test_what_calls_itself_json_and_is_not_is_not_kept(daemon, cached, provider, body):
+    provider.always(bytes_reply(body, "application/json"))
+    answers = [post(daemon, cached) for _ in range(2)]
+    assert [(state(answer), answer.content) for answer in answers] == [("MISS", body)] * 2
 
 
 def test_an_empty_answer_is_served_as_such(daemon, cached, provider):

@@ -18,12 +18,18 @@ package struct GateQuestion: Sendable {
     /// Limits that this request has to pass when it is not answered from the store; empty when there are none or
     /// when the request has been counted already.
     package var limits: [RateRule]
+    /// How long this request waits for an answer that another one is fetching; nil: as long as it takes.
+    package var patience: Duration?
 
-    package init(account: AccountID, gateway: GatewayID, cache: CacheTerms? = nil, limits: [RateRule] = []) {
+    package init(
+        account: AccountID, gateway: GatewayID, cache: CacheTerms? = nil, limits: [RateRule] = [],
+        patience: Duration? = nil
+    ) {
         self.account = account
         self.gateway = gateway
         self.cache = cache
         self.limits = limits
+        self.patience = patience
     }
 }
 
@@ -117,6 +123,8 @@ package protocol AnswerLead: AnyObject {
 package enum LeadOutcome: Sendable, Equatable {
     /// The answer is complete and is what the provider meant: it is stored.
     case complete
+    /// The answer is complete, but not one to keep: who reads it gets its end, nobody finds it later.
+    case unkept
     /// There is no usable answer: whoever waits asks on its own account.
     case failed
     /// Nobody knows what the answer would have been, because its client left: one of those who wait takes over.

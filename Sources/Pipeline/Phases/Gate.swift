@@ -36,8 +36,13 @@ struct Gate {
     }
 
     private static func isKept(_ head: ResponseHead, _ stream: StreamKind) -> Bool {
+        // Where the connection's end is the answer's, nobody can tell whether it is complete.
+        if head.framing == .untilClose { return false }
         if stream != .other { return true }
-        guard let type = head.value(.contentType)?.lowercased() else { return false }
+        // A stream in a content coding cannot be asked whether it has ended.
+        guard let type = head.value(.contentType)?.lowercased(), !type.hasPrefix("text/event-stream") else {
+            return false
+        }
         return type.hasPrefix("text/") || type.hasPrefix("image/") || type.hasPrefix("application/json")
     }
 
@@ -83,17 +88,14 @@ struct Gate {
 extension Attempt {
     /// On whose behalf the call is made: the stored key, or every credential field of the request as it stands.
     func credentialIdentity(_ admitted: Admitted) -> CredentialIdentity {
-        // Nobody knows where an account's own provider looks for credentials.
-        let looksEverywhere = route.provider.cacheEpoch != nil
-        if let key, !looksEverywhere { return .stored(key.secret) }
+        let isOwn = route.provider.cacheEpoch != nil
         let head = admitted.inbound.head
         var sent: [UInt8] = []
-        let positions = looksEverywhere ? Array(head.fields.indices) : admitted.providerKeyFields
-        for position in positions where !admitted.withheldFields.contains(position) {
-            let field = head.fields[position]
-            let isMeant = admitted.providerKeyFields.contains(position)
-            guard isMeant || Self.mayIdentify(head.text(field.name).lowercased()) else { continue }
-            head.withBytes { bytes in
+        head.withBytes { bytes in
+            for (position, field) in head.fields.enumerated() {
+                guard admitted.providerKeyFields.contains(position) || Self.mayIdentify(bytes, field, isOwn: isOwn),
+                    !admitted.withheldFields.contains(position)
+                else { continue }
                 sent.reserveCapacity(sent.count + field.name.count + field.value.count + 2)
                 for byte in bytes[field.name] { sent.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
                 sent.append(0x3a)
@@ -109,10 +111,29 @@ extension Attempt {
         sent.isEmpty ? .none : .request(Secret(sent))
     }
 
-    /// Whether a header of that name may tell a provider who is asking.
-    private static func mayIdentify(_ name: String) -> Bool {
-        let isCalledSo = ["auth", "key", "token", "secret", "cookie", "session", "signature", "user", "tenant"]
-            .contains { name.contains($0) }
-        return isCalledSo && name != "idempotency-key" && name != "user-agent"
+    /// Headers besides the usual credentials by which the built-in providers tell their callers apart.
+    private static let identifying: [StaticString] = [
+        "cookie", "x-auth-key", "x-auth-email", "x-auth-token", "x-amz-security-token", "openai-organization",
+        "openai-project", "x-goog-user-project", "chatgpt-account-id",
+    ]
+    /// Headers by which no provider tells its callers apart.
+    private static let harmless: [StaticString] = [
+        "accept", "accept-language", "cache-control", "pragma", "dnt", "priority", "origin", "referer", "traceparent",
+        "tracestate", "baggage", "idempotency-key", "x-request-id", "anthropic-version", "anthropic-beta",
+    ]
+
+    /// Whether a header may tell a provider who is asking.
+    ///
+    /// Nobody knows where an account's own provider looks for that: there every field counts that is not known to be
+    /// harmless.
+    private static func mayIdentify(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice, isOwn: Bool) -> Bool {
+        guard field.kind == .other else { return isOwn && field.kind == .authorization }
+        if !isOwn { return identifying.contains { $0.matches(bytes, field.name) } }
+        for prefix in ["x-stainless-", "cf-", "sec-"] as [StaticString] {
+            let length = prefix.utf8CodeUnitCount
+            let start = field.name.lowerBound
+            if field.name.count > length, prefix.matches(bytes, start..<start + length) { return false }
+        }
+        return !harmless.contains { $0.matches(bytes, field.name) }
     }
 }

@@ -112,9 +112,11 @@ final class Outcome {
     func take(_ relay: ReplyRelay) {
         responseBytes = relay.payloadBytes
         if let reader = relay.usage {
-            usage = reader.usage
-            answeredModel = reader.model
             sawTerminal = reader.sawTerminal
+            if !isCached {
+                usage = reader.usage
+                answeredModel = reader.model
+            }
         }
         let capture = relay.takeCapture()
         responseBody = capture.bytes

@@ -164,10 +164,16 @@ struct Plan {
         if sealed == nil, let range = admitted.inbound.directives.authorization, !admitted.tokens.contains(range) {
             sealed = index.secret(named: admitted.inbound.head.text(range), of: account)
         }
-        guard let sealed, let value = environment.secrets.open(sealed) else { return nil }
-        return StoredKey(
-            alias: nil, secret: sealed.id, value: Secret(String(decoding: value.reveal(), as: UTF8.self)), limit: nil
-        )
+        guard let sealed, let value = open(sealed) else { return nil }
+        return StoredKey(alias: nil, secret: sealed.id, value: value, limit: nil)
+    }
+
+    /// The value of a secret that can stand in a header; nil when it cannot be opened or cannot stand there.
+    private func open(_ sealed: SealedSecret) -> Secret<String>? {
+        guard let bytes = environment.secrets.open(sealed)?.reveal(), !bytes.isEmpty,
+            bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
+        else { return nil }
+        return Secret(String(decoding: bytes, as: UTF8.self))
     }
 
     private func configuredKey(
@@ -201,12 +207,11 @@ struct Plan {
             }
             chosen = preferred
         }
-        guard let sealed = admitted.index.secret(chosen.secret), let value = environment.secrets.open(sealed) else {
+        guard let sealed = admitted.index.secret(chosen.secret), let value = open(sealed) else {
             throw GatewayError(.storedKeyUnavailable, origin: .gateway, detail: "secret missing or unreadable")
         }
         return StoredKey(
-            alias: chosen.alias, secret: chosen.secret,
-            value: Secret(String(decoding: value.reveal(), as: UTF8.self)), limit: Self.limit(of: chosen)
+            alias: chosen.alias, secret: chosen.secret, value: value, limit: Self.limit(of: chosen)
         )
     }
 

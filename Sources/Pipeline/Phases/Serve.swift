@@ -28,13 +28,17 @@ struct Serve {
         var lead: (any AnswerLead)?
         if cache != nil || !limits.isEmpty, let gate = environment.answerGate {
             let question = GateQuestion(
-                account: admitted.gateway.account, gateway: admitted.gateway.id, cache: cache, limits: limits
+                account: admitted.gateway.account, gateway: admitted.gateway.id, cache: cache, limits: limits,
+                patience: admitted.settings.timeout
             )
+            let asked = environment.clock.monotonic
             switch try await gate.open(question, cancel: cancel) {
             case .call(let given):
                 lead = given
                 if let given { leading(given) }
-            case .answer(let reply): return .store(reply)
+            case .answer(let reply):
+                guard let timeout = admitted.settings.timeout else { return .store(reply) }
+                return .store(try await begun(reply, since: asked, within: timeout))
             case .limited(let retryAfter):
                 throw GatewayError(.rateLimited, origin: .gateway, retryAfter: retryAfter)
             }
@@ -87,6 +91,8 @@ struct Serve {
                     return reply
                 }
                 asked = retryAfter(head)
+                // Now: while it waits, the client may send so much that the start of a body could be dropped.
+                request.body.rewind {}
                 reply.cancel()
                 note("status \(head.status)", attempt)
             } catch {

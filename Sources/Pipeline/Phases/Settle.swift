@@ -22,7 +22,7 @@ struct Settle {
         let duration = environment.clock.monotonic - outcome.inbound.started
         let (status, success) = verdict(outcome)
         let provider = outcome.attempt?.route.provider.definition.id ?? ""
-        let model = outcome.answeredModel ?? outcome.attempt?.model ?? requestedModel() ?? ""
+        let model = Self.name(outcome.answeredModel) ?? outcome.attempt?.model ?? Self.name(requestedModel()) ?? ""
         var summary = RequestSummary(
             requestType: outcome.client.requestType, provider: provider, status: status, duration: duration
         )
@@ -115,6 +115,11 @@ struct Settle {
             out.write(.requestBodyIsCut, isRequestCut)
             out.write(.responseBodyIsCut, isResponseCut)
         }
+    }
+
+    /// A model's name; nil for a text that is too long to be one.
+    private static func name(_ model: String?) -> String? {
+        model.flatMap { $0.utf8.count <= CompatBody.modelLimit ? $0 : nil }
     }
 
     private func verdict(_ outcome: Outcome) -> (status: Int, success: Bool) {

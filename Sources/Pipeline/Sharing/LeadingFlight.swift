@@ -1,5 +1,6 @@
 import GatewayCore
 import NIOCore
+import WireFormats
 
 /// The answer that a request of this worker fetches: gathered for the cache, shared with whoever waits here, and, when
 /// it is a stream, published for other workers.
@@ -109,20 +110,30 @@ final class LeadingFlight: AnswerLead {
         holdsLease = false
     }
 
+    /// Whether an answer that calls itself JSON is.
+    private static func isSound(_ payload: SharedPayload, _ form: AnswerForm) -> Bool {
+        guard form.contentType?.lowercased().hasPrefix("application/json") == true, form.contentEncoding == nil else {
+            return true
+        }
+        return payload.whole().withUnsafeReadableBytes { JSONScan.validate($0) }
+    }
+
     private func drop(_ outcome: LeadOutcome, farewell: Flight.Farewell) {
         guard !isOver else { return }
         isOver = true
         around.rota.remove(self)
         if let flight { around.board.remove(flight) }
         let lease = holdsLease ? flight?.lease : nil
-        if outcome == .complete, let payload, let form {
+        if outcome == .complete || outcome == .unkept, let payload, let form {
             payload.finish(.complete)
-            if isKeepable {
+            if isKeepable, outcome == .complete, form.delivery == .stream || Self.isSound(payload, form) {
                 // Before whoever waits here goes on: their next questions are behind it on the way to the store.
                 around.store.keep(
                     KeptAnswer(form: form, payload: payload.whole()), at: place, seconds: terms.timeToLive,
                     lease: lease
                 )
+            } else if let lease {
+                around.store.giveUp(lease, at: place)
             }
             flight?.complete()
         } else {

@@ -3,7 +3,7 @@ import GatewayCore
 /// How one request has fared at the gate so far.
 @WorkerLoop
 struct Passage {
-    private let question: GateQuestion
+    let question: GateQuestion
     /// Nil: this request does not use the cache.
     let place: AnswerPlace?
     var reading: CacheLookup

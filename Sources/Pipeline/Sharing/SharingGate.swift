@@ -102,17 +102,35 @@ package final class SharingGate: AnswerGate {
         _ flight: Flight, _ cancel: CancelHook, _ passage: inout Passage
     ) async throws(GatewayError) -> SharedReply? {
         passage.waits += 1
-        switch await flight.join(cancel) {
+        let joining = await wait(for: flight, cancel, passage.question.patience)
+        switch joining {
         case .reply(let reply):
             guard cancel.isCancelled else { return reply }
             reply.cancel()
             throw Self.cancelled
-        case .cancelled: throw Self.cancelled
+        case .cancelled:
+            if cancel.isCancelled { throw Self.cancelled }
+            throw GatewayError(
+                .requestTimedOut, origin: .provider, retry: .always,
+                detail: "the answer that another request fetches did not come within the timeout"
+            )
         case .released: passage.shares = .off
         case .gone: if passage.waits >= Self.patience { passage.shares = .off }
         }
         passage.isReleased = passage.shares == .off
         return nil
+    }
+
+    /// Joins a flight for as long as the request has patience.
+    private func wait(for flight: Flight, _ cancel: CancelHook, _ patience: Duration?) async -> Flight.Joining {
+        guard let patience else { return await flight.join(cancel) }
+        let own = CancelHook()
+        let timer = around.timers.after(patience) { own.cancel() }
+        cancel.onCancel { own.cancel() }
+        let joining = await flight.join(own)
+        timer.cancel()
+        cancel.onCancel(nil)
+        return joining
     }
 
     /// Nil when there is no memory for the answer now.

@@ -39,13 +39,18 @@ final class ReplyRelay: ReplySink {
     /// The client has gone, others still wait for the answer.
     private var isDetached = false
     private var isLeadDone = false
+    /// Whether the provider is held back because the client reads slowly.
+    private var isPaused = false
+    private var isWatching = false
+    private var isUsageFinal = false
     /// Whether an answer without its closing event is an incomplete one.
     private let needsTerminal: Bool
+    private let timers: any Timers
 
     init(
         reply: any UpstreamReply, downstream: any Downstream, delivery: AnswerHead.Delivery, shape: ReplyShape,
         truncation: Truncation, usage: UsageReader?, capture: PayloadCapture, allowance: Int,
-        lead: (any AnswerLead)? = nil, needsTerminal: Bool = false
+        lead: (any AnswerLead)? = nil, needsTerminal: Bool = false, timers: any Timers
     ) {
         self.reply = reply
         self.downstream = downstream
@@ -56,6 +61,7 @@ final class ReplyRelay: ReplySink {
         self.allowance = allowance
         self.lead = lead
         self.needsTerminal = needsTerminal
+        self.timers = timers
         if shape == .withoutUsageChunk, delivery == .chunks || delivery == .plain { filter = UsageChunkFilter() }
     }
 
@@ -74,12 +80,32 @@ final class ReplyRelay: ReplySink {
         if let lead, lead.isAwaited {
             isDetached = true
             downstream.onWritable(nil)
+            watchAudience()
             return reply.setReading(true)
         }
+        abandon()
+    }
+
+    private func abandon() {
         isLeadDone = true
         lead?.end(.abandoned)
         reply.cancel()
         end(.clientGone)
+    }
+
+    /// Looks now and then whether others wait for the answer: a client that has gone, or that reads slowly, decides
+    /// about it only as long as nobody does.
+    private func watchAudience() {
+        timers.after(Exchange.audienceCheck) { [weak self] in
+            guard let self, self.ending == nil else { return }
+            let isAwaited = self.lead?.isAwaited == true
+            if self.isDetached, !isAwaited { return self.abandon() }
+            if !self.isDetached, self.isPaused, isAwaited {
+                self.isPaused = false
+                self.reply.setReading(true)
+            }
+            if self.isDetached || self.isPaused { self.watchAudience() } else { self.isWatching = false }
+        }
     }
 
     func observe(_ payload: UnsafeRawBufferPointer) {
@@ -117,20 +143,38 @@ final class ReplyRelay: ReplySink {
             sendPending(isLast: isLast)
         }
         if isLast {
-            lead?.end(isWhole ? .complete : .failed)
+            finishUsage()
+            lead?.end(isWhole ? .complete : .unkept)
             isLeadDone = true
             end(isDetached ? .clientGone : .complete)
         } else if !isDetached, !downstream.isWritable, lead?.isAwaited != true {
             // Who waits for the same answer does not wait for this client; the lead bounds what that may cost.
-            downstream.onWritable { [reply] in reply.setReading(true) }
+            downstream.onWritable { [weak self] in self?.resume() }
+            isPaused = true
             reply.setReading(false)
+            if lead != nil, !isWatching {
+                isWatching = true
+                watchAudience()
+            }
         }
+    }
+
+    /// Lets the reader take in what the end of the answer tells; once.
+    private func finishUsage() {
+        guard !isUsageFinal else { return }
+        isUsageFinal = true
+        usage?.finish()
+    }
+
+    private func resume() {
+        isPaused = false
+        reply.setReading(true)
     }
 
     /// Whether the answer says of itself that nothing is missing, where it has a way to say so.
     private var isWhole: Bool {
         guard needsTerminal, let usage else { return true }
-        return usage.sawTerminal
+        return usage.sawTerminal && !usage.sawErrorEvent
     }
 
     private func sendPending(isLast: Bool) {
@@ -174,7 +218,7 @@ final class ReplyRelay: ReplySink {
         // Nothing but a complete answer is of use to others.
         if !isLeadDone { lead?.end(.failed) }
         downstream.onWritable(nil)
-        usage?.finish()
+        finishUsage()
         waiter?.resume(returning: ending)
         waiter = nil
     }
