@@ -285,9 +285,16 @@ package final class Exchange {
         return true
     }
 
+    /// Bytes of a request body that are waited for before a limit is asked.
+    private static let smallBody = 64 << 10
+
     /// Whether something has to see the whole body, or may have to send it again.
     private func wantsWhole(_ admitted: Admitted) -> Bool {
-        guard admitted.settings.attempts > 1 || Gate.needsBody(admitted.settings.cache) else { return false }
+        guard admitted.settings.attempts > 1 || Gate.needsBody(admitted.settings.cache) else {
+            // A refusal is logged with the model that was asked for; a small body is as good as here.
+            guard admitted.gateway.rateLimit > 0, case .length(let count) = head.framing else { return false }
+            return count <= Self.smallBody
+        }
         if case .length(let count) = head.framing, count > Gate.cacheableBody { return false }
         return true
     }

@@ -182,7 +182,7 @@ enum Head {
         return try #require(try parser.parse(&bytes, toHeadRequest: false))
     }
 
-    static func whole(_ type: String = "application/json", encoding: String? = nil, length: Int = 7) -> ResponseHead {
+    static func whole(_ type: String = "text/plain", encoding: String? = nil, length: Int = 7) -> ResponseHead {
         let extra = encoding.map { "Content-Encoding: \($0)\r\n" } ?? ""
         let text = "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\n\(extra)Content-Length: \(length)\r\n\r\n"
         do { return try parsed(text) } catch { preconditionFailure("\(error)") }

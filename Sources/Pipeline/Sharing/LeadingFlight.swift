@@ -112,7 +112,7 @@ final class LeadingFlight: AnswerLead {
 
     /// Whether an answer that calls itself JSON is.
     private static func isSound(_ payload: SharedPayload, _ form: AnswerForm) -> Bool {
-        guard form.contentType?.lowercased().hasPrefix("application/json") == true, form.contentEncoding == nil else {
+        guard form.contentType?.hasPrefix("application/json") == true, form.contentEncoding == nil else {
             return true
         }
         return payload.whole().withUnsafeReadableBytes { JSONScan.validate($0) }
