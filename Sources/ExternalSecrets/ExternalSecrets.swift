@@ -5,14 +5,19 @@ package struct ExternalSecrets: Sendable {
     private let rules: ReferenceRules
     private let environment: [String: Secret<String>]
     private let vault: VaultClient?
+    private let ownFiles: OwnFiles
 
     /// - Parameters:
     ///   - environment: the daemon's variables; only those that `rules` allow are kept.
     ///   - vault: nil when the operator named no server.
-    package init(rules: ReferenceRules, environment: [String: String], vault: VaultClient?) {
+    ///   - ownFiles: what no reference may read, even where `rules` allow it.
+    package init(
+        rules: ReferenceRules, environment: [String: String], vault: VaultClient?, ownFiles: OwnFiles = OwnFiles()
+    ) {
         self.rules = rules
         self.environment = rules.variables(of: environment).mapValues { Secret($0) }
         self.vault = vault
+        self.ownFiles = ownFiles
     }
 
     /// The value as it is now.
@@ -27,7 +32,7 @@ package struct ExternalSecrets: Sendable {
             }
             return Secret(Array(value.reveal().utf8))
         case .file(let path):
-            return try SecretFile.read(path)
+            return try SecretFile.read(path, except: ownFiles)
         case .vault(let mount, let path, let field):
             guard let vault else { throw .unavailable("secrets.vault.address is not set") }
             return try await vault.value(mount: mount, path: path, field: field)

@@ -8,8 +8,9 @@ enum SecretFile {
 
     /// The content without the line end that editors leave.
     ///
-    /// A file that everybody on the machine may read is refused: it would be no secret.
-    static func read(_ path: String) throws(ExternalSecretError) -> Secret<[UInt8]> {
+    /// A file that everybody on the machine may read is refused: it would be no secret. One of the daemon's own counts
+    /// as gone, so that a value which was read of it before is dropped.
+    static func read(_ path: String, except own: OwnFiles = OwnFiles()) throws(ExternalSecretError) -> Secret<[UInt8]> {
         // Without O_NONBLOCK a pipe in this place would keep us waiting for ever.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         if descriptor < 0 {
@@ -21,6 +22,9 @@ enum SecretFile {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw .unavailable("it is not a file")
+        }
+        if own.contain(descriptor: descriptor, status, openedAs: path) {
+            throw .gone("the file is one of the daemon's own; no secret may point there")
         }
         if status.st_mode & 0o004 != 0 { throw .unavailable("the file can be read by everybody; make it 0600") }
         var content = [UInt8](repeating: 0, count: maximumBytes + 3)

@@ -90,6 +90,8 @@ package struct DaemonSettings: Sendable {
     package var workersAIAccount: String?
     package var pricesFile: String?
     package var log: Log
+    /// The file that was read, absolute; it may hold passwords.
+    package var configurationFile: String?
 
     /// Where the data port is reached from this machine; empty when it listens on Unix sockets only.
     package var dataURL: String { Self.localURL(dataListen, tls: dataTLS) }

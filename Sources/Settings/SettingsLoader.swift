@@ -23,9 +23,13 @@ package enum SettingsLoader {
             file.provider(named: "file", table: table),
             standard.provider(named: "defaults", table: table),
         ])
-        return try SettingsAssembly(
+        var settings = try SettingsAssembly(
             reader: reader, input: input, chosenProviderKeys: [flags, environment, file].flatMap(\.values.keys)
         ).settings()
+        settings.configurationFile = configFile(input).map { path in
+            path.hasPrefix("/") ? path : input.workingDirectory + "/" + path
+        }
+        return settings
     }
 
     /// The configuration file that applies; nil when none is named and the standard one does not exist.

@@ -74,6 +74,55 @@ struct ExternalSecretsTests {
         #expect(await failure(.file(folder.path + "/none"), source()) == .gone("the file does not exist"))
     }
 
+    @Test("a file of the daemon's own is refused under every name, and its neighbours are not")
+    func ownFiles() async throws {
+        let folder = try Folder()
+        let state = folder.path + "/state"
+        try FileManager.default.createDirectory(atPath: state + "/deep", withIntermediateDirectories: true)
+        let key = try folder.write(Array("own".utf8), "master.key")
+        let inside = try folder.write(Array("own".utf8), "state/deep/file")
+        let other = try folder.write(Array("free".utf8), "state-of-others")
+        let credentials = try folder.write(Array("own".utf8), "state/credentials.json")
+        for (name, target) in [("link", key), ("deep-link", inside), ("away", state + "/deep")] {
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.path + "/" + name, withDestinationPath: target)
+        }
+        for (name, target) in [("hard", key), ("hard-credentials", credentials)] {
+            try FileManager.default.linkItem(atPath: target, toPath: folder.path + "/" + name)
+        }
+        // The operator names the directory by a link as well.
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/named", withDestinationPath: state)
+        for directory in [state, folder.path + "/named"] {
+            let source = ExternalSecrets(
+                rules: ReferenceRules(["file:/*"]), environment: [:], vault: nil,
+                ownFiles: OwnFiles(
+                    files: [key, folder.path + "/missing", directory + "/credentials.json"], directory: directory)
+            )
+            for path in [
+                key, inside, folder.path + "/link", folder.path + "/deep-link", folder.path + "/away/file",
+                folder.path + "/hard", folder.path + "/hard-credentials", folder.path + "/named/deep/file",
+            ] {
+                guard case .gone(let reason) = await failure(.file(path), source) else {
+                    Issue.record("\(path) was read")
+                    continue
+                }
+                #expect(!reason.contains("master") && !reason.contains(folder.path))
+            }
+            #expect(try await text(.file(other), source) == "free")
+        }
+        // A key that is replaced while the daemon runs is known by its new inode.
+        let source = ExternalSecrets(
+            rules: ReferenceRules(["file:/*"]), environment: [:], vault: nil, ownFiles: OwnFiles(files: [key]))
+        let next = try folder.write(Array("next".utf8), "next")
+        #expect(try await text(.file(next), source) == "next")
+        #expect(rename(next, key) == 0)
+        try FileManager.default.linkItem(atPath: key, toPath: next)
+        guard case .gone = await failure(.file(next), source) else {
+            Issue.record("the new key was read")
+            return
+        }
+    }
+
     @Test("a field of a Vault secret is asked for with token and namespace, every time anew")
     func vault() async throws {
         let folder = try Folder()

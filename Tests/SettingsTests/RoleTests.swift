@@ -21,7 +21,8 @@ struct RoleTests {
           references: [env:KEY_*, 'file:/run/secrets/*']
           refresh_interval: 90s
           vault: {address: 'https://vault:8200/', token_file: token, namespace: team}
-        guardrails: {endpoint: 'http://guard/v1/', model: llama-guard, timeout: 750ms}
+          master_key_file: /keys/master
+        guardrails: {endpoint: 'http://guard/v1/', model: llama-guard, timeout: 750ms, api_key_file: guard.key}
         process: {user: nobody}
         log: {level: debug, format: text, requests: on}
         providers: {openai: {base_url: 'http://127.0.0.1:9'}}
@@ -78,6 +79,13 @@ struct RoleTests {
         #expect(read.vaultAddress == "https://vault:8200")
         #expect(read.vaultTokenFile == "/srv/token")
         #expect(read.vaultNamespace == "team")
+        #expect(
+            Set(read.ownFiles).isSuperset(of: [
+                "/keys/master", "/keys/master.new", "/srv/var/credentials.json", "/srv/k.pem", "/srv/token",
+                "/srv/guard.key",
+            ]))
+        #expect(read.ownFiles.contains { $0.hasSuffix(".yaml") }, "the configuration file may hold passwords")
+        #expect(!read.ownFiles.contains("/c.pem"))
         #expect(read.logQueue == 1 << 20)
         #expect(read.spoolLimit == 1 << 30)
         #expect(read.guardrailsEndpoint == "http://guard/v1")

@@ -37,6 +37,7 @@ extension ControlSettings {
         for (name, value) in secretEnvironment.sorted(by: { $0.key < $1.key }) {
             out.write(37, name + "=" + value.reveal())
         }
+        for file in ownFiles { out.write(38, file) }
         return out.buffer
     }
 
@@ -80,6 +81,7 @@ extension ControlSettings {
                 let pair = field.string
                 guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { break }
                 secretEnvironment[String(pair[..<equals])] = Secret(String(pair[pair.utf8.index(after: equals)...]))
+            case 38: ownFiles.append(field.string)
             default: break
             }
         }

@@ -24,6 +24,8 @@ package struct ControlSettings: Sendable {
     package var vaultAddress: String?
     package var vaultTokenFile: String?
     package var vaultNamespace: String?
+    /// Files with secrets of the daemon itself beside its state directory; no secret may point to them.
+    package var ownFiles: [String]
     /// Zero: no limit.
     package var apiRequestsPerFiveMinutes: Int
     /// Bytes of records in memory between spool and PostgreSQL.
@@ -56,6 +58,7 @@ package struct ControlSettings: Sendable {
         secretsPerAccount = 1000
         secretReferences = []
         secretEnvironment = [:]
+        ownFiles = []
         secretRefreshMilliseconds = 60_000
         apiRequestsPerFiveMinutes = 0
         logQueue = 8 << 20

@@ -62,6 +62,7 @@ extension DaemonSettings {
         control.vaultAddress = secrets.vaultAddress?.description
         control.vaultTokenFile = secrets.vaultTokenFile
         control.vaultNamespace = secrets.vaultNamespace
+        control.ownFiles = ownFiles
         control.logQueue = logQueue
         control.spoolLimit = spoolLimit
         control.pricesFile = pricesFile
@@ -75,5 +76,14 @@ extension DaemonSettings {
         control.logLevel = log.level
         control.logFormat = log.format
         return control
+    }
+
+    /// Files that hold secrets of the daemon itself, wherever the operator put them.
+    private var ownFiles: [String] {
+        let masterKey = MasterKeyFile.path(self)
+        return [
+            masterKey, masterKey + ".new", CredentialsFile(stateDirectory: stateDirectory).path, configurationFile,
+            dataTLS?.privateKey, controlTLS?.privateKey, secrets.vaultTokenFile, guardrails.apiKeyFile,
+        ].compactMap(\.self)
     }
 }

@@ -91,7 +91,8 @@ struct ControlRole: Sendable {
             references: ReferenceResolver(
                 ExternalSecrets(
                     rules: rules, environment: settings.secretEnvironment.mapValues { $0.reveal() },
-                    vault: try Self.vaultClient(settings)
+                    vault: try Self.vaultClient(settings),
+                    ownFiles: OwnFiles(files: settings.ownFiles, directory: settings.stateDirectory)
                 ),
                 vault: vault, interval: .milliseconds(settings.secretRefreshMilliseconds), previous: file.load()
             ) { event in Self.report(event, logger) },
