@@ -37,7 +37,9 @@ struct ProviderConfigRoutesTests {
         let key = try #require(snapshot.providerKeys.first)
         #expect(key.isDefault)
         let sealed = try #require(snapshot.secrets.first { $0.id == key.secret })
-        #expect(sealed.name == "g_openai_default")
+        #expect(sealed.name.isEmpty, "no request can call it by its name")
+        let names = try await api.pool.query("SELECT name FROM secrets").map { try $0.text("name") }
+        #expect(names == ["g_openai_default"])
         #expect(sealed.account == ManagementAPI.account)
         #expect(try api.vault.open(sealed).reveal() == Array("sk-canary-0123456789-wxyz".utf8))
         for row in try await api.pool.query("SELECT s::text AS row FROM secrets s") {

@@ -210,6 +210,35 @@ struct SecretsStoreRoutesTests {
         #expect(allowed.status == 200 && allowed.result["secret_preview"] == "****")
     }
 
+    @Test("a secret that was made for a provider config has no name by which a request could call it")
+    func ownedSecrets() async throws {
+        let api = try await ManagementAPI()
+        let store = await makeStore(api)
+        #expect(await api.send("POST", store + "/secrets", body: "[\(secret("shared", "value-one"))]").status == 200)
+        await api.makeGateway("g")
+        for (alias, value) in [("plain", "value-two"), ("elsewhere", "env:AIG_TEST_KEY")] {
+            let made = await api.send(
+                "POST", ManagementAPI.gateways + "/g/provider_configs",
+                body: #"{"provider_slug":"openai","alias":"\#(alias)","default_config":false,"secret":"\#(value)"}"#
+            )
+            #expect(made.status == 200)
+        }
+        let content = try await ConfigurationRepository(api.pool).content()
+        #expect(content.snapshot.secrets.map(\.name).sorted() == ["", "shared"])
+        #expect(content.references.map(\.name) == ["g_openai_elsewhere"], "the process log tells which one fails")
+        #expect(content.callable(content.references).map(\.name) == [""])
+        let index = SnapshotIndex(content.snapshot)
+        #expect(index.secret(named: "shared", of: ManagementAPI.account) != nil)
+        for name in ["", "g_openai_plain", "g_openai_elsewhere"] {
+            #expect(index.secret(named: name, of: ManagementAPI.account) == nil)
+        }
+        let keys = index.keys(for: "openai", of: "g", in: ManagementAPI.account)
+        #expect(keys.compactMap { index.secret($0.secret) }.count == 1)
+        var owned = content.snapshot
+        owned.secrets.removeAll { !$0.name.isEmpty }
+        #expect(index.hasSecrets && !SnapshotIndex(owned).hasSecrets)
+    }
+
     @Test("a provider config shows the preview of a changed secret, and outlives a deleted one")
     func providerConfigs() async throws {
         let api = try await ManagementAPI()
@@ -235,7 +264,9 @@ struct SecretsStoreRoutesTests {
         #expect(rotated.status == 200 && rotated.result["secret_id"]?.text != id)
         let after = try await ConfigurationRepository(api.pool).snapshot()
         let sealed = try #require(after.secrets.first)
-        #expect(after.providerKeys.first?.secret == sealed.id && sealed.name == "g_openai_prod")
+        #expect(after.providerKeys.first?.secret == sealed.id)
+        let names = try await api.pool.query("SELECT name FROM secrets").map { try $0.text("name") }
+        #expect(names == ["g_openai_prod"])
         #expect(try api.vault.open(sealed).reveal() == Array("0123456789-second".utf8))
         #expect(await api.send("DELETE", path + "/" + configID).status == 200)
         #expect(try await api.pool.query("SELECT 1 FROM secrets").isEmpty, "made for the config, gone with it")

@@ -1,6 +1,7 @@
 """The gateway's rules under attack: steps, shared and stored answers, secrets, and providers that lie."""
 
 import json
+import secrets
 import time
 
 import pytest
@@ -175,10 +176,17 @@ def test_no_account_reads_or_rates_another_ones_entries(four_workers, provider):
 def test_a_secrets_name_means_nothing_in_another_account(four_workers, provider):
     other = AnotherAccount(four_workers)
     mine, theirs = four_workers.api.create_gateway(), other.api.create_gateway()
-    four_workers.api.store_key(mine, "openai", four_workers.canary("stored"))
-    name = f"{mine}_openai_default"
+    name, value = f"named-{secrets.token_hex(6)}", four_workers.canary("stored")
+    assert four_workers.command("secret", "put", name, stdin=value).returncode == 0
+
+    def own():
+        assert post(four_workers, mine, headers={"authorization": f"Bearer {name}"}).status_code == 200
+        return provider.requests[-1].all("authorization") == [f"Bearer {value}"]
+
+    until(own, 10, "the secret under its name in its own account")
+    seen = len(provider.requests)
     assert post(other, theirs, headers={"authorization": f"Bearer {name}"}).status_code == 200
-    assert provider.only().all("authorization") == [f"Bearer {name}"]
+    assert [request.all("authorization") for request in provider.requests[seen:]] == [[f"Bearer {name}"]]
 
 
 def test_a_step_cannot_bring_the_credential_that_the_request_lacks(four_workers, provider):

@@ -309,6 +309,20 @@ def test_the_name_of_a_secret_stands_for_its_value(
     assert value not in json.dumps(entry)
 
 
+def test_a_stored_key_has_no_name_that_a_request_could_call(daemon, gateway, provider):
+    other = daemon.api.create_gateway()
+    value = daemon.canary("owned")
+    daemon.api.store_key(gateway, "openai", value)
+    name = f"{gateway}_openai_default"
+    stores = f"/accounts/{daemon.account}/secrets_store/stores"
+    listed = [secret["name"] for store in daemon.api.call("GET", stores).json()["result"]
+              for secret in daemon.api.call("GET", f"{stores}/{store['id']}/secrets?per_page=100").json()["result"]]
+    assert name in listed
+    for place in (gateway, other):
+        assert ask(daemon, place, [("authorization", f"Bearer {name}")]).status == 200
+        assert provider.requests[-1].all("authorization") == [f"Bearer {name}"]
+
+
 def test_a_name_is_no_gateway_credential(daemon, locked_gateway, provider, named):
     name, _, _ = named()
     for headers in ([("authorization", f"Bearer {name}")], [("cf-aig-authorization", f"Bearer {name}")],

@@ -95,7 +95,8 @@ package actor SnapshotCompiler {
             var snapshot = content.snapshot
             isStale = false
             if let references {
-                snapshot.secrets += await references.resolve(content.references, version: snapshot.version)
+                let values = await references.resolve(content.references, version: snapshot.version)
+                snapshot.secrets += content.callable(values)
             }
             await publish(snapshot)
             published = snapshot.version

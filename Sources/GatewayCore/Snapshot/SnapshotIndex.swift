@@ -37,7 +37,9 @@ package final class SnapshotIndex: Sendable {
         }
         secrets = Dictionary(snapshot.secrets.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
         secretsByName = Dictionary(
-            snapshot.secrets.map { (NameSlot(account: $0.account, name: $0.name), $0.id) },
+            // A secret without a name belongs to one provider key and is used by that alone.
+            snapshot.secrets.lazy.filter { !$0.name.isEmpty }
+                .map { (NameSlot(account: $0.account, name: $0.name), $0.id) },
             uniquingKeysWith: { first, _ in first }
         )
         customProviders = Dictionary(

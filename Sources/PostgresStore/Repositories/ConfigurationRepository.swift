@@ -20,6 +20,17 @@ package struct ConfigurationRepository: Sendable {
         package var snapshot: ConfigSnapshot
         /// Their envelopes hold references, which must never reach a worker in place of a value.
         package var references: [SealedSecret]
+        /// Those of `references` that belong to a provider config: their names are for the process log only.
+        package var ownedReferences: Set<SecretID> = []
+
+        /// The values of `references`, as workers are given them: no request can call an owned one by its name.
+        package func callable(_ values: [SealedSecret]) -> [SealedSecret] {
+            values.map { value in
+                var value = value
+                if ownedReferences.contains(value.id) { value.name = "" }
+                return value
+            }
+        }
     }
 
     /// The configuration without secrets whose values are elsewhere.
@@ -28,7 +39,8 @@ package struct ConfigurationRepository: Sendable {
     /// Reads accounts, gateways, tokens in use, provider keys, secrets and own providers in one transaction.
     ///
     /// Of secrets, all that are active and in the scope `ai_gateway`; of one name in several stores of an account, the
-    /// default store's first (data-plane §3.3, reference names).
+    /// default store's first (data-plane §3.3, reference names). Those that were made for a provider config have no name
+    /// there: they are used by that config alone.
     package func content() async throws -> Content {
         try await pool.transaction(.snapshot) { transaction in
             var snapshot = ConfigSnapshot(version: try await transaction.configurationVersion())
@@ -50,9 +62,10 @@ package struct ConfigurationRepository: Sendable {
                 "SELECT * FROM provider_configs ORDER BY account_id, gateway_id, provider_slug, created_at, id"
             ).map { try ProviderConfig($0).key }
             var references: [SealedSecret] = []
+            var ownedReferences: Set<SecretID> = []
             let secrets = try await transaction.query(
                 """
-                SELECT s.id, o.account_id, s.name, s.envelope, s.kind FROM secrets s
+                SELECT s.id, o.account_id, s.name, s.envelope, s.kind, s.owned FROM secrets s
                 JOIN secret_stores o ON o.id = s.store_id
                 WHERE s.status = 'active' AND 'ai_gateway' = ANY (s.scopes)
                 ORDER BY o.name <> $1, o.created_at, o.id, s.id
@@ -60,19 +73,24 @@ package struct ConfigurationRepository: Sendable {
                 [.text(SecretStoreRepository.defaultName)]
             )
             for row in secrets {
-                let secret = SealedSecret(
+                let isOwned = try row.bool("owned")
+                var secret = SealedSecret(
                     id: SecretID(try row.text("id")), account: AccountID(try row.text("account_id")),
                     name: try row.text("name"), envelope: try row.bytes("envelope")
                 )
                 switch SecretKind(rawValue: try row.text("kind")) {
-                case .value: snapshot.secrets.append(secret)
-                case .reference, nil: references.append(secret)
+                case .value:
+                    if isOwned { secret.name = "" }
+                    snapshot.secrets.append(secret)
+                case .reference, nil:
+                    if isOwned { ownedReferences.insert(secret.id) }
+                    references.append(secret)
                 }
             }
             snapshot.customProviders = try await transaction.query(
                 "SELECT * FROM custom_providers ORDER BY account_id, slug"
             ).map { try AccountProvider($0).plan }
-            return Content(snapshot: snapshot, references: references)
+            return Content(snapshot: snapshot, references: references, ownedReferences: ownedReferences)
         }
     }
 }
