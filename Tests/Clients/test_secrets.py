@@ -258,6 +258,40 @@ def test_only_what_the_operator_lists_can_be_referred_to(referring):
         assert answer.status_code == 400 and answer.json()["errors"][0]["path"] == ["body", "secret"], text
 
 
+def test_no_reference_reads_the_daemons_own_files(new_daemon, provider, vault):
+    directory = Path("/tmp") / f"aigw-own-{secrets.token_hex(6)}"
+    directory.mkdir(mode=0o755)
+    token = directory / "token"
+    token.write_text(vault.token)
+    token.chmod(0o600)
+    daemon = new_daemon(settings={"secrets": {
+        "references": ["file:/*"], "refresh_interval": "200ms",
+        "vault": {"address": vault.address, "token_file": str(token)}}})
+    try:
+        daemon.start()
+        daemon.config.chmod(0o600)
+        (directory / "link").symlink_to(daemon.state / "master.key")
+        os.link(daemon.state / "credentials.json", directory / "hard")
+        (directory / "free").write_text(daemon.canary("free"))
+        (directory / "free").chmod(0o600)
+        gateways = {}
+        for path in (daemon.state / "master.key", daemon.state / "credentials.json", daemon.state / "snapshot.bin",
+                     token, daemon.config, directory / "link", directory / "hard", directory / "free"):
+            gateways[path] = daemon.api.create_gateway()
+            daemon.api.write("POST", daemon.api.path(f"/{gateways[path]}/provider_configs"), {
+                "provider_slug": "openai", "alias": "default", "default_config": True, "secret": f"file:{path}"})
+        free = gateways.pop(directory / "free")
+        until(lambda: key_sent(daemon, free, provider) == (directory / "free").read_text(), 10, "a value from a file")
+        for path, gateway in gateways.items():
+            assert key_sent(daemon, gateway, provider) == 2040, path
+        until(lambda: daemon.output().count("one of the daemon's own") >= len(gateways), 10, "the refusals in the log")
+        daemon.stop()
+    finally:
+        for path in directory.iterdir():
+            path.unlink()
+        directory.rmdir()
+
+
 def test_no_child_inherits_a_variable_that_a_secret_names(referring):
     daemon = referring
     supervisor = daemon.process.pid
@@ -343,6 +377,34 @@ def test_the_master_key_changes_under_running_workers(new_daemon, provider):
     assert first[0] not in key_file.read_text()
     for text in first + second:
         daemon.canaries.add(text.removeprefix("former:"))
+    daemon.stop()
+
+
+def test_a_secret_that_cannot_be_opened_does_not_stand_in_the_way_of_rotations(new_daemon, provider):
+    daemon = new_daemon().start()
+    gateway, lost = daemon.api.create_gateway(), daemon.api.create_gateway()
+    value = daemon.canary("key")
+    for name in (gateway, lost):
+        daemon.api.store_key(name, "openai", value)
+    with daemon.database() as database:
+        secret, envelope = database.execute(
+            "SELECT id, envelope FROM secrets WHERE name = %s", [f"{lost}_openai_default"]).fetchone()
+        damaged = bytes(envelope[:20]) + bytes(byte ^ 0xff for byte in envelope[20:])
+        database.execute("UPDATE secrets SET envelope = %s WHERE id = %s", [damaged, secret])
+        database.commit()
+    key_file = daemon.state / "master.key"
+    former = key_file.read_text().split()[0]
+    for _ in range(3):
+        rotated = daemon.command("secret", "rotate-master-key")
+        assert rotated.returncode == 0 and "1 of 2 secrets" in rotated.stdout, rotated.stderr
+        assert secret in rotated.stdout
+        keys = key_file.read_text().split()
+        assert keys[0] != former and keys[1:] == ["former:" + former]
+        former = keys[0]
+        daemon.canaries |= {key.removeprefix("former:") for key in keys}
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: key_sent(daemon, gateway, provider) == value, 30, "workers that know the new key")
+    assert key_sent(daemon, lost, provider) == 2040
     daemon.stop()
 
 

@@ -22,8 +22,10 @@ struct ReferenceResolverTests {
         deinit { unlink(path) }
 
         func write(_ value: String) throws {
-            try Data(value.utf8).write(to: URL(fileURLWithPath: path))
-            chmod(path, 0o600)
+            // At once, because somebody reads it all the time: never seen empty, or with the mode of a new file.
+            try Data(value.utf8).write(to: URL(fileURLWithPath: path + ".new"))
+            chmod(path + ".new", 0o600)
+            #expect(rename(path + ".new", path) == 0)
         }
 
         func makeUnreadable() { chmod(path, 0o644) }
@@ -126,6 +128,30 @@ struct ReferenceResolverTests {
         #expect(try scene.texts(await resolver.resolve([scene.stored("env:KEY")], version: 2)) == ["e"])
         #expect(await resolver.resolve([], version: 3).isEmpty)
         #expect(await resolver.resolve([try scene.stored("nonsense")], version: 4).isEmpty)
+    }
+
+    @Test("the same reference in another envelope keeps its value while the source is away, another one does not")
+    func rewrapped() async throws {
+        let scene = try Scene()
+        try scene.write("one")
+        let resolver = scene.resolver()
+        let work = Task { await resolver.run() }
+        defer { work.cancel() }
+        let first = try scene.stored("file:" + scene.path)
+        #expect(try scene.texts(await resolver.resolve([first], version: 1)) == ["one"])
+        scene.makeUnreadable()
+        var second = try scene.stored("file:" + scene.path)
+        #expect(first.envelope != second.envelope)
+        second.name = "renamed"
+        let kept = await resolver.resolve([second], version: 2)
+        #expect(try scene.texts(kept) == ["one"])
+        #expect(kept.map(\.name) == ["renamed"])
+        #expect(await resolver.resolve([try scene.stored("file:" + scene.path + ".other")], version: 3).isEmpty)
+        #expect(await resolver.resolve([second], version: 4).isEmpty, "a value is not kept for a reference that left")
+        try scene.write("two")
+        var changes = resolver.changes.makeAsyncIterator()
+        await changes.next()
+        #expect(try scene.texts(await resolver.resolve([second], version: 4)) == ["two"])
     }
 
     @Test("a changed value is handed on as the same version once more")

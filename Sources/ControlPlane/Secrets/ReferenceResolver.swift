@@ -17,7 +17,9 @@ package actor ReferenceResolver {
 
     private struct Known {
         /// As it is stored: its envelope holds the reference.
-        var stored: SealedSecret
+        let stored: SealedSecret
+        /// SHA-256 of the reference; nil when it cannot be opened.
+        let reference: [UInt8]?
         /// SHA-256 of the value in `sealed`; nil when that came from disk.
         var digest: [UInt8]?
         /// The value as workers are given it; nil while it is not known.
@@ -25,6 +27,14 @@ package actor ReferenceResolver {
         var problem: String?
         /// Whether a look-up has ended, however.
         var isAnswered = false
+
+        /// Whether both point to the same place: a new master key changes envelopes and not what is in them.
+        func pointsAsDoes(_ other: Known) -> Bool {
+            guard let reference, stored.id == other.stored.id, stored.account == other.stored.account else {
+                return stored == other.stored
+            }
+            return reference == other.reference
+        }
     }
 
     /// Look-ups at the same time.
@@ -40,6 +50,8 @@ package actor ReferenceResolver {
     private var previous: ConfigSnapshot?
     /// Secrets for whose first answer a snapshot is being held back.
     private var awaited: Set<SecretID> = []
+    /// Secrets whose look-up is asked for and has not begun; each of them is in `requests` once.
+    private var queued: Set<SecretID> = []
     private let requests: AsyncStream<SecretID>
     private nonisolated let requester: AsyncStream<SecretID>.Continuation
     /// Says that values differ from those last handed out.
@@ -94,8 +106,15 @@ package actor ReferenceResolver {
                 fresh[stored.id] = present
                 continue
             }
-            var new = Known(stored: stored)
-            if let previous, previous.version == version {
+            var new = Known(
+                stored: stored, reference: (try? vault.open(stored)).map { Digest.sha256($0.reveal()) }
+            )
+            if let present = known[stored.id], present.pointsAsDoes(new) {
+                new.digest = present.digest
+                new.sealed = present.sealed
+                new.sealed?.name = stored.name
+                new.problem = present.problem
+            } else if let previous, previous.version == version {
                 new.sealed = previous.secrets.first { $0.id == stored.id && $0.account == stored.account }
             }
             fresh[stored.id] = new
@@ -105,7 +124,7 @@ package actor ReferenceResolver {
         let unanswered = Set(fresh.values.filter { !$0.isAnswered }.map(\.stored.id))
         if !unanswered.isEmpty {
             awaited = unanswered
-            for id in unanswered { requester.yield(id) }
+            for id in unanswered { request(id) }
             let deadline = ContinuousClock.now + patience
             while !awaited.isEmpty, ContinuousClock.now < deadline, !Task.isCancelled {
                 try? await Task.sleep(for: .milliseconds(2))
@@ -118,11 +137,17 @@ package actor ReferenceResolver {
     private func tick() async {
         while !Task.isCancelled {
             do { try await Task.sleep(for: interval) } catch { return }
-            for id in known.keys { requester.yield(id) }
+            for id in known.keys { request(id) }
         }
     }
 
+    /// Asks for a look-up, unless one is asked for already.
+    private func request(_ id: SecretID) {
+        if queued.insert(id).inserted { requester.yield(id) }
+    }
+
     private func refresh(_ id: SecretID) async {
+        queued.remove(id)
         guard let before = known[id] else { return }
         let result: Result<Secret<[UInt8]>, ExternalSecretError>
         do throws(ExternalSecretError) {
@@ -131,7 +156,7 @@ package actor ReferenceResolver {
             result = .failure(error)
         }
         // The reference may have been replaced while its source was asked.
-        guard !Task.isCancelled, var present = known[id], present.stored == before.stored else { return }
+        guard !Task.isCancelled, var present = known[id], present.pointsAsDoes(before) else { return }
         let former = present.sealed
         note(result, in: &present)
         present.isAnswered = true

@@ -54,13 +54,16 @@ struct MasterKeyRotationCommand: AsyncParsableCommand {
             )
             throw SecretCommand.failure(error)
         }
-        // The key before stays: daemons seal with it until they are told to read the file again.
-        if report.unreadable.isEmpty, ring.former.count > 1 {
+        // The key before stays: daemons seal with it until they are told to read the file again. What none of the keys
+        // opened is no reason to keep the others: they do not open it later either.
+        if ring.former.count > 1 {
             ring.former = Array(ring.former.prefix(1))
             try Self.store(ring, access.settings)
         }
         print("\(report.rewrapped) of \(report.secrets) secrets are under the new master key in \(path)")
-        for id in report.unreadable { print("\(id) was sealed under another key; it is left as it is") }
+        for id in report.unreadable {
+            print("\(id) is damaged or was sealed under a key that is not in the file; it is left as it is")
+        }
         print("copy the file to every node that shares this database, then send SIGHUP to every daemon")
     }
 
