@@ -180,6 +180,40 @@ struct CustomProviderRoutesTests {
         #expect(try #require(try await plans(api).first).cacheEpoch > old.cacheEpoch)
     }
 
+    @Test("the keys of a provider follow its slug, and a later provider of the former slug does not get them")
+    func rename() async throws {
+        let api = try await ManagementAPI()
+        await api.makeGateway("g")
+        let created = await create(api, "old")
+        func store(_ slug: String, _ value: String = "some-value") async -> Reply {
+            await api.send(
+                "POST", ManagementAPI.gateways + "/g/provider_configs",
+                body: #"{"provider_slug":"\#(slug)","alias":"a","default_config":true,"secret":"\#(value)"}"#
+            )
+        }
+        func names() async throws -> [String] {
+            try await api.pool.query("SELECT name FROM secrets ORDER BY name").map { try $0.text("name") }
+        }
+        #expect(await store("custom-old").status == 200)
+        #expect(await store("custom-meant-for-another").status == 200)
+        let path = Self.path + "/" + (created.result["id"]?.text ?? "")
+        let refused = await api.send("PATCH", path, body: #"{"slug":"meant-for-another"}"#)
+        #expect(refused.status == 400 && refused.codes == [7001] && refused.paths == [["body", "slug"]])
+        #expect(try await plans(api).map(\.slug) == ["old"])
+        let before = try await ConfigurationRepository(api.pool).snapshot()
+        #expect(await api.send("PATCH", path, body: #"{"slug":"new"}"#).status == 200)
+        let after = try await ConfigurationRepository(api.pool).snapshot()
+        let slugs = Set(after.providerKeys.map(\.provider))
+        #expect(slugs == ["custom-meant-for-another", "custom-new"])
+        let secret = before.providerKeys.first { $0.provider == "custom-old" }?.secret
+        #expect(after.providerKeys.first { $0.provider == "custom-new" }?.secret == secret)
+        #expect(try await names() == ["g_custom-meant-for-another_a", "g_custom-new_a"])
+        // The former slug is free, with its names.
+        #expect(await create(api, "old").status == 200)
+        #expect(await store("custom-old", "value-of-the-successor").status == 200)
+        #expect(try await names().count == 3)
+    }
+
     @Test("lists are ordered, filtered, searched and paged")
     func list() async throws {
         let api = try await ManagementAPI()

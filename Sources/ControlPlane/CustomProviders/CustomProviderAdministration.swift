@@ -45,7 +45,7 @@ package struct CustomProviderAdministration: Sendable {
     ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
         let written = try await storing {
             do {
-                return try await providers.update(id, of: account) { current in
+                return try await providers.update(id, of: account, named: CustomProvider.id(ofSlug:)) { current in
                     let draft = try CustomProviderDraft.update(body, of: current, egress)
                     var settings = draft.settings
                     try seal(draft.headers, of: id, in: account, into: &settings)
@@ -53,6 +53,8 @@ package struct CustomProviderAdministration: Sendable {
                 }
             } catch is AccountProviderRepository.SlugTaken {
                 throw Self.slugTaken
+            } catch is AccountProviderRepository.KeysStored {
+                throw Self.keysStored
             }
         }
         guard let written else { throw .notFound }
@@ -92,6 +94,10 @@ package struct CustomProviderAdministration: Sendable {
 
     private static var slugTaken: ControlError {
         .invalid([FieldProblem(["body", "slug"], "A custom provider with this slug already exists")])
+    }
+
+    private static var keysStored: ControlError {
+        .invalid([FieldProblem(["body", "slug"], "Provider configs exist for this slug; delete them first")])
     }
 
     /// A random UUID (RFC 9562, version 4).

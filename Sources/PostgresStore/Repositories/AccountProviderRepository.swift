@@ -19,6 +19,9 @@ package struct AccountProviderRepository: Sendable {
     /// The slug belongs to another provider of the account.
     package struct SlugTaken: Error, Sendable {}
 
+    /// Keys are stored under the new slug already; they were not meant for this provider.
+    package struct KeysStored: Error, Sendable {}
+
     private let pool: PostgresPool
 
     package init(_ pool: PostgresPool) { self.pool = pool }
@@ -86,11 +89,14 @@ package struct AccountProviderRepository: Sendable {
 
     /// Replaces a provider's settings by what `change` makes of them; nil when there is no such provider.
     ///
-    /// Its stored answers are forgotten: a trigger raises the epoch.
+    /// Its stored answers are forgotten: a trigger raises the epoch. The keys that gateways stored for it follow a new
+    /// slug: a provider that is made under the former one later leads elsewhere and must not inherit them.
     ///
-    /// - Throws: `SlugTaken`, whatever `change` throws, `PostgresError` otherwise.
+    /// - Parameter name: makes the provider's name in provider configs from its slug.
+    /// - Throws: `SlugTaken`, `KeysStored`, whatever `change` throws, `PostgresError` otherwise.
     package func update(
-        _ id: String, of account: AccountID, _ change: (AccountProviderSettings) throws -> AccountProviderSettings
+        _ id: String, of account: AccountID, named name: (String) -> ProviderID,
+        _ change: (AccountProviderSettings) throws -> AccountProviderSettings
     ) async throws -> ConfigurationWrite<AccountProvider>? {
         try await pool.transaction { transaction -> ConfigurationWrite<AccountProvider>? in
             let binds: [PostgresValue] = [.text(account.rawValue), .text(id)]
@@ -104,6 +110,9 @@ package struct AccountProviderRepository: Sendable {
                 binds + [.text(settings.slug)]
             )
             guard others.isEmpty else { throw SlugTaken() }
+            if settings.slug != current.settings.slug {
+                try await transaction.moveKeys(of: account, from: name(current.settings.slug), to: name(settings.slug))
+            }
             let rows = try await transaction.query(
                 """
                 UPDATE custom_providers SET name = $3, slug = $4, base_url = $5, enable = $6, beta = $7,
@@ -138,6 +147,37 @@ package struct AccountProviderRepository: Sendable {
             )
             try await transaction.deleteUnusedOwnedSecrets(of: account)
             return provider
+        }
+    }
+}
+
+extension PostgresTransaction {
+    /// Puts the keys of one provider under another name, and gives the secrets that were made for them theirs.
+    fileprivate func moveKeys(of account: AccountID, from old: ProviderID, to new: ProviderID) async throws {
+        let present = try await query(
+            "SELECT 1 FROM provider_configs WHERE account_id = $1 AND provider_slug = $2 LIMIT 1",
+            [.text(account.rawValue), .text(new.rawValue)]
+        )
+        guard present.isEmpty else { throw AccountProviderRepository.KeysStored() }
+        let moved = try await query(
+            """
+            UPDATE provider_configs SET provider_slug = $3, modified_at = now()
+            WHERE account_id = $1 AND provider_slug = $2 RETURNING *
+            """,
+            [.text(account.rawValue), .text(old.rawValue), .text(new.rawValue)]
+        )
+        for row in moved {
+            let config = try ProviderConfig(row)
+            var former = config
+            former.provider = old
+            // A name that somebody else's secret has already is left alone: an owned secret is never found by it.
+            _ = try await query(
+                """
+                UPDATE secrets s SET name = $3 WHERE s.id = $1 AND s.name = $2 AND s.owned
+                    AND NOT EXISTS (SELECT FROM secrets o WHERE o.store_id = s.store_id AND o.name = $3)
+                """,
+                [.text(config.secret.rawValue), .text(former.secretName), .text(config.secretName)]
+            )
         }
     }
 }
