@@ -33,8 +33,12 @@ def daemon(the_provider):
 
 @pytest.fixture(scope="session")
 def four_workers(the_provider):
-    """A daemon with four workers, for what has to hold over all of them; custom providers may be local there."""
-    daemon = Daemon(provider=the_provider, workers=4, settings={"egress": {"allow_private_addresses": True}})
+    """A daemon with four workers, for what has to hold over all of them.
+
+    Custom providers may be local there, and answers of many megabytes are kept.
+    """
+    daemon = Daemon(provider=the_provider, workers=4, settings={
+        "egress": {"allow_private_addresses": True}, "cache": {"max_entry_size": "10MiB"}})
     with daemon.running():
         yield daemon
 

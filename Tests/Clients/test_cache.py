@@ -369,15 +369,15 @@ def test_an_answer_without_length_is_kept_whole(daemon, cached, provider):
     assert [(state(answer), answer.content) for answer in answers] == [("MISS", b'{"a":1}'), ("HIT", b'{"a":1}')]
 
 
-@pytest.mark.parametrize("mebibytes, kept", [(9, True), (11, False)])
-def test_a_large_answer_passes_and_is_kept_up_to_the_bound(daemon, cached, provider, mebibytes, kept):
+@pytest.mark.parametrize("kibibytes, kept", [(1000, True), (1100, False), (11_000, False)])
+def test_a_large_answer_passes_and_is_kept_up_to_the_bound(daemon, cached, provider, kibibytes, kept):
     numbers = itertools.count(1)
     provider.always(lambda exchange: bytes_reply(
-        b'{"n":%d,"pad":"%s"}' % (next(numbers), b"p" * (mebibytes << 20)), "application/json")(exchange))
+        b'{"n":%d,"pad":"%s"}' % (next(numbers), b"p" * (kibibytes << 10)), "application/json")(exchange))
     answers = [post(daemon, cached) for _ in range(2)]
     assert [state(answer) for answer in answers] == ["MISS", "HIT" if kept else "MISS"]
     assert [answer.json()["n"] for answer in answers] == [1, 1 if kept else 2]
-    assert all(len(answer.json()["pad"]) == mebibytes << 20 for answer in answers)
+    assert all(len(answer.json()["pad"]) == kibibytes << 10 for answer in answers)
 
 
 def test_a_request_beyond_25_megabytes_is_not_cached(daemon, cached, provider):

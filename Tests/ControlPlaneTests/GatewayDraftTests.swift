@@ -70,6 +70,24 @@ struct GatewayDraftTests {
         #expect(paths(Self.minimal + "," + member + "}").contains(path))
     }
 
+    @Test(
+        "a sliding window counts up to a million, a fixed one whatever fits",
+        arguments: [("sliding", 1_000_000, true), ("sliding", 1_000_001, false), ("fixed", 2_147_483_647, true)])
+    func slidingLimit(technique: String, limit: Int, isAccepted: Bool) throws {
+        let text = Self.minimal.replacing(#""rate_limiting_limit":0"#, with: #""rate_limiting_limit":\#(limit)"#)
+        #expect(text != Self.minimal)
+        let found = paths(text + #","rate_limiting_technique":"\#(technique)"}"#)
+        #expect(found == (isAccepted ? [] : [["body", "rate_limiting_limit"]]))
+        // An update keeps the technique that it does not mention.
+        var current = GatewaySettings(
+            cacheInvalidateOnUpdate: false, cacheTTL: 0, collectLogs: true, rateLimitingInterval: 1,
+            rateLimitingLimit: 1
+        )
+        current.rateLimitingTechnique = RateLimitTechnique(rawValue: technique)
+        let body = try JSONValue(parsing: text + "}")
+        #expect(((try? GatewayDraft.update(body, of: current)) != nil) == isAccepted)
+    }
+
     @Test("documented defaults are filled into structured members")
     func defaults() throws {
         let body = try JSONValue(

@@ -19,7 +19,7 @@ struct PrecedenceTests {
         #expect(settings.postgresURL == nil)
         #expect(settings.redisURL == nil)
         #expect(settings.redisUnavailable == .allow)
-        #expect(settings.cache.maxEntry == 10 << 20)
+        #expect(settings.cache.maxEntry == 1 << 20)
         #expect(settings.cache.coalescing == .on)
         #expect(settings.providers.isEmpty)
         #expect(settings.processUser == nil)

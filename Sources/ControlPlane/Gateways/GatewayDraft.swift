@@ -6,6 +6,8 @@ package import PostgresStore
 /// - Source: control-plane §3.2 · documented; "omitted = unchanged, null = cleared" is assumed.
 package enum GatewayDraft {
     package static let retentionBounds = 10_000...10_000_000
+    /// Most requests that a sliding window counts: each of them is remembered until it leaves the window.
+    package static let largestSlidingLimit = 1_000_000
 
     enum LogStrategy: String, CaseIterable { case stop = "STOP_INSERTING", deleteOldest = "DELETE_OLDEST" }
     enum BillingMode: String, CaseIterable { case postpaid, unified }
@@ -41,6 +43,12 @@ package enum GatewayDraft {
         reader.integer("rate_limiting_interval", .required, in: counts, into: &settings.rateLimitingInterval)
         reader.integer("rate_limiting_limit", .required, in: counts, into: &settings.rateLimitingLimit)
         reader.choice("rate_limiting_technique", into: &settings.rateLimitingTechnique)
+        if settings.rateLimitingTechnique == .sliding, settings.rateLimitingLimit ?? 0 > largestSlidingLimit {
+            reader.report(
+                "rate_limiting_limit",
+                "Number must be less than or equal to \(largestSlidingLimit) for a sliding window"
+            )
+        }
         reader.bool("authentication", into: &settings.authentication)
         reader.bool("byok_only", into: &settings.byokOnly)
         reader.integer("log_management", in: retentionBounds, into: &settings.logManagement)

@@ -53,7 +53,7 @@ package struct WorkerSettings: Sendable, Equatable {
         spoolLimit = 4 << 30
         redisUnavailable = .allow
         redisTimeout = .milliseconds(20)
-        cacheMaxEntry = 10 << 20
+        cacheMaxEntry = 1 << 20
         coalescing = .on
         providers = []
         egressAllowsPrivateAddresses = false

@@ -35,7 +35,7 @@ package enum SettingTable {
             "redis.timeout", .duration, "20ms", "How long a worker waits for an answer of Redis before it goes on."
         ),
         SettingKey(
-            "cache.max_entry_size", .size, "10MiB", "Larger answers are not kept in the cache; at most 32MiB."
+            "cache.max_entry_size", .size, "1MiB", "Larger answers are not kept in the cache; at most 32MiB."
         ),
         SettingKey(
             "cache.coalescing", .flag, "true", "Whether equal cacheable requests in flight make one provider call."
