@@ -158,7 +158,7 @@ def test_structured_output(client, provider):
     (400, "invalid_request_error", openai.BadRequestError), (401, "authentication_error", openai.AuthenticationError),
     (429, "rate_limit_error", openai.RateLimitError), (529, "server_error", openai.InternalServerError)])
 def test_an_error_of_the_provider_becomes_the_sdk_s_error(
-    daemon, client, provider, gateway, log_of, status, kind, error
+    client, provider, gateway, log_of, status, kind, error
 ):
     body = {"type": "error", "error": {"type": "some_error", "message": "no such luck"}, "request_id": "req_1"}
     provider.reply(json_reply(body, status, [("request-id", "req_1"), ("retry-after", "7")]))
@@ -325,17 +325,11 @@ def test_the_async_client(daemon, gateway, provider):
 
 
 def test_the_provider_s_own_surface_where_the_operator_prefers_it(the_provider, provider):
-    daemon = Daemon(provider=the_provider, workers=1,
-                    settings={"providers": {"anthropic": {
-                        "compat_upstream": "openai", "base_url": the_provider.base("anthropic")}}})
-    try:
-        daemon.start()
+    own = {"anthropic": {"compat_upstream": "openai", "base_url": the_provider.base("anthropic")}}
+    with Daemon(provider=the_provider, workers=1, settings={"providers": own}).running() as daemon:
         answer = post(daemon, daemon.api.create_gateway(), "compat/chat/completions",
                       {"authorization": "Bearer k"}, json=ASK)
         assert answer.json() == chat_completion(model=MODEL)
         seen = provider.only()
         assert seen.target == "/anthropic/v1/chat/completions" and seen.json == {**ASK, "model": MODEL}
         assert seen.header("authorization") == "Bearer k"
-        daemon.stop()
-    finally:
-        daemon.destroy()

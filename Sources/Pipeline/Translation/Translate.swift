@@ -45,7 +45,10 @@ struct Translate {
         let usage = attempt.usageReader(for: kind, head)
         let isSuccess = (200..<300).contains(head.status)
         guard isSuccess, kind == .sse else { return try await whole(reply, usage, isSuccess: isSuccess) }
-        guard let streamHead = TranslatedHead.make(head, status: head.status, .stream) else { throw Self.unwritable }
+        guard let streamHead = TranslatedHead.make(head, status: head.status, .stream) else {
+            reply.cancel()
+            throw Self.unwritable
+        }
         let stream = TranslatedStream(reply, streamHead, translation.translator.stream(translation.terms), usage)
         guard let failure = try await stream.open(cancel) else { return stream }
         return try written(failure.json, status: failure.status, head, stream.usage)

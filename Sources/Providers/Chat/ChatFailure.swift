@@ -81,7 +81,7 @@ package struct ChatFailure: Sendable, Equatable {
             } else if character == ">", isTag {
                 isTag = false
             } else if !isTag, !(character.isWhitespace && (text.last?.isWhitespace ?? true)) {
-                text.append(character)
+                text.append(character.isWhitespace ? " " : character)
                 count += 1
                 if count == 500 { break }
             }
