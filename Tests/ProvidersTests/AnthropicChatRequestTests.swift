@@ -379,6 +379,21 @@ struct AnthropicChatRequestTests {
         #expect(refusal(members) == message)
     }
 
+    @Test("takes a long history in a time that grows with its length", .timeLimit(.minutes(1)))
+    func longHistory() throws {
+        let count = 20_000
+        let calls = (0..<count).map { #"{"id":"\u00e4\#($0 % 7)","function":{"name":"\u00e4"}}"# }
+        let results = (0..<count).reversed().map { #"{"role":"tool","tool_call_id":"\u00e4\#($0 % 7)","content":"r"}"# }
+        let names = (0..<count).map {
+            #"{"type":"function","function":{"name":"é\#(String(UnicodeScalar(0x4E00 + $0)!))"}}"#
+        }
+        let chat = try translate(
+            #""messages":[{"role":"assistant","tool_calls":[\#(calls.joined(separator: ","))]},"#
+                + #"\#(results.joined(separator: ","))],"tools":[\#(names.joined(separator: ","))]"#
+        )
+        #expect(chat.terms.toolNames.count == count + 1)
+    }
+
     @Test("keeps names apart that become equal, and the client's names for the answer")
     func names() throws {
         let tools = ["a.b", "a_b", "a-b", "a b"].map { #"{"type":"function","function":{"name":"\#($0)"}}"# }

@@ -30,9 +30,9 @@ enum AnthropicReply {
     private static func read(block: JSONView, _ terms: ChatTerms, into completion: inout ChatCompletion) {
         switch block.member("type")?.string {
         case "text":
-            let start = completion.text.unicodeScalars.count
-            completion.text += block.member("text")?.string ?? ""
-            let end = completion.text.unicodeScalars.count
+            let start = completion.textLength
+            completion.append(text: block.member("text")?.string ?? "")
+            let end = completion.textLength
             block.member("citations")?.forEachElement { citation in
                 if let annotation = annotation(citation, start..<end) { completion.annotations.append(annotation) }
             }
@@ -40,7 +40,7 @@ enum AnthropicReply {
             let name = block.member("name")?.string ?? ""
             let input = block.member("input").map { String(decoding: $0.bytes, as: UTF8.self) } ?? "{}"
             if name == terms.outputTool {
-                completion.text += input
+                completion.append(text: input)
             } else {
                 completion.calls.append(ChatCall(id: block.member("id")?.string ?? "", name: name, arguments: input))
             }

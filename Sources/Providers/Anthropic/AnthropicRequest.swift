@@ -125,8 +125,9 @@ struct AnthropicRequest {
     /// The names of functions that were called in the history.
     private func called() -> [String] {
         var found: [String] = []
+        var known: Set<String> = []
         for message in chat.messages {
-            for call in message.calls where !found.contains(call.name) { found.append(call.name) }
+            for call in message.calls where known.insert(call.name).inserted { found.append(call.name) }
         }
         return found
     }

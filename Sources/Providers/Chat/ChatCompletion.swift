@@ -25,7 +25,9 @@ enum ChatFinish: Sendable {
 struct ChatCompletion {
     var id = ""
     var model = ""
-    var text = ""
+    private(set) var text = ""
+    /// Unicode scalars of `text`.
+    private(set) var textLength = 0
     var refusal: String?
     var reasoning = ""
     /// Blocks that the client may give back, as they were.
@@ -37,6 +39,11 @@ struct ChatCompletion {
     var finish: ChatFinish?
     var usage = Usage()
     var serviceTier: String?
+
+    mutating func append(text piece: String) {
+        text += piece
+        textLength += piece.unicodeScalars.count
+    }
 
     func json(_ terms: ChatTerms) -> ByteBuffer {
         var out = JSONWriter()

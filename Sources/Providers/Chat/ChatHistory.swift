@@ -6,6 +6,8 @@ struct ChatHistory {
     private var messages: [ChatMessage] = []
     /// The calls of the last assistant's message, with their results as they come.
     private var open: [(id: String, result: ChatMessage?)] = []
+    /// Which of them still wait for a result, by id; the first to be answered last.
+    private var waiting: [String: [Int]] = [:]
     private var legacyCalls = 0
 
     mutating func add(_ view: JSONView) throws(GatewayError) {
@@ -46,6 +48,7 @@ struct ChatHistory {
         view.member("thinking_blocks")?.forEachElement { message.thinking.append($0) }
         message.calls = try calls(view)
         open = message.calls.map { (id: $0.id, result: nil) }
+        for (index, call) in open.enumerated().reversed() { waiting[call.id, default: []].append(index) }
         return message
     }
 
@@ -79,7 +82,7 @@ struct ChatHistory {
     private var legacyID: String { "call_function_\(legacyCalls)" }
 
     private mutating func answer(_ id: String, _ view: JSONView) throws(GatewayError) {
-        guard let index = open.firstIndex(where: { $0.id == id && $0.result == nil }) else {
+        guard let index = waiting[id]?.popLast() else {
             throw ChatCompletionRequest.refusal(
                 "the result for tool call '\(id)' does not follow the message that made the call"
             )
@@ -99,5 +102,6 @@ struct ChatHistory {
         }
         messages += open.compactMap { $0.result }
         open = []
+        waiting = [:]
     }
 }

@@ -5,6 +5,8 @@ struct ChatNames {
     private let limit: Int
     private var legal: [String: String] = [:]
     private var taken: Set<String> = []
+    /// The next number for names that would be equal, by what they have in common.
+    private var numbers: [String: Int] = [:]
 
     /// - Parameter limit: bytes of the longest accepted name.
     init(limit: Int) { self.limit = limit }
@@ -16,13 +18,14 @@ struct ChatNames {
             decoding: name.utf8.prefix(limit).map { Self.isLegal($0) ? $0 : UInt8(ascii: "_") }, as: UTF8.self
         )
         if form.isEmpty { form = "_" }
-        var number = 2
         let stem = form
+        var number = numbers[stem] ?? 2
         while taken.contains(form) {
             let suffix = "_\(number)"
             form = String(stem.prefix(limit - suffix.utf8.count)) + suffix
             number += 1
         }
+        numbers[stem] = number
         taken.insert(form)
         legal[name] = form
         return form

@@ -3,9 +3,10 @@ import WireFormats
 /// Writes a JSON Schema in the dialect of strict structured output (providers.md §7.3).
 ///
 /// Objects are closed, `oneOf` becomes `anyOf`, and what the dialect lacks is told in words.
-/// - Limit: schemas nested deeper than `depthLimit` are written as they are from there on.
+/// - Limit: a schema of more than `sizeLimit` bytes, and what is nested deeper than `depthLimit`, is written as it is.
 enum JSONSchemaCleaner {
     private static let depthLimit = 64
+    private static let sizeLimit = 1 << 20
 
     private static let unsupported: Set<String> = [
         "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
@@ -14,7 +15,9 @@ enum JSONSchemaCleaner {
         "unevaluatedProperties", "if", "then", "else", "not",
     ]
 
-    static func write(_ schema: JSONView, into out: inout JSONWriter) { write(schema, 0, &out) }
+    static func write(_ schema: JSONView, into out: inout JSONWriter) {
+        if schema.bytes.count > sizeLimit { out.raw(schema) } else { write(schema, 0, &out) }
+    }
 
     private static func write(_ schema: JSONView, _ depth: Int, _ out: inout JSONWriter) {
         guard schema.kind == .object, depth < depthLimit else { return out.raw(schema) }
