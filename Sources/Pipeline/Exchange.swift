@@ -369,8 +369,7 @@ package final class Exchange {
         let relay = ReplyRelay(
             reply: reply, downstream: downstream, delivery: delivery, shape: shape,
             truncation: shape != .asIs && stream == .sse && translated == nil ? .errorEvent : .silent,
-            usage: translated != nil || outcome.isCached && stream != .sse
-                ? nil : outcome.isCached ? attempt.storedReader(for: stream, head) : attempt.usageReader(for: stream, head),
+            usage: translated == nil ? attempt.reader(for: stream, head, isStored: outcome.isCached) : nil,
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
             lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream == .sse,
             timers: environment.timers

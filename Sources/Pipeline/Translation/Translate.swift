@@ -11,9 +11,12 @@ struct ChatTranslation: Sendable {
 }
 
 extension Attempt {
-    /// The reader of an answer to this call that was stored as a client got it.
-    func storedReader(for stream: StreamKind, _ head: ResponseHead) -> UsageReader? {
-        translation == nil ? usageReader(for: stream, head) : UsageReader(format: .openAI, streamed: stream)
+    /// The reader for an answer as it is relayed; one that was stored is in the form that a client got, and is read
+    /// only to know whether it is complete.
+    func reader(for stream: StreamKind, _ head: ResponseHead, isStored: Bool) -> UsageReader? {
+        guard isStored else { return usageReader(for: stream, head) }
+        guard stream == .sse else { return nil }
+        return translation == nil ? usageReader(for: stream, head) : UsageReader(format: .openAI, streamed: stream)
     }
 }
 
