@@ -271,8 +271,9 @@ package final class Exchange {
         case .store(let reply):
             outcome.takeFromStore()
             await relay(reply, attempt, nil, admitted, outcome)
-        case .provider(let reply, let lead):
+        case .provider(let given, let lead):
             isCounted = true
+            let reply = try await translated(given, attempt, lead)
             if fallback == .remains, !(200..<300).contains(reply.head.status) {
                 lead?.end(.failed)
                 let answer = FailedAnswer()
@@ -287,6 +288,20 @@ package final class Exchange {
 
     /// Bytes of a request body that are waited for before a limit is asked.
     private static let smallBody = 64 << 10
+
+    /// The answer in the form that the client asked for.
+    private func translated(
+        _ reply: any UpstreamReply, _ attempt: Attempt, _ lead: (any AnswerLead)?
+    ) async throws(GatewayError) -> any UpstreamReply {
+        guard let translation = attempt.translation else { return reply }
+        do throws(GatewayError) {
+            return try await Translate(environment: environment, cancel: cancel, translation: translation)
+                .answer(reply, attempt)
+        } catch {
+            lead?.end(cancel.isCancelled ? .abandoned : .failed)
+            throw error
+        }
+    }
 
     /// Whether something has to see the whole body, or may have to send it again.
     private func wantsWhole(_ admitted: Admitted) -> Bool {
@@ -344,6 +359,7 @@ package final class Exchange {
         // What was stored is what a client got.
         let shape: ReplyShape =
             outcome.isCached ? .asIs : attempt.reply == .withoutUsageChunk && stream != .sse ? .compat : attempt.reply
+        let translated = attempt.translation == nil ? nil : reply as? any TranslatedReply
         let delivery = AnswerHead.delivery(of: head, to: downstream.version, shape: shape)
         let note = delivery == .plain ? .close : downstream.connectionNote
         let answer = AnswerHead.relayed(
@@ -352,8 +368,8 @@ package final class Exchange {
         )
         let relay = ReplyRelay(
             reply: reply, downstream: downstream, delivery: delivery, shape: shape,
-            truncation: shape != .asIs && stream == .sse ? .errorEvent : .silent,
-            usage: outcome.isCached && stream != .sse ? nil : attempt.usageReader(for: stream, head),
+            truncation: shape != .asIs && stream == .sse && translated == nil ? .errorEvent : .silent,
+            usage: translated == nil ? attempt.reader(for: stream, head, isStored: outcome.isCached) : nil,
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
             lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream == .sse,
             timers: environment.timers
@@ -364,6 +380,7 @@ package final class Exchange {
         relay.start()
         if let ending = relay.ending { outcome.ending = ending } else { outcome.ending = await relay.ended() }
         outcome.take(relay)
+        if let translated { outcome.take(translated.usage) }
     }
 
     private func fail(_ error: GatewayError, _ outcome: Outcome) {

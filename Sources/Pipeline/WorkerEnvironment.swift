@@ -11,7 +11,7 @@ package final class WorkerEnvironment {
         package var loggedPayload = 10 << 20
         /// Bytes of all bodies that are being held for logs at one time.
         package var loggedPayloadTotal = 128 << 20
-        /// Bytes of all request bodies that are being read as a whole at one time.
+        /// Bytes of all bodies, of requests and of answers, that are being read as a whole at one time.
         package var wholeBodiesTotal = 512 << 20
         package init() {}
     }

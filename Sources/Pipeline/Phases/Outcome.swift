@@ -123,6 +123,15 @@ final class Outcome {
         isResponseWhole = capture.isComplete
     }
 
+    /// Takes what a provider's own answer has told of usage, where the client got another form of it.
+    func take(_ usage: UsageReader?) {
+        guard let reader = usage else { return }
+        reader.finish()
+        self.usage = reader.usage
+        answeredModel = reader.model
+        sawTerminal = reader.sawTerminal
+    }
+
     /// Takes the answer of a step that failed.
     func take(_ failed: FailedAnswer, _ head: ResponseHead) {
         take(head, StreamKind(of: head))

@@ -13,13 +13,19 @@ package final class Attempt: Sendable {
     /// The stored key that goes along.
     let key: StoredKey?
     package let reply: ReplyShape
+    /// How the answer becomes one in OpenAI's form; nil when it is one already, or has to stay as it is.
+    let translation: ChatTranslation?
 
-    init(route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape) {
+    init(
+        route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape,
+        translation: ChatTranslation? = nil
+    ) {
         self.route = route
         self.model = model
         self.request = request
         self.key = key
         self.reply = reply
+        self.translation = translation
     }
 }
 
@@ -123,11 +129,23 @@ struct Plan {
             throw GatewayError(.badChatCompletion, origin: .client, detail: "model without provider prefix")
         }
         let definition = provider.definition
-        let (target, model) = try definition.compatTarget(
-            model: prefixless, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount
-        )
-        let asksForUsage = facts.isStream && !facts.includesUsage && definition.compat.surface?.usageOption == .ask
-        let body = facts.rewritten(model: model, asksForUsage ? .addUsageOption : .modelOnly)
+        let target: UpstreamTarget
+        let model: String
+        let body: ByteBuffer
+        var asksForUsage = false
+        var translation: ChatTranslation?
+        if let translator = definition.compat.translator {
+            (target, body, translation) = try translated(
+                whole, by: translator, for: definition, model: prefixless, admitted
+            )
+            model = prefixless
+        } else {
+            (target, model) = try definition.compatTarget(
+                model: prefixless, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount
+            )
+            asksForUsage = facts.isStream && !facts.includesUsage && definition.compat.surface?.usageOption == .ask
+            body = facts.rewritten(model: model, asksForUsage ? .addUsageOption : .modelOnly)
+        }
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
         var head = UpstreamHead(admitted, provider: definition, target: target, keepingCredentials: .none)
@@ -150,7 +168,7 @@ struct Plan {
         let route = NativeRoute(provider: provider, target: target, model: model, path: path)
         return Attempt(
             route: route, model: model, request: request, key: key,
-            reply: asksForUsage ? .withoutUsageChunk : .compat
+            reply: asksForUsage ? .withoutUsageChunk : .compat, translation: translation
         )
     }
 

@@ -19,6 +19,12 @@ final class ReplyRelay: ReplySink {
     /// How a client learns that an answer broke off, besides the missing end of the body.
     enum Truncation { case silent, errorEvent }
 
+    /// The event that tells a client of the compat endpoint that its stream is incomplete (providers.md §3).
+    nonisolated static let truncationNote: StaticString = """
+        data: {"error":{"message":"upstream closed the stream before completion",\
+        "type":"upstream_error","code":"stream_truncated"}}\n\n
+        """
+
     private let downstream: any Downstream
     private let reply: any UpstreamReply
     private let delivery: AnswerHead.Delivery
@@ -199,12 +205,7 @@ final class ReplyRelay: ReplySink {
         if truncation == .errorEvent, delivery == .chunks, !isDetached {
             // A client of the compat endpoint is told in its own dialect, and still gets no end of the body.
             var note = ByteBuffer()
-            note.writeStaticString(
-                """
-                data: {"error":{"message":"upstream closed the stream before completion",\
-                "type":"upstream_error","code":"stream_truncated"}}\n\n
-                """
-            )
+            note.writeStaticString(Self.truncationNote)
             var out = ByteBuffer()
             HeadWriter.chunk(note, into: &out)
             downstream.send(out, isLast: false)

@@ -10,7 +10,8 @@ extension ProviderDefinition {
             // Access tokens of a subscription login · observed
             exceptions: [("sk-ant-oat", [.bearer])])
         provider.requiredHeaders = [("anthropic-version", "2023-06-01")]
-        provider.compat = .translated(surface: CompatSurface(base: "v1/", credentialForms: [.bearer]))
+        provider.compat = .translated(
+            surface: CompatSurface(base: "v1/", credentialForms: [.bearer]), by: AnthropicChat(provider: "anthropic"))
         provider.usage = UsageRule(.anthropic, except: [(.ends("/chat/completions"), .openAI)])
         return provider
     }()

@@ -6,15 +6,23 @@ package enum CompatRule: Sendable {
     /// Speaks OpenAI's format; only the model name is replaced.
     case openAI(CompatSurface)
     /// Has its own format; `surface` is its hosted OpenAI-shaped endpoint, where it has one.
-    case translated(surface: CompatSurface?)
+    ///
+    /// Without a translator its calls go to the surface.
+    case translated(surface: CompatSurface?, by: (any ChatTranslator)? = nil)
 
     /// The provider's OpenAI-shaped endpoint.
     package var surface: CompatSurface? {
         switch self {
         case .unsupported: nil
         case .openAI(let surface): surface
-        case .translated(let surface): surface
+        case .translated(let surface, _): surface
         }
+    }
+
+    /// What carries chats to the provider's own format; nil when they go as they are.
+    package var translator: (any ChatTranslator)? {
+        if case .translated(_, let translator) = self { return translator }
+        return nil
     }
 
     static let openAI = CompatRule.openAI(CompatSurface())

@@ -6,7 +6,7 @@ extension UsageFormat {
     typealias Adjustment = @Sendable (_ usage: JSONView, _ tally: inout UsageTally) -> Void
 
     /// Chat, completions, embeddings, Responses and transcriptions.
-    static let openAI = openAIShaped()
+    package static let openAI = openAIShaped()
 
     static let openAIImages = openAIShaped(members: [
         // Models that report no usage are billed by the picture.

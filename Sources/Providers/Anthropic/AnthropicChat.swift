@@ -1,0 +1,70 @@
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// Chat completions through Anthropic's Messages API (providers.md §7).
+struct AnthropicChat: ChatTranslator {
+    let provider: String
+
+    func request(_ body: UnsafeRawBufferPointer, for model: ChatModel) throws(GatewayError) -> TranslatedChat {
+        var writer = AnthropicRequest(try ChatCompletionRequest(body), model)
+        return TranslatedChat(path: "v1/messages", body: try writer.write(), terms: writer.terms)
+    }
+
+    func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer {
+        let view = JSONView(body)
+        guard JSONScan.validate(body), view.kind == .object else { throw Self.unreadable }
+        if view.member("type")?.string == "error" { return .failure(failure(in: view, status: nil)) }
+        guard let completion = AnthropicReply.read(view, terms) else { throw Self.unreadable }
+        return .completion(completion.json(terms))
+    }
+
+    private static var unreadable: GatewayError {
+        GatewayError(.unparsableModelOutput, origin: .provider, detail: "the answer is no Messages object")
+    }
+
+    func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure {
+        let view = JSONView(body)
+        if JSONScan.validate(body), view.member("error")?.kind == .object { return failure(in: view, status: status) }
+        return ChatFailure(status: status, message: ChatFailure.text(of: body), provider: provider)
+    }
+
+    func stream(_ terms: ChatTerms) -> any ChatStreamTranslator { AnthropicStream(terms, self) }
+
+    /// The error that an object of Anthropic's tells of.
+    ///
+    /// - Parameter status: nil where HTTP has told of success.
+    func failure(in view: JSONView, status: Int?) -> ChatFailure {
+        let error = view.member("error")
+        let type = error?.member("type")?.string ?? ""
+        let message = error?.member("message")?.string ?? (type.isEmpty ? "The provider gave no reason" : type)
+        return ChatFailure(status: status ?? Self.status(of: type), message: message, provider: provider)
+    }
+
+    /// The status that Anthropic gives a kind of error (providers.md §12.1).
+    private static func status(of type: String) -> Int {
+        switch type {
+        case "invalid_request_error": 400
+        case "authentication_error": 401
+        case "billing_error": 402
+        case "permission_error": 403
+        case "not_found_error": 404
+        case "request_too_large": 413
+        case "rate_limit_error": 429
+        case "timeout_error": 504
+        case "overloaded_error": 529
+        default: 500
+        }
+    }
+
+    /// Why a model stopped (providers.md §7.2); nil when it was not said.
+    static func finish(_ reason: JSONView?) -> ChatFinish? {
+        guard let word = reason?.string else { return nil }
+        return switch word {
+        case "max_tokens", "model_context_window_exceeded", "compaction", "pause_turn": .length
+        case "tool_use": .toolCalls
+        case "refusal": .contentFilter
+        default: .stop
+        }
+    }
+}

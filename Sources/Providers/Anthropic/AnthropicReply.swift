@@ -1,0 +1,76 @@
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// Reads a whole Messages answer (providers.md §7.2).
+enum AnthropicReply {
+    /// The answer in OpenAI's terms; nil when it is no Messages object.
+    static func read(_ view: JSONView, _ terms: ChatTerms) -> ChatCompletion? {
+        guard let content = view.member("content"), content.kind == .array else { return nil }
+        var completion = ChatCompletion()
+        completion.id = view.member("id")?.string ?? ""
+        completion.model = view.member("model")?.string ?? ""
+        completion.finish = AnthropicChat.finish(view.member("stop_reason"))
+        content.forEachElement { read(block: $0, terms, into: &completion) }
+        if completion.finish == .contentFilter {
+            completion.refusal = view.member("stop_details")?.member("explanation")?.string
+        }
+        if let usage = view.member("usage") {
+            var tally = UsageTally()
+            AnthropicUsage.read(usage, &tally)
+            tally.usage.normalize()
+            completion.usage = tally.usage
+            completion.serviceTier = tier(tally.usage.serviceTier)
+        }
+        return completion
+    }
+
+    private static func tier(_ name: String?) -> String? { name == "standard" ? "default" : name }
+
+    private static func read(block: JSONView, _ terms: ChatTerms, into completion: inout ChatCompletion) {
+        switch block.member("type")?.string {
+        case "text":
+            let start = completion.textLength
+            completion.append(text: block.member("text")?.string ?? "")
+            let end = completion.textLength
+            block.member("citations")?.forEachElement { citation in
+                if let annotation = annotation(citation, start..<end) { completion.annotations.append(annotation) }
+            }
+        case "tool_use":
+            let name = block.member("name")?.string ?? ""
+            let input = block.member("input").map { String(decoding: $0.bytes, as: UTF8.self) } ?? "{}"
+            if name == terms.outputTool {
+                completion.append(text: input)
+            } else {
+                completion.calls.append(ChatCall(id: block.member("id")?.string ?? "", name: name, arguments: input))
+            }
+        case "thinking":
+            completion.reasoning += block.member("thinking")?.string ?? ""
+            completion.thinking.append(block)
+        case "redacted_thinking": completion.thinking.append(block)
+        default: break
+        }
+    }
+
+    /// A citation of a page as OpenAI writes it, for the text that it supports.
+    private static func annotation(_ citation: JSONView, _ range: Range<Int>) -> String? {
+        guard let url = citation.member("url")?.string else { return nil }
+        var out = JSONWriter()
+        out.beginObject()
+        out.key("type")
+        out.string("url_citation")
+        out.key("url_citation")
+        out.beginObject()
+        out.key("url")
+        out.string(url)
+        out.key("title")
+        out.string(citation.member("title")?.string ?? "")
+        out.key("start_index")
+        out.int(range.lowerBound)
+        out.key("end_index")
+        out.int(range.upperBound)
+        out.endObject()
+        out.endObject()
+        return String(buffer: out.buffer)
+    }
+}

@@ -1,0 +1,328 @@
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// Writes an OpenAI chat request as a Messages request (providers.md §7.1).
+struct AnthropicRequest {
+    private let chat: ChatCompletionRequest
+    private let model: ChatModel
+    private var out = JSONWriter()
+    /// How the answer has to be written.
+    private(set) var terms = ChatTerms()
+    private var names = ChatNames(limit: 128)
+    private var callIDs = ChatNames(limit: 128)
+    private var thinking = AnthropicThinking.off
+
+    /// The tool whose input is the answer, for models without structured output of their own.
+    private static let outputTool = "json_output"
+    /// Tokens of an answer when neither client nor catalogue has a limit (decisions 29).
+    private static let usualLimit = 4096
+
+    init(_ chat: ChatCompletionRequest, _ model: ChatModel) {
+        self.chat = chat
+        self.model = model
+    }
+
+    /// The request's body; afterwards `terms` are complete.
+    mutating func write() throws(GatewayError) -> ByteBuffer {
+        let asked = try chat.outputLimit()
+        var limit = asked ?? model.maxOutput ?? Self.usualLimit
+        thinking = try AnthropicThinking(chat, model, limit: &limit, isLimitOwn: asked == nil)
+        terms.usageChunk = chat.wantsUsageChunk ? .wanted : .withheld
+        terms.callStyle = chat.tools.style
+        let format = try ResponseFormat(chat, model)
+        out.beginObject()
+        out.key("model")
+        out.string(model.name)
+        out.key("max_tokens")
+        out.int(limit)
+        if chat.isStream {
+            out.key("stream")
+            out.bool(true)
+        }
+        try writeMessages(format)
+        try writeTools(format)
+        try writeSampling()
+        writeThinking(format)
+        if let user = try chat.string("user"), Self.isOpaque(user) {
+            out.key("metadata")
+            out.beginObject()
+            out.key("user_id")
+            out.string(user)
+            out.endObject()
+        }
+        switch try chat.string("service_tier") {
+        case "auto": writeTier("auto")
+        case "default": writeTier("standard_only")
+        default: break
+        }
+        if let cacheControl = chat["cache_control"], cacheControl.kind == .object {
+            out.key("cache_control")
+            out.raw(cacheControl)
+        }
+        out.endObject()
+        terms.toolNames = names.changed
+        return out.buffer
+    }
+
+    private mutating func writeTier(_ name: String) {
+        out.key("service_tier")
+        out.string(name)
+    }
+
+    /// Whether a user's name tells nothing of the person: Anthropic refuses addresses and numbers.
+    private static func isOpaque(_ user: String) -> Bool {
+        if user.isEmpty || user.contains("@") { return false }
+        let digits = user.utf8.filter { (0x30...0x39).contains($0) }.count
+        let isNumber = user.utf8.allSatisfy { (0x30...0x39).contains($0) || " +-().".utf8.contains($0) }
+        return !(isNumber && (7...15).contains(digits))
+    }
+
+    private mutating func writeMessages(_ format: ResponseFormat) throws(GatewayError) {
+        var turns = AnthropicTurns(systemTurns: model.has("mid_system") ? .kept : .hoisted)
+        for message in chat.messages { try turns.add(message, &names, &callIDs) }
+        if case .object = format { turns.addSystem("Answer with one JSON object and nothing else.") }
+        turns.write(into: &out)
+    }
+
+    private mutating func writeTools(_ format: ResponseFormat) throws(GatewayError) {
+        let functions = chat.tools.functions
+        var choice = chat.tools.choice
+        let search = chat["web_search_options"]
+        // The API insists on definitions where the history has calls.
+        let known = functions.isEmpty ? called() : []
+        var forced: String?
+        if case .forcedTool = format { forced = Self.outputTool }
+        guard !functions.isEmpty || !known.isEmpty || search != nil || forced != nil else { return }
+        out.key("tools")
+        out.beginArray()
+        for function in functions { write(function) }
+        for name in known {
+            out.beginObject()
+            out.key("name")
+            out.string(names.accepted(name))
+            out.key("input_schema")
+            out.raw(#"{"type":"object"}"#)
+            out.endObject()
+        }
+        if case .forcedTool(let schema) = format {
+            out.beginObject()
+            out.key("name")
+            out.string(Self.outputTool)
+            out.key("description")
+            out.string("Gives the answer in the form that was asked for.")
+            out.key("input_schema")
+            writeSchema(schema)
+            out.endObject()
+            choice = .named(Self.outputTool)
+            terms.outputTool = Self.outputTool
+        }
+        if let search { writeSearch(search) }
+        out.endArray()
+        writeChoice(choice)
+    }
+
+    /// The names of functions that were called in the history.
+    private func called() -> [String] {
+        var found: [String] = []
+        var known: Set<String> = []
+        for message in chat.messages {
+            for call in message.calls where known.insert(call.name).inserted { found.append(call.name) }
+        }
+        return found
+    }
+
+    private mutating func write(_ function: ChatTools.Function) {
+        out.beginObject()
+        out.key("name")
+        out.string(names.accepted(function.name))
+        if let description = function.description {
+            out.key("description")
+            out.string(description)
+        }
+        out.key("input_schema")
+        if let schema = function.parameters {
+            if function.isStrict {
+                JSONSchemaCleaner.write(schema, into: &out)
+            } else {
+                writeSchema(schema)
+            }
+        } else {
+            out.raw(#"{"type":"object","properties":{}}"#)
+        }
+        if function.isStrict {
+            out.key("strict")
+            out.bool(true)
+        }
+        if let cacheControl = function.cacheControl {
+            out.key("cache_control")
+            out.raw(cacheControl)
+        }
+        out.endObject()
+    }
+
+    /// A schema of arguments, which has to be one of an object.
+    private mutating func writeSchema(_ schema: JSONView) {
+        if schema.member("type")?.string == "object" { return out.raw(schema) }
+        out.beginObject()
+        out.key("type")
+        out.string("object")
+        schema.forEachMember { key, value in
+            if key == "type" { return }
+            out.key(named: key)
+            out.raw(value)
+        }
+        out.endObject()
+    }
+
+    private mutating func writeSearch(_ options: JSONView) {
+        out.beginObject()
+        out.key("type")
+        out.string("web_search_20250305")
+        out.key("name")
+        out.string("web_search")
+        if let place = options.member("user_location")?.member("approximate"), place.kind == .object {
+            out.key("user_location")
+            out.beginObject()
+            out.key("type")
+            out.string("approximate")
+            place.forEachMember { key, value in
+                if key == "type" || value.isNull { return }
+                out.key(named: key)
+                out.raw(value)
+            }
+            out.endObject()
+        }
+        out.endObject()
+    }
+
+    private mutating func writeChoice(_ choice: ChatTools.Choice?) {
+        var choice = choice
+        // With thinking, and with some models, no call can be forced.
+        if choice == .required || choice?.isNamed == true, thinking.isOn || model.has("no_forced_tool") {
+            choice = .auto
+        }
+        let isSerial = !chat.tools.allowsParallel && choice != ChatTools.Choice.none
+        guard choice != nil || isSerial else { return }
+        out.key("tool_choice")
+        out.beginObject()
+        out.key("type")
+        switch choice ?? .auto {
+        case .auto: out.string("auto")
+        case .none: out.string("none")
+        case .required: out.string("any")
+        case .named(let name):
+            out.string("tool")
+            out.key("name")
+            out.string(name == terms.outputTool ? name : names.accepted(name))
+        }
+        if isSerial {
+            out.key("disable_parallel_tool_use")
+            out.bool(true)
+        }
+        out.endObject()
+    }
+
+    private mutating func writeSampling() throws(GatewayError) {
+        let temperature = try chat.number("temperature")
+        let topP = try chat.number("top_p")
+        if let temperature, !thinking.isOn, !model.has("no_sampling") || temperature.value == 1 {
+            out.key("temperature")
+            // Clamped, never scaled.
+            out.raw(temperature.value > 1 ? "1" : temperature.value < 0 ? "0" : temperature.text)
+        } else if let topP, !model.has("no_sampling") {
+            // Several models refuse both at once.
+            out.key("top_p")
+            out.raw(topP.text)
+        }
+        let stops = try chat.stops()
+        guard !stops.isEmpty else { return }
+        out.key("stop_sequences")
+        out.beginArray()
+        for stop in stops { out.string(stop) }
+        out.endArray()
+    }
+
+    private mutating func writeThinking(_ format: ResponseFormat) {
+        switch thinking {
+        case .off: break
+        case .given(let view):
+            out.key("thinking")
+            out.raw(view)
+        case .adaptive:
+            out.key("thinking")
+            out.raw(#"{"type":"adaptive","display":"summarized"}"#)
+        case .effortOnly: break
+        case .budget(let tokens):
+            out.key("thinking")
+            out.raw(#"{"type":"enabled","budget_tokens":\#(tokens)}"#)
+        }
+        let given = chat["output_config"].flatMap { $0.kind == .object ? $0 : nil }
+        var schema: JSONView?
+        if given?.member("format") == nil, case .schema(let wanted) = format { schema = wanted }
+        let effort = given?.member("effort") == nil ? thinking.effort : nil
+        guard given != nil || schema != nil || effort != nil else { return }
+        out.key("output_config")
+        out.beginObject()
+        given?.forEachMember { key, value in
+            out.key(named: key)
+            out.raw(value)
+        }
+        if let effort {
+            out.key("effort")
+            out.string(effort)
+        }
+        if let schema {
+            out.key("format")
+            out.beginObject()
+            out.key("type")
+            out.string("json_schema")
+            out.key("schema")
+            JSONSchemaCleaner.write(schema, into: &out)
+            out.endObject()
+        }
+        out.endObject()
+    }
+}
+
+/// In which form an answer is asked for.
+private enum ResponseFormat {
+    case text
+    /// Any one JSON object: there is no native form, so the model is told.
+    case object
+    case schema(JSONView)
+    /// The schema as that of a tool that the model has to call.
+    case forcedTool(JSONView)
+
+    init(_ chat: ChatCompletionRequest, _ model: ChatModel) throws(GatewayError) {
+        self = .text
+        guard let view = chat["response_format"] else { return }
+        switch view.member("type")?.string {
+        case "text": break
+        case "json_object": self = .object
+        case "json_schema":
+            guard let schema = view.member("json_schema")?.member("schema"), schema.kind == .object else {
+                throw ChatCompletionRequest.refusal("`response_format` of type 'json_schema' must have a schema")
+            }
+            // A catalogue that says nothing restricts nothing (providers.md §5.1).
+            let isNative = model.capabilities.map { $0.contains("schema") || $0.contains("no_forced_tool") } ?? true
+            self = isNative ? .schema(schema) : .forcedTool(schema)
+        default:
+            throw ChatCompletionRequest.refusal(
+                "`response_format` must be of type 'text', 'json_object' or 'json_schema'"
+            )
+        }
+    }
+}
+
+extension ChatTools.Choice {
+    fileprivate var isNamed: Bool {
+        if case .named = self { return true }
+        return false
+    }
+}
+
+extension JSONWriter {
+    /// One value as it stands in another document.
+    mutating func raw(_ view: JSONView) { raw(ByteBuffer(bytes: view.bytes)) }
+}

@@ -1,0 +1,183 @@
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// The history of a chat as Anthropic wants it: system apart, neighbours of one role merged, a user first.
+struct AnthropicTurns {
+    /// What becomes of system messages that do not stand at the beginning.
+    enum SystemTurns { case kept, hoisted }
+
+    private enum Role: String { case system, user, assistant }
+
+    private struct Turn {
+        var role: Role
+        /// JSON text of each content block.
+        var blocks: [ByteBuffer] = []
+        /// The turn's last text, while it may still have to be shortened.
+        var trailingText: String?
+    }
+
+    private let systemTurns: SystemTurns
+    private var system: [ByteBuffer] = []
+    private var turns: [Turn] = []
+
+    init(systemTurns: SystemTurns) { self.systemTurns = systemTurns }
+
+    mutating func add(
+        _ message: ChatMessage, _ names: inout ChatNames, _ callIDs: inout ChatNames
+    ) throws(GatewayError) {
+        switch message.role {
+        case .system:
+            let blocks = try content(message.parts)
+            if turns.isEmpty || systemTurns == .hoisted {
+                system += blocks
+            } else {
+                append(.system, blocks)
+            }
+        case .user:
+            var blocks = try content(message.parts)
+            if blocks.isEmpty { blocks = [Self.text(Self.nothing, nil)] }
+            append(.user, blocks)
+        case .assistant:
+            var blocks = message.thinking.filter(Self.isWhole).map { ByteBuffer(bytes: $0.bytes) }
+            blocks += try content(message.parts)
+            var text: String?
+            if message.calls.isEmpty, case .text(let last, nil) = message.parts.last, !last.isEmpty { text = last }
+            for call in message.calls {
+                blocks.append(
+                    Self.block("tool_use") { out in
+                        out.key("id")
+                        out.string(callIDs.accepted(call.id))
+                        out.key("name")
+                        out.string(names.accepted(call.name))
+                        out.key("input")
+                        out.raw(call.arguments)
+                    }
+                )
+            }
+            append(.assistant, blocks, trailingText: text)
+        case .tool: append(.user, [try result(message, &callIDs)])
+        }
+    }
+
+    /// A further text for the model that is no part of the talk.
+    mutating func addSystem(_ text: String) { system.append(Self.text(text, nil)) }
+
+    private mutating func append(_ role: Role, _ blocks: [ByteBuffer], trailingText: String? = nil) {
+        guard !blocks.isEmpty else { return }
+        if turns.last?.role != role { turns.append(Turn(role: role)) }
+        turns[turns.count - 1].blocks += blocks
+        turns[turns.count - 1].trailingText = trailingText
+    }
+
+    /// What stands for a message without content, which is refused.
+    private static let nothing = "(empty)"
+
+    func write(into out: inout JSONWriter) {
+        if !system.isEmpty {
+            out.key("system")
+            Self.write(system, into: &out)
+        }
+        out.key("messages")
+        out.beginArray()
+        if turns.first?.role != .user {
+            Self.write(.user, [Self.text(Self.nothing, nil)], into: &out)
+        }
+        for (number, turn) in turns.enumerated() {
+            var blocks = turn.blocks
+            // A text to be continued must not end in whitespace.
+            if number == turns.count - 1, turn.role == .assistant, let text = turn.trailingText {
+                let end = text.lastIndex { !$0.isWhitespace }
+                blocks.removeLast()
+                if let end { blocks.append(Self.text(String(text[...end]), nil)) }
+                if blocks.isEmpty { continue }
+            }
+            Self.write(turn.role, blocks, into: &out)
+        }
+        out.endArray()
+    }
+
+    private static func write(_ role: Role, _ blocks: [ByteBuffer], into out: inout JSONWriter) {
+        out.beginObject()
+        out.key("role")
+        out.string(role.rawValue)
+        out.key("content")
+        write(blocks, into: &out)
+        out.endObject()
+    }
+
+    private static func write(_ blocks: [ByteBuffer], into out: inout JSONWriter) {
+        out.beginArray()
+        for block in blocks { out.raw(block) }
+        out.endArray()
+    }
+
+    // MARK: Blocks
+
+    /// Thinking is taken back as it was given, and only with what proves that it was given.
+    private static func isWhole(_ block: JSONView) -> Bool {
+        switch block.member("type")?.string {
+        case "thinking": !(block.member("signature")?.string ?? "").isEmpty
+        case "redacted_thinking": block.member("data")?.kind == .string
+        default: false
+        }
+    }
+
+    private static func block(_ type: String, _ members: (inout JSONWriter) -> Void) -> ByteBuffer {
+        var out = JSONWriter()
+        out.beginObject()
+        out.key("type")
+        out.string(type)
+        members(&out)
+        out.endObject()
+        return out.buffer
+    }
+
+    private static func text(_ text: String, _ cacheControl: JSONView?) -> ByteBuffer {
+        block("text") { out in
+            out.key("text")
+            out.string(text)
+            mark(cacheControl, &out)
+        }
+    }
+
+    private static func mark(_ cacheControl: JSONView?, _ out: inout JSONWriter) {
+        guard let cacheControl else { return }
+        out.key("cache_control")
+        out.raw(cacheControl)
+    }
+
+    private func content(_ parts: [ChatPart]) throws(GatewayError) -> [ByteBuffer] {
+        var blocks: [ByteBuffer] = []
+        for part in parts {
+            switch part {
+            case .text(let text, let cacheControl):
+                // Empty blocks of text are refused.
+                if !text.isEmpty { blocks.append(Self.text(text, cacheControl)) }
+            case .image(let url, let cacheControl): blocks.append(try AnthropicMedia.image(url, cacheControl))
+            case .file(let file, let cacheControl): blocks.append(try AnthropicMedia.document(file, cacheControl))
+            }
+        }
+        return blocks
+    }
+
+    private func result(_ message: ChatMessage, _ callIDs: inout ChatNames) throws(GatewayError) -> ByteBuffer {
+        let blocks = try content(message.parts)
+        let id = callIDs.accepted(message.callID)
+        return Self.block("tool_result") { out in
+            out.key("tool_use_id")
+            out.string(id)
+            if message.parts.count == 1, case .text(let text, nil) = message.parts[0], !text.isEmpty {
+                out.key("content")
+                out.string(text)
+            } else if !blocks.isEmpty {
+                out.key("content")
+                Self.write(blocks, into: &out)
+            }
+            if message.hasFailed {
+                out.key("is_error")
+                out.bool(true)
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import GatewayCore
+import WireFormats
+
+/// An OpenAI chat request, taken apart as far as translators need it (providers.md §6.1).
+///
+/// Valid only while the bytes of the body are.
+struct ChatCompletionRequest {
+    private var members: [String: JSONView] = [:]
+    let messages: [ChatMessage]
+    let tools: ChatTools
+
+    /// - Errors: `.badChatCompletion` for what no translated provider can serve.
+    init(_ body: UnsafeRawBufferPointer) throws(GatewayError) {
+        var members: [String: JSONView] = [:]
+        JSONView(body).forEachMember { key, value in
+            // A null stands for a member that is not there; of two, the first counts.
+            if members[key] == nil, !value.isNull { members[key] = value }
+        }
+        self.members = members
+        if let count = members["n"], count.int != 1 { throw Self.refusal("`n` must be 1 for this provider") }
+        var wantsAudio = false
+        members["modalities"]?.forEachElement { if $0.string == "audio" { wantsAudio = true } }
+        if wantsAudio { throw Self.refusal("`modalities` with audio is not supported by this provider") }
+        guard let list = members["messages"], list.kind == .array else {
+            throw Self.refusal("`messages` must be a list")
+        }
+        messages = try ChatMessage.list(list)
+        guard !messages.isEmpty else { throw Self.refusal("`messages` must not be empty") }
+        tools = try ChatTools(members)
+    }
+
+    /// A member that is not null.
+    subscript(_ name: String) -> JSONView? { members[name] }
+
+    var isStream: Bool { members["stream"]?.bool ?? false }
+    var wantsUsageChunk: Bool { isStream && members["stream_options"]?.member("include_usage")?.bool ?? false }
+
+    /// A number; its text is passed on as it is.
+    func number(_ name: String) throws(GatewayError) -> (text: String, value: Double)? {
+        guard let view = members[name] else { return nil }
+        guard let value = view.double else { throw Self.refusal("`\(name)` must be a number") }
+        return (String(decoding: view.bytes, as: UTF8.self), value)
+    }
+
+    /// A string.
+    func string(_ name: String) throws(GatewayError) -> String? {
+        guard let view = members[name] else { return nil }
+        guard let text = view.string else { throw Self.refusal("`\(name)` must be a string") }
+        return text
+    }
+
+    /// The client's limit of the output, in tokens.
+    func outputLimit() throws(GatewayError) -> Int? {
+        for name in ["max_completion_tokens", "max_tokens"] {
+            guard let view = members[name] else { continue }
+            guard let count = view.int, count >= 0 else { throw Self.refusal("`\(name)` must be a whole number") }
+            return count
+        }
+        return nil
+    }
+
+    /// The texts that end an answer; those of nothing but whitespace are left out.
+    func stops() throws(GatewayError) -> [String] {
+        guard let view = members["stop"] else { return [] }
+        var texts: [String] = []
+        var isSound = view.kind == .array
+        if let single = view.string {
+            texts = [single]
+            isSound = true
+        } else {
+            view.forEachElement { if let text = $0.string { texts.append(text) } else { isSound = false } }
+        }
+        guard isSound else { throw Self.refusal("`stop` must be a string or a list of strings") }
+        return texts.filter { !$0.allSatisfy(\.isWhitespace) }
+    }
+
+    static func refusal(_ message: String) -> GatewayError {
+        GatewayError(.badChatCompletion, origin: .client, detail: message, message: message)
+    }
+}

@@ -1,0 +1,110 @@
+package import GatewayCore
+package import NIOCore
+
+/// How chat completions are carried to and from a provider with a chat format of its own (data-plane §1.10).
+///
+/// Pure: bytes in, bytes out. One value per provider, used by all requests.
+package protocol ChatTranslator: Sendable {
+    /// The provider's form of an OpenAI chat request.
+    ///
+    /// - Parameters:
+    ///   - body: one valid JSON object.
+    ///   - model: the model as the provider knows it, and what the catalogue says of it.
+    /// - Errors: `.badChatCompletion` with a message for the client, where a request cannot be expressed.
+    func request(_ body: UnsafeRawBufferPointer, for model: ChatModel) throws(GatewayError) -> TranslatedChat
+
+    /// A whole successful answer in OpenAI's form.
+    ///
+    /// - Errors: `.unparsableModelOutput` when it is not what the provider's format promises.
+    func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer
+
+    /// A provider's error; anything that is no error object of its format is quoted as text.
+    func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure
+
+    /// The state of a streamed answer of which nothing has come.
+    func stream(_ terms: ChatTerms) -> any ChatStreamTranslator
+}
+
+/// The translation of one streamed answer, fed with its events in order.
+package protocol ChatStreamTranslator: Sendable {
+    /// Adds the events for the client that one event of the provider becomes; none once the state is final.
+    mutating func take(
+        _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, into out: inout ByteBuffer
+    )
+
+    /// How far the answer has come.
+    var state: ChatStreamState { get }
+}
+
+/// How far a streamed answer has come.
+///
+/// - open: more has to come; a stream that ends here is cut. Next: complete, failed.
+/// - complete: everything was written, `[DONE]` included. Final.
+/// - failed: the provider reported an error. Final.
+package enum ChatStreamState: Sendable, Equatable {
+    case open
+    case complete
+    case failed(ChatFailure)
+}
+
+/// A model as a translation sees it.
+package struct ChatModel: Sendable {
+    /// The name that the provider knows.
+    package var name: String
+    /// Tokens; nil when the catalogue does not say.
+    package var maxOutput: Int?
+    /// Flags of providers.md §5.1 `caps`; nil when the catalogue says nothing.
+    package var capabilities: Set<String>?
+
+    package init(name: String, maxOutput: Int? = nil, capabilities: Set<String>? = nil) {
+        self.name = name
+        self.maxOutput = maxOutput
+        self.capabilities = capabilities
+    }
+
+    /// Whether the catalogue says that the model has this property.
+    func has(_ capability: String) -> Bool { capabilities?.contains(capability) ?? false }
+}
+
+/// A chat request as a provider with a format of its own gets it.
+package struct TranslatedChat: Sendable {
+    /// Native path, as a client of the provider would write it.
+    package var path: String
+    package var body: ByteBuffer
+    package var terms: ChatTerms
+}
+
+/// What of a request decides how its answer is written.
+package struct ChatTerms: Sendable {
+    /// Whether a stream ends with a chunk that carries the usage.
+    package enum UsageChunk: Sendable { case wanted, withheld }
+
+    /// How the client spells calls of functions.
+    package enum CallStyle: Sendable {
+        /// `tool_calls`
+        case tools
+        /// The deprecated `function_call`
+        case function
+    }
+
+    package var usageChunk = UsageChunk.withheld
+    package var callStyle = CallStyle.tools
+    /// When the answer counts as made, in seconds since 1970.
+    package var created = 0
+    /// The client's names of functions that had to be renamed for the provider.
+    package var toolNames: [String: String] = [:]
+    /// The name of the forced tool whose input is the answer's text.
+    package var outputTool: String?
+
+    package init() {}
+
+    /// The name under which the client knows a function.
+    func clientName(_ name: String) -> String { toolNames[name] ?? name }
+}
+
+/// What a whole answer with a successful status turned out to be.
+package enum ChatAnswer: Sendable, Equatable {
+    case completion(ByteBuffer)
+    /// An error that came with a successful status.
+    case failure(ChatFailure)
+}
