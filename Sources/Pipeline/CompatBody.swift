@@ -22,7 +22,8 @@ struct CompatBody {
         let found: CompatBody? = bytes.withUnsafeReadableBytes { raw in
             guard let top = JSONScan.topLevel(raw, wanted: ["model", "stream", "stream_options"]), !top.hasDuplicate,
                 let modelRange = top[0],
-                let model = JSONView(UnsafeRawBufferPointer(rebasing: raw[modelRange])).string, !model.isEmpty, model.utf8.count <= modelLimit
+                let model = JSONView(UnsafeRawBufferPointer(rebasing: raw[modelRange])).string, !model.isEmpty,
+                model.utf8.count <= modelLimit
             else { return nil }
             func view(_ index: Int) -> JSONView? {
                 top[index].map { JSONView(UnsafeRawBufferPointer(rebasing: raw[$0])) }

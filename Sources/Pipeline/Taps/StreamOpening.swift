@@ -59,7 +59,8 @@ final class StreamOpening: UpstreamReply, ReplySink {
         case .expired:
             reply.cancel()
             throw GatewayError(
-                .requestTimedOut, origin: .provider, retry: .always, detail: "the stream did not begin within the timeout"
+                .requestTimedOut, origin: .provider, retry: .always,
+                detail: "the stream did not begin within the timeout"
             )
         case .cancelled:
             reply.cancel()
