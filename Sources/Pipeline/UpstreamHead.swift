@@ -115,6 +115,11 @@ struct UpstreamHead {
         }
     }
 
+    /// Writes fields that a translated request needs.
+    mutating func add(_ fields: [(name: StaticString, value: String)]) {
+        for field in fields { HeadWriter.field(field.name, field.value, into: &buffer) }
+    }
+
     /// Writes the body's framing and the end of the head.
     mutating func finish(_ framing: BodyFraming) {
         buffer.compose(capacity: 64) { out in

@@ -134,14 +134,24 @@ struct Plan {
         let body: ByteBuffer
         var asksForUsage = false
         var translation: ChatTranslation?
-        if let translator = definition.compat.translator {
-            (target, body, translation) = try translated(
-                whole, by: translator, for: definition, model: prefixless, admitted
+        var fields: [(name: StaticString, value: String)] = []
+        var key = namedKey(admitted)
+        let own = key == nil ? admitted.providerKey : nil
+        // An alias is for native endpoints only (data-plane §3.3).
+        if key == nil, own == nil { key = try configuredKey(for: definition, admitted, alias: nil) }
+        let credential = key?.value ?? own
+        let place = credential.flatMap { definition.credential.place?($0.reveal()) }
+        if let translator = definition.compat.translator(for: prefixless) {
+            let chat: TranslatedChat
+            (target, chat, translation) = try translated(
+                whole, by: translator, for: definition, model: prefixless, place: place, admitted
             )
+            (body, fields) = (chat.body, chat.fields)
             model = prefixless
         } else {
             (target, model) = try definition.compatTarget(
-                model: prefixless, account: admitted.gateway.account, workersAIAccount: environment.workersAIAccount
+                model: prefixless, place: place, account: admitted.gateway.account,
+                workersAIAccount: environment.workersAIAccount
             )
             asksForUsage = facts.isStream && !facts.includesUsage && definition.compat.surface?.usageOption == .ask
             body = facts.rewritten(model: model, asksForUsage ? .addUsageOption : .modelOnly)
@@ -149,15 +159,9 @@ struct Plan {
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
         var head = UpstreamHead(admitted, provider: definition, target: target, keepingCredentials: .none)
-        var key = namedKey(admitted)
-        if key == nil, let own = admitted.providerKey {
-            head.inject(own, definition, target)
-        } else {
-            // An alias is for native endpoints only (data-plane §3.3).
-            if key == nil { key = try configuredKey(for: definition, admitted, alias: nil) }
-            if let key { head.inject(key.value, definition, target) }
-            if admitted.providerKey == nil { try checkCredential(admitted, definition, key) }
-        }
+        if let credential { head.inject(credential, definition, target) }
+        if admitted.providerKey == nil { try checkCredential(admitted, definition, key) }
+        head.add(fields)
         let framing = BodyFraming.length(body.readableBytes)
         head.finish(framing)
         let request = UpstreamRequest(

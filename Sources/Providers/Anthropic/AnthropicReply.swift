@@ -10,11 +10,13 @@ enum AnthropicReply {
         var completion = ChatCompletion()
         completion.id = view.member("id")?.string ?? ""
         completion.model = view.member("model")?.string ?? ""
-        completion.finish = AnthropicChat.finish(view.member("stop_reason"))
-        content.forEachElement { read(block: $0, terms, into: &completion) }
-        if completion.finish == .contentFilter {
-            completion.refusal = view.member("stop_details")?.member("explanation")?.string
+        var choice = ChatChoice()
+        choice.finish = AnthropicChat.finish(view.member("stop_reason"))
+        content.forEachElement { read(block: $0, terms, into: &choice) }
+        if choice.finish == .contentFilter {
+            choice.refusal = view.member("stop_details")?.member("explanation")?.string
         }
+        completion.choices = [choice]
         if let usage = view.member("usage") {
             var tally = UsageTally()
             AnthropicUsage.read(usage, &tally)
@@ -27,27 +29,27 @@ enum AnthropicReply {
 
     private static func tier(_ name: String?) -> String? { name == "standard" ? "default" : name }
 
-    private static func read(block: JSONView, _ terms: ChatTerms, into completion: inout ChatCompletion) {
+    private static func read(block: JSONView, _ terms: ChatTerms, into choice: inout ChatChoice) {
         switch block.member("type")?.string {
         case "text":
-            let start = completion.textLength
-            completion.append(text: block.member("text")?.string ?? "")
-            let end = completion.textLength
+            let start = choice.textLength
+            choice.append(text: block.member("text")?.string ?? "")
+            let end = choice.textLength
             block.member("citations")?.forEachElement { citation in
-                if let annotation = annotation(citation, start..<end) { completion.annotations.append(annotation) }
+                if let annotation = annotation(citation, start..<end) { choice.annotations.append(annotation) }
             }
         case "tool_use":
             let name = block.member("name")?.string ?? ""
             let input = block.member("input").map { String(decoding: $0.bytes, as: UTF8.self) } ?? "{}"
             if name == terms.outputTool {
-                completion.append(text: input)
+                choice.append(text: input)
             } else {
-                completion.calls.append(ChatCall(id: block.member("id")?.string ?? "", name: name, arguments: input))
+                choice.calls.append(ChatCall(id: block.member("id")?.string ?? "", name: name, arguments: input))
             }
         case "thinking":
-            completion.reasoning += block.member("thinking")?.string ?? ""
-            completion.thinking.append(block)
-        case "redacted_thinking": completion.thinking.append(block)
+            choice.reasoning += block.member("thinking")?.string ?? ""
+            choice.thinking.append(block)
+        case "redacted_thinking": choice.thinking.append(block)
         default: break
         }
     }

@@ -156,6 +156,7 @@ struct AnthropicTurns {
                 if !text.isEmpty { blocks.append(Self.text(text, cacheControl)) }
             case .image(let url, let cacheControl): blocks.append(try AnthropicMedia.image(url, cacheControl))
             case .file(let file, let cacheControl): blocks.append(try AnthropicMedia.document(file, cacheControl))
+            case .audio: throw ChatPart.unsupported("input_audio")
             }
         }
         return blocks

@@ -2,7 +2,7 @@ import GatewayCore
 import NIOCore
 import WireFormats
 
-/// Writes the events of a streamed answer in OpenAI's form (providers.md §6.3).
+/// Writes the events of one answer of a stream in OpenAI's form (providers.md §6.3).
 struct ChatChunks: Sendable {
     private let terms: ChatTerms
     /// The event up to the value of `delta`.
@@ -10,22 +10,34 @@ struct ChatChunks: Sendable {
     /// The event up to the value of `choices`.
     private let head: ByteBuffer
 
+    /// The events of the first answer, or the only one.
+    ///
     /// - Parameter id: the provider's; the client sees it with OpenAI's prefix.
     init(id: String, model: String, _ terms: ChatTerms) {
-        self.terms = terms
         var head = ByteBuffer()
         head.writeStaticString(#"data: {"id":"#)
         JSONWriter.appendString(ChatCompletion.id(id, terms), to: &head)
         head.writeString(#","object":"chat.completion.chunk","created":\#(terms.created),"model":"#)
         JSONWriter.appendString(model, to: &head)
         head.writeStaticString(#","choices":["#)
-        self.head = head
-        head.writeStaticString(#"{"index":0,"delta":"#)
-        opening = head
+        self.init(head: head, choice: 0, terms)
     }
 
-    private func close(_ finish: StaticString?, into out: inout ByteBuffer) {
-        out.writeStaticString(#","logprobs":null,"finish_reason":"#)
+    private init(head: ByteBuffer, choice: Int, _ terms: ChatTerms) {
+        self.terms = terms
+        self.head = head
+        var opening = head
+        opening.writeString(#"{"index":\#(choice),"delta":"#)
+        self.opening = opening
+    }
+
+    /// The events of another answer of the same stream.
+    func of(choice: Int) -> ChatChunks { ChatChunks(head: head, choice: choice, terms) }
+
+    private func close(_ finish: StaticString?, logprobs: String? = nil, into out: inout ByteBuffer) {
+        out.writeStaticString(#","logprobs":"#)
+        out.writeString(logprobs ?? "null")
+        out.writeStaticString(#","finish_reason":"#)
         if let finish {
             out.writeStaticString("\"")
             out.writeStaticString(finish)
@@ -56,6 +68,24 @@ struct ChatChunks: Sendable {
         close(nil, into: &out)
     }
 
+    /// A member of the delta that is more than a text.
+    ///
+    /// - Parameters:
+    ///   - json: the member's value as JSON text; nil for a delta without members.
+    ///   - logprobs: JSON text of the probabilities of the tokens so far.
+    func member(_ name: StaticString, json: String?, logprobs: String? = nil, into out: inout ByteBuffer) {
+        out.writeImmutableBuffer(opening)
+        out.writeStaticString("{")
+        if let json {
+            out.writeStaticString("\"")
+            out.writeStaticString(name)
+            out.writeStaticString("\":")
+            out.writeString(json)
+        }
+        out.writeStaticString("}")
+        close(nil, logprobs: logprobs, into: &out)
+    }
+
     func piece(_ member: StaticString, _ text: String, into out: inout ByteBuffer) {
         var quoted = ByteBuffer()
         JSONWriter.appendString(text, to: &quoted)
@@ -64,8 +94,10 @@ struct ChatChunks: Sendable {
 
     /// The beginning of a call; its arguments follow.
     ///
-    /// - Parameter index: of the call among all calls of the answer.
-    func call(_ index: Int, id: String, name: String, into out: inout ByteBuffer) {
+    /// - Parameters:
+    ///   - index: of the call among all calls of the answer.
+    ///   - signature: for the client to give back with the call.
+    func call(_ index: Int, id: String, name: String, signature: String? = nil, into out: inout ByteBuffer) {
         out.writeImmutableBuffer(opening)
         switch terms.callStyle {
         case .tools:
@@ -73,7 +105,14 @@ struct ChatChunks: Sendable {
             JSONWriter.appendString(id, to: &out)
             out.writeStaticString(#","type":"function","function":{"name":"#)
             JSONWriter.appendString(terms.clientName(name), to: &out)
-            out.writeStaticString(#","arguments":""}}]}"#)
+            out.writeStaticString(#","arguments":""}"#)
+            if let signature {
+                out.writeStaticString(#","extra_content":"#)
+                var writer = JSONWriter(out)
+                ThoughtSignature.write(signature, into: &writer)
+                out = writer.buffer
+            }
+            out.writeStaticString("}]}")
         case .function:
             out.writeStaticString(#"{"function_call":{"name":"#)
             JSONWriter.appendString(terms.clientName(name), to: &out)
@@ -102,9 +141,19 @@ struct ChatChunks: Sendable {
 
     /// The closing events: why the model stopped, the usage if it was asked for, and `[DONE]`.
     func end(_ finish: ChatFinish, hasCalls: Bool, _ usage: Usage, into out: inout ByteBuffer) {
+        self.finish(finish, hasCalls: hasCalls, into: &out)
+        close(usage, into: &out)
+    }
+
+    /// Why the model stopped: the last event of one answer.
+    func finish(_ finish: ChatFinish, hasCalls: Bool, into out: inout ByteBuffer) {
         out.writeImmutableBuffer(opening)
         out.writeStaticString("{}")
         close(finish.word(hasCalls: hasCalls, terms.callStyle), into: &out)
+    }
+
+    /// The events behind the last answer: the usage if it was asked for, and `[DONE]`.
+    func close(_ usage: Usage, into out: inout ByteBuffer) {
         if terms.usageChunk == .wanted, usage.input != nil || usage.output != nil {
             out.writeImmutableBuffer(head)
             out.writeStaticString(#"],"usage":"#)

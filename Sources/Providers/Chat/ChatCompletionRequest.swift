@@ -9,15 +9,26 @@ struct ChatCompletionRequest {
     let messages: [ChatMessage]
     let tools: ChatTools
 
+    /// How many answers to one question a provider can give.
+    enum Choices { case one, several }
+
     /// - Errors: `.badChatCompletion` for what no translated provider can serve.
-    init(_ body: UnsafeRawBufferPointer) throws(GatewayError) {
+    init(_ body: UnsafeRawBufferPointer, choices: Choices = .one) throws(GatewayError) {
         var members: [String: JSONView] = [:]
         JSONView(body).forEachMember { key, value in
             // A null stands for a member that is not there; of two, the first counts.
             if members[key] == nil, !value.isNull { members[key] = value }
         }
         self.members = members
-        if let count = members["n"], count.int != 1 { throw Self.refusal("`n` must be 1 for this provider") }
+        if let count = members["n"] {
+            switch choices {
+            case .one: if count.int != 1 { throw Self.refusal("`n` must be 1 for this provider") }
+            case .several:
+                guard let count = count.int, (1...128).contains(count) else {
+                    throw Self.refusal("`n` must be a whole number from 1 to 128")
+                }
+            }
+        }
         var wantsAudio = false
         members["modalities"]?.forEachElement { if $0.string == "audio" { wantsAudio = true } }
         if wantsAudio { throw Self.refusal("`modalities` with audio is not supported by this provider") }

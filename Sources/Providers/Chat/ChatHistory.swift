@@ -49,6 +49,12 @@ struct ChatHistory {
         message.calls = try calls(view)
         open = message.calls.map { (id: $0.id, result: nil) }
         for (index, call) in open.enumerated().reversed() { waiting[call.id, default: []].append(index) }
+        // Results are matched by the id as the client wrote it; the provider gets it without what was hung on it.
+        for index in message.calls.indices {
+            let (id, signature) = ThoughtSignature.detached(from: message.calls[index].id)
+            message.calls[index].id = id
+            if message.calls[index].signature == nil { message.calls[index].signature = signature }
+        }
         return message
     }
 
@@ -61,7 +67,9 @@ struct ChatHistory {
                 isSound = false
                 return
             }
-            calls.append(ChatCall(id: id, name: name, arguments: ChatCall.arguments(function?.member("arguments"))))
+            var read = ChatCall(id: id, name: name, arguments: ChatCall.arguments(function?.member("arguments")))
+            read.signature = ThoughtSignature.read(call)
+            calls.append(read)
         }
         guard isSound else {
             throw ChatCompletionRequest.refusal("every tool call must have an `id` and a function's name")
@@ -89,7 +97,7 @@ struct ChatHistory {
         }
         var message = ChatMessage(role: .tool)
         message.parts = try ChatPart.list(view.member("content"))
-        message.callID = id
+        message.callID = ThoughtSignature.detached(from: id).id
         message.hasFailed = view.member("is_error")?.bool ?? false
         open[index].result = message
     }

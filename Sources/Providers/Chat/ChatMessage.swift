@@ -37,6 +37,8 @@ enum ChatPart {
     /// An `https` address or a data URL.
     case image(String, cacheControl: JSONView?)
     case file(JSONView, cacheControl: JSONView?)
+    /// Sound in base64; `format` is OpenAI's word for its type, `wav` or `mp3`.
+    case audio(String, format: String)
 
     /// The parts of a `content` member; a string is one part of text.
     static func list(_ content: JSONView?) throws(GatewayError) -> [ChatPart] {
@@ -72,9 +74,19 @@ enum ChatPart {
         case "file":
             guard let file = view.member("file"), file.kind == .object else { throw incomplete(type) }
             return .file(file, cacheControl: cacheControl)
-        default:
-            throw ChatCompletionRequest.refusal("content parts of type '\(type)' are not supported by this provider")
+        case "input_audio":
+            let audio = view.member("input_audio")
+            guard let data = audio?.member("data")?.string, let format = audio?.member("format")?.string else {
+                throw incomplete(type)
+            }
+            return .audio(data, format: format)
+        default: throw unsupported(type)
         }
+    }
+
+    /// Refuses a kind of part that a provider does not know.
+    static func unsupported(_ type: String) -> GatewayError {
+        ChatCompletionRequest.refusal("content parts of type '\(type)' are not supported by this provider")
     }
 
     private static func incomplete(_ type: String) -> GatewayError {
@@ -88,6 +100,8 @@ struct ChatCall {
     var name: String
     /// JSON text of an object.
     var arguments: String
+    /// What proves to the provider that its own thoughts led to the call (providers.md §8.4).
+    var signature: String?
 
     /// Reads `arguments`: an object as text, or, where it is none, the text inside an object.
     static func arguments(_ view: JSONView?) -> String {

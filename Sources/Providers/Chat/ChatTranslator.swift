@@ -55,11 +55,16 @@ package struct ChatModel: Sendable {
     package var maxOutput: Int?
     /// Flags of providers.md §5.1 `caps`; nil when the catalogue says nothing.
     package var capabilities: Set<String>?
+    /// What the call's credential tells; nil when it tells nothing.
+    package var place: CredentialPlace?
 
-    package init(name: String, maxOutput: Int? = nil, capabilities: Set<String>? = nil) {
+    package init(
+        name: String, maxOutput: Int? = nil, capabilities: Set<String>? = nil, place: CredentialPlace? = nil
+    ) {
         self.name = name
         self.maxOutput = maxOutput
         self.capabilities = capabilities
+        self.place = place
     }
 
     /// Whether the catalogue says that the model has this property.
@@ -70,6 +75,10 @@ package struct ChatModel: Sendable {
 package struct TranslatedChat: Sendable {
     /// Native path, as a client of the provider would write it.
     package var path: String
+    /// Without the question mark.
+    package var query: String?
+    /// Header fields that belong to the request and not to its credential.
+    package var fields: [(name: StaticString, value: String)] = []
     package var body: ByteBuffer
     package var terms: ChatTerms
 }

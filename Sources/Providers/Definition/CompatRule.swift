@@ -9,6 +9,8 @@ package enum CompatRule: Sendable {
     ///
     /// Without a translator its calls go to the surface.
     case translated(surface: CompatSurface?, by: (any ChatTranslator)? = nil)
+    /// Has several formats; the model's name decides, and nil stands for that of the surface.
+    case perModel(surface: CompatSurface, by: @Sendable (_ model: String) -> (any ChatTranslator)?)
 
     /// The provider's OpenAI-shaped endpoint.
     package var surface: CompatSurface? {
@@ -16,13 +18,19 @@ package enum CompatRule: Sendable {
         case .unsupported: nil
         case .openAI(let surface): surface
         case .translated(let surface, _): surface
+        case .perModel(let surface, _): surface
         }
     }
 
     /// What carries chats to the provider's own format; nil when they go as they are.
-    package var translator: (any ChatTranslator)? {
-        if case .translated(_, let translator) = self { return translator }
-        return nil
+    ///
+    /// - Parameter model: the name behind the provider prefix.
+    package func translator(for model: String) -> (any ChatTranslator)? {
+        switch self {
+        case .unsupported, .openAI: nil
+        case .translated(_, let translator): translator
+        case .perModel(_, let translator): translator(model)
+        }
     }
 
     static let openAI = CompatRule.openAI(CompatSurface())
@@ -39,13 +47,15 @@ package struct CompatSurface: Sendable {
     package var query: String?
     /// How a stored key is written, where it differs from native calls.
     package var credentialForms: [CredentialRule.Form]?
-    /// Moves parts of the model name into the path; returns the base and the name to send.
-    var bespoke: (@Sendable (String) throws(GatewayError) -> (base: String, model: String))?
+    /// Moves parts of the model name, or what the credential tells, into the path; returns the base and the name to send.
+    var bespoke: Bespoke?
+
+    typealias Bespoke =
+        @Sendable (_ model: String, _ place: CredentialPlace?) throws(GatewayError) -> (base: String, model: String)
 
     init(
         base: String = "", usageOption: UsageOption = .ask, query: String? = nil,
-        credentialForms: [CredentialRule.Form]? = nil,
-        bespoke: (@Sendable (String) throws(GatewayError) -> (base: String, model: String))? = nil
+        credentialForms: [CredentialRule.Form]? = nil, bespoke: Bespoke? = nil
     ) {
         self.base = base
         self.usageOption = usageOption
@@ -54,8 +64,8 @@ package struct CompatSurface: Sendable {
         self.bespoke = bespoke
     }
 
-    func place(_ model: String) throws(GatewayError) -> (base: String, model: String) {
-        if let bespoke { return try bespoke(model) }
+    func place(_ model: String, _ place: CredentialPlace?) throws(GatewayError) -> (base: String, model: String) {
+        if let bespoke { return try bespoke(model, place) }
         return (base, model)
     }
 }

@@ -22,6 +22,8 @@ package struct CredentialRule: Sendable {
     /// Lower-case header names whose value is a credential when a client sends it.
     package var acceptedHeaders: [StaticString]
     package var acceptedQueryKeys: [String] = []
+    /// Reads what a credential tells beside the secret itself; nil for one that tells nothing, and for no credential.
+    package var place: (@Sendable (_ key: String) -> CredentialPlace?)?
 
     init(
         _ forms: Form..., accepts: [StaticString], queryKeys: [String] = [],

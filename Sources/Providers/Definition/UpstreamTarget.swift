@@ -66,16 +66,18 @@ extension ProviderDefinition {
     ///
     /// - Parameters:
     ///   - model: the name behind the provider prefix.
+    ///   - place: what the call's credential tells.
     ///   - endpoint: path below the OpenAI-shaped base.
     /// - Throws: `.invalidProvider` when the provider has no such endpoint.
     package func compatTarget(
-        model: String, endpoint: String = "chat/completions", account: AccountID = "", workersAIAccount: String? = nil
+        model: String, place: CredentialPlace? = nil, endpoint: String = "chat/completions", account: AccountID = "",
+        workersAIAccount: String? = nil
     ) throws(GatewayError) -> (UpstreamTarget, model: String) {
         guard let surface = compat.surface else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "\(id) has no OpenAI-shaped endpoint")
         }
         guard !model.isEmpty else { throw GatewayError(.badChatCompletion, origin: .client) }
-        let (base, name) = try surface.place(model)
+        let (base, name) = try surface.place(model, place)
         var target = try target(
             path: base + endpoint, query: surface.query, account: account, workersAIAccount: workersAIAccount)
         if let forms = surface.credentialForms { target.credentialForms = forms }
