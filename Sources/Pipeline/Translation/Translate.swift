@@ -6,7 +6,7 @@ import WireFormats
 
 /// How one call's answer is carried back to OpenAI's form.
 struct ChatTranslation: Sendable {
-    let translator: any ChatTranslator
+    let translator: any ChatAnswerTranslator
     let terms: ChatTerms
 }
 
@@ -42,11 +42,13 @@ struct Translate {
 
     /// - Errors: `.unparsableModelOutput` for an answer that is none of its format, `.providerUnreachable` for one that
     ///   breaks off before the client has been told anything.
-    func answer(_ reply: any UpstreamReply, _ attempt: Attempt) async throws(GatewayError) -> any TranslatedReply {
+    ///   Answers that need no translation are given back as they are.
+    func answer(_ reply: any UpstreamReply, _ attempt: Attempt) async throws(GatewayError) -> any UpstreamReply {
         let head = reply.head
         let kind = StreamKind(of: head)
-        let usage = attempt.usageReader(for: kind, head)
         let isSuccess = (200..<300).contains(head.status)
+        if translation.translator.foreignAnswers == .relayed, !isSuccess || kind == .other { return reply }
+        let usage = attempt.usageReader(for: kind, head)
         guard isSuccess, kind == .sse else { return try await whole(reply, usage, isSuccess: isSuccess) }
         guard let streamHead = TranslatedHead.make(head, status: head.status, .stream) else {
             reply.cancel()

@@ -101,7 +101,10 @@ final class TranslatedStream: TranslatedReply, ReplySink {
 
     func receive(_ raw: ByteBuffer, isLast: Bool) {
         guard !isOver else { return }
-        if isLast, end == nil { parser.finish { name, data in translator.take(name, data, into: &pending) } }
+        if isLast, end == nil {
+            parser.finish { name, data in translator.take(name, data, into: &pending) }
+            translator.finish(into: &pending)
+        }
         switch translator.state {
         case .failed(let failure):
             // Told as an event, unless nothing was told yet: then there is a status for it.
@@ -124,6 +127,7 @@ final class TranslatedStream: TranslatedReply, ReplySink {
 
     func fail(_ error: GatewayError) {
         guard !isOver else { return }
+        if end == nil { translator.finish(into: &pending) }
         // After the closing event nothing is missing.
         if translator.state == .complete { finish(.complete) } else { finish(.broken(error), note: Self.cutNote) }
         if sink != nil { deliver() }

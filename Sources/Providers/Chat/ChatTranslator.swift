@@ -4,7 +4,7 @@ package import NIOCore
 /// How chat completions are carried to and from a provider with a chat format of its own (data-plane §1.10).
 ///
 /// Pure: bytes in, bytes out. One value per provider, used by all requests.
-package protocol ChatTranslator: Sendable {
+package protocol ChatTranslator: ChatAnswerTranslator {
     /// The provider's form of an OpenAI chat request.
     ///
     /// - Parameters:
@@ -12,6 +12,12 @@ package protocol ChatTranslator: Sendable {
     ///   - model: the model as the provider knows it, and what the catalogue says of it.
     /// - Errors: `.badChatCompletion` with a message for the client, where a request cannot be expressed.
     func request(_ body: UnsafeRawBufferPointer, for model: ChatModel) throws(GatewayError) -> TranslatedChat
+}
+
+/// How a provider's answers to chat completions become OpenAI's.
+package protocol ChatAnswerTranslator: Sendable {
+    /// What becomes of answers that are no chat of the provider's format.
+    var foreignAnswers: ForeignAnswers { get }
 
     /// A whole successful answer in OpenAI's form.
     ///
@@ -25,6 +31,18 @@ package protocol ChatTranslator: Sendable {
     func stream(_ terms: ChatTerms) -> any ChatStreamTranslator
 }
 
+/// What becomes of errors, and of answers of a content type that no chat has.
+package enum ForeignAnswers: Sendable {
+    /// They become OpenAI's errors.
+    case translated
+    /// They are relayed as they are: the provider's form is OpenAI's (decisions 4).
+    case relayed
+}
+
+extension ChatAnswerTranslator {
+    package var foreignAnswers: ForeignAnswers { .translated }
+}
+
 /// The translation of one streamed answer, fed with its events in order.
 package protocol ChatStreamTranslator: Sendable {
     /// Adds the events for the client that one event of the provider becomes; none once the state is final.
@@ -32,8 +50,15 @@ package protocol ChatStreamTranslator: Sendable {
         _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, into out: inout ByteBuffer
     )
 
+    /// Takes the end of the provider's stream: completes an answer that has said all it had to say.
+    mutating func finish(into out: inout ByteBuffer)
+
     /// How far the answer has come.
     var state: ChatStreamState { get }
+}
+
+extension ChatStreamTranslator {
+    package mutating func finish(into out: inout ByteBuffer) {}
 }
 
 /// How far a streamed answer has come.
