@@ -37,8 +37,8 @@ enum ChatPart {
     /// An `https` address or a data URL.
     case image(String, cacheControl: JSONView?)
     case file(JSONView, cacheControl: JSONView?)
-    /// Sound in base64; `format` is OpenAI's word for its type, `wav` or `mp3`.
-    case audio(String, format: String)
+    /// Sound: `data` in base64 and its `format`, `wav` or `mp3`.
+    case audio(JSONView)
 
     /// The parts of a `content` member; a string is one part of text.
     static func list(_ content: JSONView?) throws(GatewayError) -> [ChatPart] {
@@ -75,11 +75,8 @@ enum ChatPart {
             guard let file = view.member("file"), file.kind == .object else { throw incomplete(type) }
             return .file(file, cacheControl: cacheControl)
         case "input_audio":
-            let audio = view.member("input_audio")
-            guard let data = audio?.member("data")?.string, let format = audio?.member("format")?.string else {
-                throw incomplete(type)
-            }
-            return .audio(data, format: format)
+            guard let audio = view.member("input_audio"), audio.kind == .object else { throw incomplete(type) }
+            return .audio(audio)
         default: throw unsupported(type)
         }
     }
