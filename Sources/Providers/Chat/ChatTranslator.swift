@@ -12,6 +12,32 @@ package protocol ChatTranslator: ChatAnswerTranslator {
     ///   - model: the model as the provider knows it, and what the catalogue says of it.
     /// - Errors: `.badChatCompletion` with a message for the client, where a request cannot be expressed.
     func request(_ body: UnsafeRawBufferPointer, for model: ChatModel) throws(GatewayError) -> TranslatedChat
+
+    /// The same with what had to be got for it; for translators that ask for something.
+    func request(
+        _ body: UnsafeRawBufferPointer, for model: ChatModel, with supplements: ChatSupplements
+    ) throws(GatewayError) -> TranslatedChat
+
+    /// The ids of calls in a request's history to which reasoning belongs that the client left out.
+    ///
+    /// Asked only where `reasoning` is not nil; what is found comes back in the supplements.
+    func callsWithoutReasoning(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String]
+
+    /// Addresses in a request whose contents the provider wants inside the request.
+    ///
+    /// All of them are in the supplements afterwards, or the request was refused.
+    func remoteMedia(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String]
+}
+
+extension ChatTranslator {
+    package func request(
+        _ body: UnsafeRawBufferPointer, for model: ChatModel, with supplements: ChatSupplements
+    ) throws(GatewayError) -> TranslatedChat {
+        try request(body, for: model)
+    }
+
+    package func callsWithoutReasoning(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] { [] }
+    package func remoteMedia(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] { [] }
 }
 
 /// How a provider's answers to chat completions become OpenAI's.
@@ -23,6 +49,14 @@ package protocol ChatAnswerTranslator: Sendable {
     ///
     /// - Errors: `.unparsableModelOutput` when it is not what the provider's format promises.
     func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer
+
+    /// The same; adds what is to be remembered of the answer's reasoning.
+    func answer(
+        _ body: UnsafeRawBufferPointer, _ terms: ChatTerms, noting notes: inout [ReasoningNote]
+    ) throws(GatewayError) -> ChatAnswer
+
+    /// What of the model's reasoning has to come back with the next request, though clients lose it; nil: nothing.
+    var reasoning: ReasoningKind? { get }
 
     /// A provider's error; anything that is no error object of its format is quoted as text.
     func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure
@@ -41,6 +75,13 @@ package enum ForeignAnswers: Sendable {
 
 extension ChatAnswerTranslator {
     package var foreignAnswers: ForeignAnswers { .translated }
+    package var reasoning: ReasoningKind? { nil }
+
+    package func answer(
+        _ body: UnsafeRawBufferPointer, _ terms: ChatTerms, noting notes: inout [ReasoningNote]
+    ) throws(GatewayError) -> ChatAnswer {
+        try answer(body, terms)
+    }
 }
 
 /// The translation of one streamed answer, fed with its events in order.
@@ -55,10 +96,14 @@ package protocol ChatStreamTranslator: Sendable {
 
     /// How far the answer has come.
     var state: ChatStreamState { get }
+
+    /// What is to be remembered of the answer's reasoning, as far as it has come.
+    var notes: [ReasoningNote] { get }
 }
 
 extension ChatStreamTranslator {
     package mutating func finish(into out: inout ByteBuffer) {}
+    package var notes: [ReasoningNote] { [] }
 }
 
 /// How far a streamed answer has come.

@@ -24,6 +24,8 @@ package struct CredentialRule: Sendable {
     package var acceptedQueryKeys: [String] = []
     /// Reads what a credential tells beside the secret itself; nil for one that tells nothing, and for no credential.
     package var place: (@Sendable (_ key: String) -> CredentialPlace?)?
+    /// What is made of keys that are documents.
+    package var derivation = CredentialDerivation.none
 
     init(
         _ forms: Form..., accepts: [StaticString], queryKeys: [String] = [],
