@@ -34,6 +34,8 @@ package final class Exchange {
     /// Members of a request body that are worth a name: `factModel`.
     private static let wantedFacts: [StaticString] = ["model"]
     private static let factModel = 0
+    /// Bytes of a request body that are waited for before a limit is asked.
+    private static let smallBody = 64 << 10
 
     package init(environment: WorkerEnvironment, memo: ConnectionMemo, head: RequestHead, downstream: any Downstream) {
         self.environment = environment
@@ -147,8 +149,8 @@ package final class Exchange {
             if inbound.address.surface == .universal {
                 try await serveSteps(admitted, &outcome)
             } else {
-                var isCounted = false
-                _ = try await serve(admitted, .client, outcome, fallback: .none, isCounted: &isCounted)
+                var progress = Progress()
+                _ = try await serve(admitted, .client, outcome, fallback: .none, &progress)
             }
         } catch {
             fail(error, outcome)
@@ -180,6 +182,14 @@ package final class Exchange {
         }
     }
 
+    /// What a request has behind it, in whichever of its steps.
+    private struct Progress {
+        /// The gateway's requests were counted with this one.
+        var isCounted = false
+        /// The gateway's own limit has admitted it (data-plane §4.2).
+        var isAdmitted = false
+    }
+
     /// Where the request body of a call comes from.
     private enum Payload {
         /// The client's own body, as it arrives.
@@ -194,7 +204,7 @@ package final class Exchange {
         let steps = try universal.steps(admitted, body: try await wholeBody())
         let first = outcome
         let eventID = outcome.eventID
-        var isCounted = false
+        var progress = Progress()
         for (number, step) in steps.enumerated() {
             let current = universal.admit(step, admitted)
             if number > 0 {
@@ -205,10 +215,7 @@ package final class Exchange {
             outcome.begin(current, SentBody(bytes: step.body, model: Self.model(of: step.body)))
             let fallback: RetrySchedule.Fallback = number < steps.count - 1 ? .remains : .none
             do throws(GatewayError) {
-                let isServed = try await serve(
-                    current, .given(step.body), outcome, fallback: fallback, isCounted: &isCounted
-                )
-                if isServed { return }
+                if try await serve(current, .given(step.body), outcome, fallback: fallback, &progress) { return }
             } catch {
                 guard fallback == .remains, error.allowsFallback, !isClientGone else { throw error }
                 outcome.fail(error)
@@ -224,7 +231,7 @@ package final class Exchange {
     /// Gets an answer for one call and relays it; false when the provider refused and another step is to be tried.
     private func serve(
         _ admitted: Admitted, _ payload: Payload, _ outcome: Outcome, fallback: RetrySchedule.Fallback,
-        isCounted: inout Bool
+        _ progress: inout Progress
     ) async throws(GatewayError) -> Bool {
         let attempt: Attempt
         var whole: ByteBuffer?
@@ -245,60 +252,66 @@ package final class Exchange {
             }
         }
         outcome.attempt = attempt
-        if !isCounted { environment.counter.count(admitted.gateway.id, of: admitted.gateway.account) }
-        let gate = Gate(environment: environment)
-        let source: Serve.Source
+        if !progress.isCounted {
+            progress.isCounted = true
+            environment.counter.count(admitted.gateway.id, of: admitted.gateway.account)
+        }
+        let reply: any UpstreamReply
         do throws(GatewayError) {
+            let gate = Gate(environment: environment)
             let serve = Serve(environment: environment, cancel: cancel)
             let terms = gate.terms(attempt, admitted, body: whole)
-            let limits = gate.limits(attempt, admitted.gateway, isCounted: isCounted)
-            if terms == nil, limits.isEmpty, admitted.settings.attempts == 1, admitted.settings.timeout == nil {
-                // Nothing to ask, one try, no hurry: most calls, on the shortest way.
-                source = .provider(
-                    try await serve.client(for: attempt).send(attempt.request, cancel: cancel), lead: nil
-                )
-            } else {
-                source = try await serve.answer(
-                    attempt, admitted, cache: terms, limits: limits, fallback: fallback, leading: { lead = $0 }
-                )
+            let limits = gate.limits(attempt, admitted.gateway, isAdmitted: progress.isAdmitted)
+            if terms != nil || !limits.isEmpty {
+                switch try await serve.open(admitted, cache: terms, limits: limits) {
+                case .call(let given): lead = given
+                case .stored(let stored):
+                    outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
+                    outcome.takeFromStore()
+                    await relay(stored, attempt, admitted, outcome)
+                    return true
+                }
             }
+            progress.isAdmitted = true
+            if admitted.settings.attempts == 1, admitted.settings.timeout == nil {
+                // One try, no hurry: most calls, on the shortest way.
+                reply = try await serve.client(for: attempt).send(attempt.request, cancel: cancel)
+            } else {
+                reply = try await serve.call(attempt, admitted, fallback)
+            }
+            outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
         } catch {
-            if error.kind != .rateLimited { isCounted = true }
+            endLead(cancel.isCancelled ? .abandoned : .failed)
             throw bodyRefusal ?? error
         }
-        outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
-        switch source {
-        case .store(let reply):
-            outcome.takeFromStore()
-            await relay(reply, attempt, nil, admitted, outcome)
-        case .provider(let given, let lead):
-            isCounted = true
-            let reply = try await translated(given, attempt, lead)
-            if fallback == .remains, !(200..<300).contains(reply.head.status) {
-                lead?.end(.failed)
-                let answer = FailedAnswer()
-                await answer.read(reply, timers: environment.timers)
-                outcome.take(answer, reply.head)
-                return false
-            }
-            await relay(reply, attempt, lead, admitted, outcome)
+        let answer = try await translated(reply, attempt)
+        if fallback == .remains, !(200..<300).contains(answer.head.status) {
+            endLead(.failed)
+            let failed = FailedAnswer()
+            await failed.read(answer, timers: environment.timers)
+            outcome.take(failed, answer.head)
+            return false
         }
+        await relay(answer, attempt, admitted, outcome)
         return true
     }
 
-    /// Bytes of a request body that are waited for before a limit is asked.
-    private static let smallBody = 64 << 10
+    /// Tells those who wait for the same answer that it does not come from here.
+    private func endLead(_ end: LeadOutcome) {
+        lead?.end(end)
+        lead = nil
+    }
 
     /// The answer in the form that the client asked for.
     private func translated(
-        _ reply: any UpstreamReply, _ attempt: Attempt, _ lead: (any AnswerLead)?
+        _ reply: any UpstreamReply, _ attempt: Attempt
     ) async throws(GatewayError) -> any UpstreamReply {
         guard let translation = attempt.translation else { return reply }
         do throws(GatewayError) {
             return try await Translate(environment: environment, cancel: cancel, translation: translation)
                 .answer(reply, attempt)
         } catch {
-            lead?.end(cancel.isCancelled ? .abandoned : .failed)
+            endLead(cancel.isCancelled ? .abandoned : .failed)
             throw error
         }
     }
@@ -342,12 +355,12 @@ package final class Exchange {
     }
 
     private func relay(
-        _ reply: any UpstreamReply, _ attempt: Attempt, _ lead: (any AnswerLead)?, _ admitted: Admitted,
-        _ outcome: Outcome
+        _ reply: any UpstreamReply, _ attempt: Attempt, _ admitted: Admitted, _ outcome: Outcome
     ) async {
         let head = reply.head
         let stream = StreamKind(of: head)
         outcome.take(head, stream)
+        let lead = lead
         self.lead = nil
         guard !isClientGone || lead?.isAwaited == true else {
             lead?.end(.abandoned)

@@ -11,7 +11,7 @@ from harness.fleet import AnotherAccount, gateway_of, metric
 from harness.provider import error_reply, json_reply
 from harness.scripts import numbered
 from harness.store import clock, long_interval, redis_of
-from harness.waiting import until
+from harness.waiting import Gate, until
 
 TECHNIQUES = ["fixed", "sliding"]
 
@@ -189,6 +189,23 @@ def test_a_universal_request_counts_once(daemon, provider, long, technique):
     refused = run_steps(daemon, gateway, steps)
     assert refusal(refused) == (429, 2003)
     assert header(refused, "cf-aig-step") == "0" and len(provider.requests) == calls == 6
+
+
+def test_a_step_that_gave_up_waiting_for_another_request_has_passed_no_limit(daemon, provider, long):
+    gateway = daemon.api.create_gateway(cache_ttl=300, **limits(1, long))
+    gate = Gate()
+    provider.at("openai", numbered(before=lambda number: gate.wait(60)))
+    shared = step("openai", config={"requestTimeout": 300})
+    with Crowd(1, daemon) as leader:
+        leader.send(gateway, CHAT_BYTES)
+        provider.nth(0, within=30)
+        refused = run_steps(daemon, gateway, [shared, step("groq")])
+        gate.open()
+        assert [answer.status for answer in leader.answers()] == [200]
+    assert (refusal(refused), header(refused, "cf-aig-step")) == ((429, 2003), "1")
+    assert [seen.slug for seen in provider.requests] == ["openai"]
+    entries = daemon.api.entries(gateway, 3)
+    assert sorted(entry["status_code"] for entry in entries) == [200, 408, 429]
 
 
 def test_retries_count_once(daemon, provider, long):

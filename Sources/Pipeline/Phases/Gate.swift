@@ -14,7 +14,7 @@ struct Gate {
 
     /// The terms on which a call uses the cache; nil when it does not.
     ///
-    /// - Parameter body: the body as the provider gets it; nil when it is not known as a whole.
+    /// - Parameter body: the body as the client wrote it; nil when it is not known as a whole.
     func terms(_ attempt: Attempt, _ admitted: Admitted, body: ByteBuffer?) -> CacheTerms? {
         guard case .on(let options) = admitted.settings.cache, admitted.inbound.isPostMethod else { return nil }
         guard let key = key(options, attempt, admitted, body) else { return nil }
@@ -69,10 +69,10 @@ struct Gate {
 
     /// The limits of the gateway and of the stored key.
     ///
-    /// - Parameter isCounted: whether an earlier step has passed the gateway's own limit already (data-plane §4.2).
-    func limits(_ attempt: Attempt, _ gateway: GatewayPlan, isCounted: Bool) -> [RateRule] {
+    /// - Parameter isAdmitted: whether an earlier step has passed the gateway's own limit already (data-plane §4.2).
+    func limits(_ attempt: Attempt, _ gateway: GatewayPlan, isAdmitted: Bool) -> [RateRule] {
         var rules: [RateRule] = []
-        if !isCounted, gateway.rateLimit > 0, gateway.rateLimitIntervalSeconds > 0 {
+        if !isAdmitted, gateway.rateLimit > 0, gateway.rateLimitIntervalSeconds > 0 {
             rules.append(
                 RateRule(
                     name: "gateway", limit: gateway.rateLimit, interval: gateway.rateLimitIntervalSeconds,

@@ -8,46 +8,36 @@ import WireFormats
 /// Fourth phase: gets an answer for a planned call, from the shared store or from the provider, with its attempts.
 @WorkerLoop
 struct Serve {
-    /// Where an answer comes from.
-    enum Source {
-        /// The provider, or whoever fetches the same answer from it; to be reported to the lead, if there is one.
-        case provider(any UpstreamReply, lead: (any AnswerLead)?)
-        case store(any UpstreamReply)
+    /// How a call goes on after the gate.
+    enum Opening {
+        /// The provider is to be called; its answer is to be reported to the lead, if there is one.
+        case call(lead: (any AnswerLead)?)
+        /// The answer is here: kept, or on its way to somebody who asked for the same.
+        case stored(any UpstreamReply)
     }
 
     let environment: WorkerEnvironment
     let cancel: CancelHook
 
-    /// Asks the gate, then the provider.
+    /// Asks the gate.
     ///
-    /// - Parameter limits: the limits that this call still has to pass.
-    func answer(
-        _ attempt: Attempt, _ admitted: Admitted, cache: CacheTerms?, limits: [RateRule],
-        fallback: RetrySchedule.Fallback, leading: @WorkerLoop (any AnswerLead) -> Void
-    ) async throws(GatewayError) -> Source {
-        var lead: (any AnswerLead)?
-        if cache != nil || !limits.isEmpty, let gate = environment.answerGate {
-            let question = GateQuestion(
-                account: admitted.gateway.account, gateway: admitted.gateway.id, cache: cache, limits: limits,
-                patience: admitted.settings.timeout
-            )
-            let asked = environment.clock.monotonic
-            switch try await gate.open(question, cancel: cancel) {
-            case .call(let given):
-                lead = given
-                if let given { leading(given) }
-            case .answer(let reply):
-                guard let timeout = admitted.settings.timeout else { return .store(reply) }
-                return .store(try await begun(reply, since: asked, within: timeout))
-            case .limited(let retryAfter):
-                throw GatewayError(.rateLimited, origin: .gateway, retryAfter: retryAfter)
-            }
-        }
-        do throws(GatewayError) {
-            return .provider(try await call(attempt, admitted, fallback), lead: lead)
-        } catch {
-            lead?.end(cancel.isCancelled ? .abandoned : .failed)
-            throw error
+    /// - Parameter limits: the limits that this call still has to pass; it has passed none of them when this throws.
+    func open(
+        _ admitted: Admitted, cache: CacheTerms?, limits: [RateRule]
+    ) async throws(GatewayError) -> Opening {
+        guard let gate = environment.answerGate else { return .call(lead: nil) }
+        let question = GateQuestion(
+            account: admitted.gateway.account, gateway: admitted.gateway.id, cache: cache, limits: limits,
+            patience: admitted.settings.timeout
+        )
+        let asked = environment.clock.monotonic
+        switch try await gate.open(question, cancel: cancel) {
+        case .call(let lead): return .call(lead: lead)
+        case .answer(let reply):
+            guard let timeout = admitted.settings.timeout else { return .stored(reply) }
+            return .stored(try await begun(reply, since: asked, within: timeout))
+        case .limited(let retryAfter):
+            throw GatewayError(.rateLimited, origin: .gateway, retryAfter: retryAfter)
         }
     }
 
@@ -57,7 +47,7 @@ struct Serve {
     }
 
     /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).
-    private func call(
+    func call(
         _ attempt: Attempt, _ admitted: Admitted, _ fallback: RetrySchedule.Fallback
     ) async throws(GatewayError) -> any UpstreamReply {
         var started = environment.clock.monotonic
@@ -152,48 +142,5 @@ struct Serve {
             }
         }
         cancel.onCancel(nil)
-    }
-}
-
-/// Takes in the answer of a step that failed, as far as its log entry shows it.
-@WorkerLoop
-final class FailedAnswer: ReplySink {
-    /// Bytes of a failed step's answer that are waited for and kept.
-    static let limit = 64 << 10
-    /// How long the rest of a failed step's answer is waited for.
-    static let patience = Duration.seconds(1)
-
-    private(set) var bytes = ByteBuffer()
-    private(set) var received = 0
-    private(set) var isWhole = false
-    private var waiter: CheckedContinuation<Void, Never>?
-    private var isOver = false
-
-    /// Reads the answer to its end, its limit or the end of patience; the reply is not usable afterwards.
-    func read(_ reply: any UpstreamReply, timers: any Timers) async {
-        let timer = timers.after(Self.patience) { [weak self] in self?.end() }
-        reply.relay(to: self)
-        if !isOver { await withCheckedContinuation { waiter = $0 } }
-        timer.cancel()
-        if !isWhole { reply.cancel() }
-    }
-
-    func observe(_ payload: UnsafeRawBufferPointer) {
-        received += payload.count
-        let room = Self.limit - bytes.readableBytes
-        bytes.writeBytes(UnsafeRawBufferPointer(rebasing: payload.prefix(max(room, 0))))
-    }
-
-    func receive(_ raw: ByteBuffer, isLast: Bool) {
-        if isLast { isWhole = received <= Self.limit }
-        if isLast || received > Self.limit { end() }
-    }
-
-    func fail(_ error: GatewayError) { end() }
-
-    private func end() {
-        isOver = true
-        waiter?.resume()
-        waiter = nil
     }
 }
