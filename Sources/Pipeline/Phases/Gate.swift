@@ -88,12 +88,12 @@ struct Gate {
 extension Attempt {
     /// On whose behalf the call is made: the stored key, or every credential field of the request as it stands.
     func credentialIdentity(_ admitted: Admitted) -> CredentialIdentity {
-        let isOwn = route.provider.cacheEpoch != nil
+        let reader: CallerIdentity.Reader = route.provider.cacheEpoch == nil ? .builtIn : .custom
         let head = admitted.inbound.head
         var sent: [UInt8] = []
         head.withBytes { bytes in
             for (position, field) in head.fields.enumerated() {
-                guard admitted.providerKeyFields.contains(position) || Self.mayIdentify(bytes, field, isOwn: isOwn),
+                guard admitted.providerKeyFields.contains(position) || CallerIdentity.mayTell(bytes, field, to: reader),
                     !admitted.withheldFields.contains(position)
                 else { continue }
                 sent.reserveCapacity(sent.count + field.name.count + field.value.count + 2)
@@ -109,31 +109,5 @@ extension Attempt {
 
     private static func identity(_ sent: [UInt8]) -> CredentialIdentity {
         sent.isEmpty ? .none : .request(Secret(sent))
-    }
-
-    /// Headers besides the usual credentials by which the built-in providers tell their callers apart.
-    private static let identifying: [StaticString] = [
-        "cookie", "x-auth-key", "x-auth-email", "x-auth-token", "x-amz-security-token", "openai-organization",
-        "openai-project", "x-goog-user-project", "chatgpt-account-id",
-    ]
-    /// Headers by which no provider tells its callers apart.
-    private static let harmless: [StaticString] = [
-        "accept", "accept-language", "cache-control", "pragma", "dnt", "priority", "origin", "referer", "traceparent",
-        "tracestate", "baggage", "idempotency-key", "x-request-id", "anthropic-version", "anthropic-beta",
-    ]
-
-    /// Whether a header may tell a provider who is asking.
-    ///
-    /// Nobody knows where an account's own provider looks for that: there every field counts that is not known to be
-    /// harmless.
-    private static func mayIdentify(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice, isOwn: Bool) -> Bool {
-        guard field.kind == .other else { return isOwn && field.kind == .authorization }
-        if !isOwn { return identifying.contains { $0.matches(bytes, field.name) } }
-        for prefix in ["x-stainless-", "cf-", "sec-"] as [StaticString] {
-            let length = prefix.utf8CodeUnitCount
-            let start = field.name.lowerBound
-            if field.name.count > length, prefix.matches(bytes, start..<start + length) { return false }
-        }
-        return !harmless.contains { $0.matches(bytes, field.name) }
     }
 }

@@ -1,6 +1,7 @@
 import CloudflareWire
 import GatewayCore
 import NIOCore
+import Providers
 import WireFormats
 
 /// An event stream that is held back until it says something, and then goes on as if nothing had been.
@@ -158,28 +159,5 @@ final class StreamOpening: UpstreamReply, ReplySink {
             return sink.fail(failure)
         }
         reply.setReading(isReading)
-    }
-}
-
-/// Which events of a provider's stream say something to its reader.
-enum EventContent {
-    /// Events of the known dialects that only announce what will come, or keep the connection alive.
-    private static let announcements: [StaticString] = [
-        "ping", "message_start", "content_block_start", "response.created", "response.in_progress",
-        "response.output_item.added", "response.content_part.added", "response.queued",
-    ]
-
-    static func isSaid(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) -> Bool {
-        guard data.count > 0 else { return false }
-        if announcements.contains(where: { $0.equals(name, 0..<name.count) }) { return false }
-        guard let choice = JSONView(data).member("choices")?.firstElement else { return true }
-        if let reason = choice.member("finish_reason"), !reason.isNull { return true }
-        guard let delta = choice.member("delta") else { return true }
-        // A chunk that gives the role alone is OpenAI's way of announcing.
-        var says = false
-        delta.forEachMember { key, value in
-            if key != "role", !value.isNull, value.string?.isEmpty != true { says = true }
-        }
-        return says
     }
 }
