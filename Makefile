@@ -53,7 +53,8 @@ test: setup lint test-unit test-e2e ## everything: lint, unit and integration te
 test-unit: ## tests in Swift; TEST=name filters
 	@mkdir -p $(LOGS)
 	$(SWIFT) build --build-tests
-	$(FEW_AT_A_TIME) $(SWIFT) test --skip-build $(if $(TEST),--filter $(TEST)) 2>&1 </dev/null | tee $(LOGS)/swift-test.log
+	$(FEW_AT_A_TIME) ops/test/swift-test 1200 $(LOGS)/swift-test.log --skip-build \
+	  $(if $(TEST),--filter $(TEST))
 
 test-e2e: build $(VENV)/ready ## the real daemon under official SDKs; TEST=expression filters
 	@mkdir -p $(LOGS)

@@ -158,7 +158,7 @@ let package = Package(
 
         // Tests
         .target(
-            name: "TestKit", dependencies: ["GatewayCore", "WorkerRuntime", nioCore, nioPosix],
+            name: "TestKit", dependencies: ["GatewayCore", "ProcessRuntime", "WorkerRuntime", nioCore, nioPosix],
             path: "Tests/Support/TestKit", swiftSettings: strict
         ),
         .testTarget(

@@ -173,9 +173,7 @@ struct ExternalSecretsTests {
             }
         }
         server.fallSilent()
-        let before = ContinuousClock.now
         #expect(await failure(reference, source(client)) == .unavailable("the server does not answer in time"))
-        #expect(ContinuousClock.now - before < .seconds(5))
         let nobody = try VaultClient(address: "http://127.0.0.1:1", tokenFile: token, timeout: .seconds(2))
         guard case .unavailable = await failure(reference, source(nobody)) else {
             Issue.record("an address without a server gives a value")

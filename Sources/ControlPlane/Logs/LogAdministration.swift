@@ -5,20 +5,23 @@ package import PostgresStore
 package struct LogAdministration: Sendable {
     /// Longest wait for this node's spool.
     private static let shippingLimit = Duration.seconds(2)
-    /// How long a row of another node is waited for: its spool is out of our reach.
-    private static let settlingLimit = Duration.seconds(2)
     /// Milliseconds after which a row has arrived or never will; an answer may have streamed for that long.
     private static let longestRequest: Int64 = 600_000
 
     private let logs: LogRepository
     private let gateways: GatewayRepository
     private let clock: any WallClock
+    private let settlingLimit: Duration
     private let ship: @Sendable (Duration) async -> Void
 
-    /// - Parameter ship: stores what waits in this node's spool, within a time.
+    /// - Parameters:
+    ///   - settlingLimit: how long a row of another node is waited for, whose spool is out of our reach.
+    ///   - ship: stores what waits in this node's spool, within a time.
     package init(
-        _ pool: PostgresPool, clock: any WallClock, ship: @escaping @Sendable (Duration) async -> Void = { _ in }
+        _ pool: PostgresPool, clock: any WallClock, settlingLimit: Duration = .seconds(2),
+        ship: @escaping @Sendable (Duration) async -> Void = { _ in }
     ) {
+        self.settlingLimit = settlingLimit
         logs = LogRepository(pool)
         gateways = GatewayRepository(pool)
         self.clock = clock
@@ -94,7 +97,7 @@ package struct LogAdministration: Sendable {
         if let found = try await storing(look) { return found }
         let age = clock.now.milliseconds - Int64(clamping: made.milliseconds)
         guard (-1000..<Self.longestRequest).contains(age) else { return nil }
-        let deadline = ContinuousClock.now + Self.settlingLimit
+        let deadline = ContinuousClock.now + settlingLimit
         var pause = Duration.milliseconds(25)
         while ContinuousClock.now < deadline {
             do { try await Task.sleep(for: pause) } catch { return nil }

@@ -1,10 +1,9 @@
 import Foundation
 import NIOSSL
+import TestKit
 
 /// A certificate authority of the test's own, made with the `openssl` program in a temporary folder.
 struct TestAuthority {
-    struct CommandFailed: Error { var arguments: [String] }
-
     let folder: URL
     var rootsFile: String { folder.appendingPathComponent("ca.pem").path }
 
@@ -43,14 +42,6 @@ struct TestAuthority {
     func remove() { try? FileManager.default.removeItem(at: folder) }
 
     private func run(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        process.currentDirectoryURL = folder
-        process.standardError = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw CommandFailed(arguments: arguments) }
+        try TestProgram.run([try TestProgram.path(of: "openssl")] + arguments, directory: folder.path)
     }
 }
