@@ -68,6 +68,20 @@ struct Worker {
     func close() { fixture.close() }
 }
 
+/// Runs `body` with a worker whose Redis is its own.
+func withWorker(
+    leaseLife: Duration = .seconds(5), coalescing: Coalescing = .on,
+    bounds change: @WorkerLoop @Sendable (inout SharingBounds) -> Void = { _ in },
+    _ body: @WorkerLoop @Sendable (Worker) async throws -> Void
+) async throws {
+    let server = try RedisServer()
+    try await TestLoop.run {
+        let worker = try await Worker(server, leaseLife: leaseLife, coalescing: coalescing, change)
+        try await body(worker)
+        worker.close()
+    }
+}
+
 /// One request at a gate.
 @WorkerLoop
 final class Asking {

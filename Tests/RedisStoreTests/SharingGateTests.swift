@@ -13,9 +13,7 @@ struct SharingGateTests {
 
     @Test("an answer is fetched once and then repeated with its form and bytes")
     func hit() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let first = Asking(worker.gate, worker.question(1))
             let lead = try await first.lead()
             #expect(lead.begin(Head.whole("application/json; charset=utf-8", encoding: "gzip")))
@@ -33,15 +31,12 @@ struct SharingGateTests {
             #expect(reader.payload == "{\"a\":1}")
             #expect(reader.raw == "{\"a\":1}")
             worker.expectIdle()
-            worker.close()
         }
     }
 
     @Test("a kept stream is repeated in chunks")
     func storedStream() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let lead = try await Asking(worker.gate, worker.question(1, keepsStreams: true)).lead()
             #expect(lead.begin(Head.stream))
             lead.append("data: 1\n\n")
@@ -53,22 +48,18 @@ struct SharingGateTests {
             #expect(await reader.ended() == .complete)
             #expect(reader.payload == "data: 1\n\ndata: [DONE]\n\n")
             #expect(reader.raw == "17\r\ndata: 1\n\ndata: [DONE]\n\n\r\n0\r\n\r\n")
-            worker.close()
         }
     }
 
     @Test("who wants a fresh answer gets one, and it refreshes the entry")
     func skip() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             try await worker.fetch(1, "old")
             let lead = try await Asking(worker.gate, worker.question(1, lookup: .skip)).lead()
             #expect(lead.begin(Head.whole()))
             lead.append("new")
             lead.end(.complete)
             #expect(try await worker.read(1) == "new")
-            worker.close()
         }
     }
 
@@ -83,22 +74,17 @@ struct SharingGateTests {
         ]
     )
     func notKept(head: String) async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let lead = try await Asking(worker.gate, worker.question(1)).lead()
             #expect(!lead.begin(try Head.parsed(head)))
             worker.expectIdle()
             _ = try await Asking(worker.gate, worker.question(1)).lead()
-            worker.close()
         }
     }
 
     @Test("an answer that grows beyond the bound is not kept, and neither is one that failed")
     func tooLarge() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server) { $0.entry = 10 }
+        try await withWorker(bounds: { $0.entry = 10 }) { worker in
             let lead = try await Asking(worker.gate, worker.question(1)).lead()
             #expect(lead.begin(try Head.parsed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")))
             lead.append("12345678")
@@ -111,7 +97,6 @@ struct SharingGateTests {
             second.end(.failed)
             worker.expectIdle()
             _ = try await Asking(worker.gate, worker.question(1)).lead()
-            worker.close()
         }
     }
 
@@ -149,9 +134,7 @@ struct SharingGateTests {
 
     @Test("equal requests of one worker make one call and count once")
     func coalescing() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let rule = RateRule(name: "gateway", limit: 1, interval: 1_000_000, technique: .fixed)
             let all = (0..<100).map { _ in Asking(worker.gate, worker.question(1, limits: [rule])) }
             let lead = try await all[0].lead()
@@ -168,15 +151,12 @@ struct SharingGateTests {
                 #expect(reader.payload == "shared")
             }
             worker.expectIdle()
-            worker.close()
         }
     }
 
     @Test("a stream is handed on as it comes, from its first byte to who joins late")
     func liveStream() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let question = worker.question(1, keepsStreams: true)
             let lead = try await Asking(worker.gate, question).lead()
             #expect(lead.begin(Head.stream))
@@ -193,15 +173,12 @@ struct SharingGateTests {
             #expect(await late.ended() == .complete)
             #expect(reader.raw == "9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n")
             worker.expectIdle()
-            worker.close()
         }
     }
 
     @Test("a reader that stops reading gets nothing until it goes on")
     func backPressure() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let question = worker.question(1, keepsStreams: true)
             let lead = try await Asking(worker.gate, question).lead()
             #expect(lead.begin(Head.stream))
@@ -223,15 +200,12 @@ struct SharingGateTests {
             while slow.ending == nil { portions.setReading(true) }
             #expect(slow.payload == large)
             worker.expectIdle()
-            worker.close()
         }
     }
 
     @Test("who waits for an answer that is not to be shared asks on its own, counted and without a lease")
     func releasedFollowers() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let rule = RateRule(name: "gateway", limit: 2, interval: 1_000_000, technique: .fixed)
             let question = worker.question(1, limits: [rule])
             let leader = Asking(worker.gate, question)
@@ -252,15 +226,12 @@ struct SharingGateTests {
             #expect(called == 1)
             #expect(limited == 1)
             worker.expectIdle()
-            worker.close()
         }
     }
 
     @Test("a reader of a stream that breaks is told so and never sees an end")
     func brokenStream() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let question = worker.question(1, keepsStreams: true)
             let lead = try await Asking(worker.gate, question).lead()
             #expect(lead.begin(Head.stream))
@@ -270,15 +241,12 @@ struct SharingGateTests {
             #expect(await reader.ended() == .failed)
             #expect(reader.raw == "9\r\ndata: 1\n\n\r\n")
             worker.expectIdle()
-            worker.close()
         }
     }
 
     @Test("a stream that outgrows the bound goes on for who reads it, and is not kept")
     func outgrown() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server) { $0.entry = 20 }
+        try await withWorker(bounds: { $0.entry = 20 }) { worker in
             let question = worker.question(1, keepsStreams: true)
             let lead = try await Asking(worker.gate, question).lead()
             #expect(lead.begin(Head.stream))
@@ -290,15 +258,12 @@ struct SharingGateTests {
             #expect(await reader.ended() == .complete)
             #expect(reader.payload == "data: 1\n\ndata: 23456789\n\ndata: 3\n\n")
             _ = try await Asking(worker.gate, question).lead()
-            worker.close()
         }
     }
 
     @Test("who waits can leave, and a leader without an audience knows it")
     func cancelled() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server)
+        try await withWorker { worker in
             let lead = try await Asking(worker.gate, worker.question(1)).lead()
             let follower = Asking(worker.gate, worker.question(1))
             await worker.settle()
@@ -307,21 +272,17 @@ struct SharingGateTests {
             await #expect(throws: GatewayError.self) { try await follower.finished() }
             #expect(!lead.isAwaited)
             lead.end(.failed)
-            worker.close()
         }
     }
 
     @Test("a lead that is dropped without a word is noticed and its followers begin again")
     func droppedLead() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server) { $0.renewal = .milliseconds(20) }
+        try await withWorker(bounds: { $0.renewal = .milliseconds(20) }) { worker in
             let leader = Asking(worker.gate, worker.question(1))
             let follower = Asking(worker.gate, worker.question(1))
             _ = try await leader.lead()
             leader.forget()
             _ = try await follower.lead()
-            worker.close()
         }
     }
 
@@ -345,9 +306,7 @@ struct SharingGateTests {
 
     @Test("beyond the memory for flights answers are passed on but not kept")
     func memory() async throws {
-        let server = try RedisServer()
-        try await TestLoop.run {
-            let worker = try await Worker(server) { $0.fetching = 100 }
+        try await withWorker(bounds: { $0.fetching = 100 }) { worker in
             let first = try await Asking(worker.gate, worker.question(1)).lead()
             #expect(first.begin(Head.whole(length: 90)))
             first.append(String(repeating: "x", count: 90))
@@ -358,7 +317,6 @@ struct SharingGateTests {
             let third = try await Asking(worker.gate, worker.question(2)).lead()
             #expect(third.begin(Head.whole(length: 11)))
             third.end(.failed)
-            worker.close()
         }
     }
 
