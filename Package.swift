@@ -176,7 +176,8 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "ProvidersTests", dependencies: ["Providers", "WireFormats", "GatewayCore", "Policy", nioCore],
+            name: "ProvidersTests",
+            dependencies: ["Providers", "WireFormats", "GatewayCore", "Policy", "TestKit", nioCore],
             swiftSettings: strict
         ),
         .testTarget(

@@ -384,7 +384,7 @@ package final class Exchange {
             truncation: shape != .asIs && stream == .sse && translated == nil ? .errorEvent : .silent,
             usage: translated == nil ? attempt.reader(for: stream, head, isStored: outcome.isCached) : nil,
             capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
-            lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream == .sse,
+            lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream.framing != nil,
             timers: environment.timers
         )
         self.relay = relay

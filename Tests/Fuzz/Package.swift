@@ -34,6 +34,7 @@ let package = Package(
         .target(
             name: "CloudflareWire", dependencies: ["GatewayCore", "WireFormats", nioCore], swiftSettings: settings
         ),
+        fuzzer("fuzz-eventstream"),
         fuzzer("fuzz-http1"),
         fuzzer("fuzz-json"),
         fuzzer("fuzz-request"),

@@ -10,6 +10,9 @@
 /// CRC-32C (Castagnoli) of `length` bytes, continuing from `seed` (0 to start).
 uint32_t aig_crc32c(uint32_t seed, const void *bytes, size_t length);
 
+/// CRC-32 (ISO 3309, as in gzip) of `length` bytes, continuing from `seed` (0 to start).
+uint32_t aig_crc32(uint32_t seed, const void *bytes, size_t length);
+
 /// Offset of `needle` in `haystack`, or -1.
 ptrdiff_t aig_find(const void *haystack, size_t length, const void *needle, size_t needle_length);
 

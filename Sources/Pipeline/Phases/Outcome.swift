@@ -106,7 +106,7 @@ final class Outcome {
     func take(_ head: ResponseHead, _ stream: StreamKind) {
         reply = head
         status = head.status
-        isStream = stream == .sse
+        isStream = stream.framing != nil
     }
 
     func take(_ relay: ReplyRelay) {

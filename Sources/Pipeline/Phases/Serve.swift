@@ -100,8 +100,10 @@ struct Serve {
     private func begun(
         _ reply: any UpstreamReply, since started: ContinuousClock.Instant, within timeout: Duration
     ) async throws(GatewayError) -> any UpstreamReply {
-        guard (200..<300).contains(reply.head.status), StreamKind(of: reply.head) == .sse else { return reply }
-        let opening = StreamOpening(reply)
+        guard (200..<300).contains(reply.head.status), let framing = StreamKind(of: reply.head).framing else {
+            return reply
+        }
+        let opening = StreamOpening(reply, framing)
         let left = timeout - (environment.clock.monotonic - started)
         try await opening.wait(atMost: max(left, .zero), environment.timers, cancel)
         return opening

@@ -25,6 +25,7 @@ extension StreamKind {
             }
             if begins("application/json") { return .whole }
             if begins("text/event-stream") { return .sse }
+            if begins("application/vnd.amazon.eventstream") { return .eventStream }
             let media = UnsafeRawBufferPointer(rebasing: bytes[value]).prefix { $0 != 0x3b }
             let suffix: StaticString = "+json"
             guard media.count > suffix.utf8CodeUnitCount else { return .other }

@@ -25,7 +25,7 @@ final class StreamOpening: UpstreamReply, ReplySink {
     private var held: [Piece] = []
     private var heldBytes = 0
     private var payload = ByteBuffer()
-    private var parser = SSEParser()
+    private var events: EventReader
     private var hasBegun = false
     private var failure: GatewayError?
     private var waiter: CheckedContinuation<Result, Never>?
@@ -36,7 +36,10 @@ final class StreamOpening: UpstreamReply, ReplySink {
     /// The sink has been told the end, or wants nothing more.
     private var isClosed = false
 
-    init(_ reply: any UpstreamReply) { self.reply = reply }
+    init(_ reply: any UpstreamReply, _ framing: EventFraming) {
+        self.reply = reply
+        events = EventReader(framing)
+    }
 
     var head: ResponseHead { reply.head }
 
@@ -86,7 +89,7 @@ final class StreamOpening: UpstreamReply, ReplySink {
         payload.writeBytes(bytes)
         guard !hasBegun else { return }
         do {
-            try parser.feed(bytes) { name, data in if EventContent.isSaid(name, data) { hasBegun = true } }
+            try events.feed(bytes) { name, data in if EventContent.isSaid(name, data) { hasBegun = true } }
         } catch {
             hasBegun = true
         }

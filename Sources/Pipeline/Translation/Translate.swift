@@ -15,7 +15,7 @@ extension Attempt {
     /// only to know whether it is complete.
     func reader(for stream: StreamKind, _ head: ResponseHead, isStored: Bool) -> UsageReader? {
         guard isStored else { return usageReader(for: stream, head) }
-        guard stream == .sse else { return nil }
+        guard stream.framing != nil else { return nil }
         return translation == nil ? usageReader(for: stream, head) : UsageReader(format: .openAI, streamed: stream)
     }
 }
@@ -49,12 +49,14 @@ struct Translate {
         let isSuccess = (200..<300).contains(head.status)
         if translation.translator.foreignAnswers == .relayed, !isSuccess || kind == .other { return reply }
         let usage = attempt.usageReader(for: kind, head)
-        guard isSuccess, kind == .sse else { return try await whole(reply, usage, isSuccess: isSuccess) }
+        guard isSuccess, let framing = kind.framing else { return try await whole(reply, usage, isSuccess: isSuccess) }
         guard let streamHead = TranslatedHead.make(head, status: head.status, .stream) else {
             reply.cancel()
             throw Self.unwritable
         }
-        let stream = TranslatedStream(reply, streamHead, translation.translator.stream(translation.terms), usage)
+        let stream = TranslatedStream(
+            reply, framing, streamHead, translation.translator.stream(translation.terms), usage
+        )
         guard let failure = try await stream.open(cancel) else { return stream }
         return try written(failure.json, status: failure.status, head, stream.usage)
     }

@@ -13,7 +13,7 @@ final class TranslatedStream: TranslatedReply, ReplySink {
     let usage: UsageReader?
     private let reply: any UpstreamReply
     private var translator: any ChatStreamTranslator
-    private var parser = SSEParser()
+    private var events: EventReader
     /// Events that have not been handed on.
     private var pending = ByteBuffer()
     private var sink: (any ReplySink)?
@@ -28,8 +28,10 @@ final class TranslatedStream: TranslatedReply, ReplySink {
     }
 
     init(
-        _ reply: any UpstreamReply, _ head: ResponseHead, _ translator: any ChatStreamTranslator, _ usage: UsageReader?
+        _ reply: any UpstreamReply, _ framing: EventFraming, _ head: ResponseHead,
+        _ translator: any ChatStreamTranslator, _ usage: UsageReader?
     ) {
+        events = EventReader(framing)
         self.reply = reply
         self.head = head
         self.translator = translator
@@ -93,16 +95,16 @@ final class TranslatedStream: TranslatedReply, ReplySink {
         guard end == nil else { return }
         usage?.feed(payload)
         do {
-            try parser.feed(payload) { name, data in translator.take(name, data, into: &pending) }
+            try events.feed(payload) { name, data in translator.take(name, data, into: &pending) }
         } catch {
-            finish(.broken(GatewayError(.providerUnreachable, origin: .provider, detail: "an event is too long")))
+            finish(.broken(GatewayError(.providerUnreachable, origin: .provider, detail: "its events cannot be read")))
         }
     }
 
     func receive(_ raw: ByteBuffer, isLast: Bool) {
         guard !isOver else { return }
         if isLast, end == nil {
-            parser.finish { name, data in translator.take(name, data, into: &pending) }
+            events.finish { name, data in translator.take(name, data, into: &pending) }
             translator.finish(into: &pending)
         }
         switch translator.state {

@@ -49,11 +49,16 @@ enum Base64Text {
 
     /// The text, whichever alphabet it is in; nil when the input is no base64 or no UTF-8.
     static func decode(_ text: Substring) -> String? {
+        decodeBytes(text.utf8).flatMap { String(validating: $0, as: UTF8.self) }
+    }
+
+    /// The bytes, whichever alphabet they are in; nil when the input is no base64.
+    static func decodeBytes(_ text: some Collection<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count / 4 * 3)
+        bytes.reserveCapacity(text.count / 4 * 3 + 2)
         var bits: UInt32 = 0
         var count = 0
-        for byte in text.utf8 {
+        for byte in text {
             let value: UInt8
             switch byte {
             case 0x41...0x5A: value = byte - 0x41
@@ -71,6 +76,6 @@ enum Base64Text {
                 bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
             }
         }
-        return String(validating: bytes, as: UTF8.self)
+        return bytes
     }
 }

@@ -7,12 +7,13 @@ package enum EventContent {
     /// Events that only announce what will come, or keep the connection alive.
     private static let announcements: [StaticString] = [
         "ping", "message_start", "content_block_start", "response.created", "response.in_progress",
-        "response.output_item.added", "response.content_part.added", "response.queued",
+        "response.output_item.added", "response.content_part.added", "response.queued", "messageStart",
+        "contentBlockStart",
     ]
 
     /// Whether an event has content, an end or an error for its reader (decisions 26).
     package static func isSaid(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) -> Bool {
-        guard data.count > 0 else { return false }
+        guard data.count > 0 else { return EventReader.isException(name) }
         if announcements.contains(where: name.isText) { return false }
         guard let choice = JSONView(data).member("choices")?.firstElement else { return true }
         if let reason = choice.member("finish_reason"), !reason.isNull { return true }

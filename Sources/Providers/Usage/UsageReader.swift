@@ -1,6 +1,6 @@
 package import GatewayCore
 import NIOCore
-import WireFormats
+package import WireFormats
 
 /// In which pieces an answer comes.
 package enum StreamKind: Sendable {
@@ -8,8 +8,19 @@ package enum StreamKind: Sendable {
     case whole
     /// Server-sent events.
     case sse
-    /// Anything else: audio, images, event streams that are not read here.
+    /// Amazon's binary events.
+    case eventStream
+    /// Anything else: audio, images.
     case other
+
+    /// How its events are written; nil where there are none.
+    package var framing: EventFraming? {
+        switch self {
+        case .sse: .sse
+        case .eventStream: .amazon
+        case .whole, .other: nil
+        }
+    }
 }
 
 /// Finds the usage in an answer while it passes by; keeps no more of it than the members it wants.
@@ -23,6 +34,7 @@ package final class UsageReader {
         case document(JSONCapture)
         case array(TailCapture)
         case events(SSEParser)
+        case frames(EventStreamParser)
         case nothing
     }
 
@@ -35,6 +47,7 @@ package final class UsageReader {
         switch streamed {
         case .whole where !format.members.isEmpty: source = .unread
         case .sse: source = .events(SSEParser())
+        case .eventStream: source = .frames(EventStreamParser())
         default: source = .nothing
         }
     }
@@ -70,6 +83,13 @@ package final class UsageReader {
                 // An event beyond the limit: the stream goes on, its usage stays unknown.
                 source = .nothing
             }
+        case .frames(var parser):
+            do {
+                try Self.feed(payload, &parser, format, &tally)
+                source = .frames(parser)
+            } catch {
+                source = .nothing
+            }
         case .unread, .nothing: break
         }
     }
@@ -99,6 +119,13 @@ package final class UsageReader {
         try parser.feed(payload) { name, data in format.event(name, data, &tally) }
     }
 
+    private static func feed(
+        _ payload: UnsafeRawBufferPointer, _ parser: inout EventStreamParser, _ format: UsageFormat,
+        _ tally: inout UsageTally
+    ) throws(EventStreamError) {
+        try parser.feed(payload) { EventReader.tell($0) { name, data in format.event(name, data, &tally) } }
+    }
+
     /// Takes a response header whose lower-case name the format wants.
     package func note(header name: String, value: String) {
         for header in format.headers where header.name.description == name { header.read(value, &tally) }
@@ -120,7 +147,7 @@ package final class UsageReader {
             if let member = format.arrayMember { tail.read(member, &tally) }
         case .events(var parser):
             Self.finish(&parser, format, &tally)
-        case .unread, .nothing: break
+        case .unread, .frames, .nothing: break
         }
         tally.usage.normalize()
     }
