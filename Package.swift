@@ -177,7 +177,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ProvidersTests",
-            dependencies: ["Providers", "WireFormats", "GatewayCore", "Policy", "TestKit", nioCore],
+            dependencies: ["Providers", "WireFormats", "GatewayCore", "Policy", "SecretVault", "TestKit", nioCore],
             swiftSettings: strict
         ),
         .testTarget(

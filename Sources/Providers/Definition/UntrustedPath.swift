@@ -70,9 +70,14 @@ enum UntrustedPath {
     /// The text with `%XX` replaced by bytes; what is not valid UTF-8 afterwards is repaired.
     static func percentDecoded(_ text: String) -> String {
         guard text.utf8.contains(0x25) else { return text }
+        return String(decoding: percentDecoded(bytesOf: text.utf8), as: UTF8.self)
+    }
+
+    /// The bytes of a text with `%XX` replaced by what it stands for.
+    static func percentDecoded(bytesOf text: some Collection<UInt8>) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count)
-        var rest = Array(text.utf8)[...]
+        bytes.reserveCapacity(text.count)
+        var rest = Array(text)[...]
         func nibble(_ byte: UInt8) -> UInt8? {
             switch byte {
             case 0x30...0x39: byte - 0x30
@@ -91,6 +96,6 @@ enum UntrustedPath {
                 bytes.append(byte)
             }
         }
-        return String(decoding: bytes, as: UTF8.self)
+        return bytes
     }
 }
