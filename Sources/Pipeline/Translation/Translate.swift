@@ -55,7 +55,7 @@ struct Translate {
             throw Self.unwritable
         }
         let stream = TranslatedStream(
-            reply, framing, streamHead, translation.translator.stream(translation.terms), usage
+            reply, framing, streamHead, translation.translator.stream(terms(for: head)), usage
         )
         guard let failure = try await stream.open(cancel) else { return stream }
         return try written(failure.json, status: failure.status, head, stream.usage)
@@ -74,7 +74,7 @@ struct Translate {
                 return .success(.failure(translation.translator.failure(status: head.status, body)))
             }
             do throws(GatewayError) {
-                return .success(try translation.translator.answer(body, translation.terms))
+                return .success(try translation.translator.answer(body, terms(for: head)))
             } catch {
                 return .failure(error)
             }
@@ -83,6 +83,13 @@ struct Translate {
         case .completion(let json): return try written(json, status: head.status, head, usage)
         case .failure(let failure): return try written(failure.json, status: failure.status, head, usage)
         }
+    }
+
+    /// The terms, with what the head tells of the answer.
+    private func terms(for head: ResponseHead) -> ChatTerms {
+        var terms = translation.terms
+        if let name = translation.translator.answerIDHeader, let id = head.value(named: name) { terms.answerID = id }
+        return terms
     }
 
     private func written(

@@ -13,7 +13,7 @@ extension ProviderDefinition {
             return AWSAccessKey(Secret(key)).map { CredentialPlace(region: $0.region) }
         }
         provider.credential = credential
-        provider.compat = .translated(surface: nil)
+        provider.compat = .translated(surface: nil, by: BedrockChat(provider: "aws-bedrock"))
         provider.usage = UsageRule(
             .bedrockConverse,
             except: [

@@ -30,7 +30,7 @@ struct AnthropicRequest {
         thinking = try AnthropicThinking(chat, model, limit: &limit, isLimitOwn: asked == nil)
         terms.usageChunk = chat.wantsUsageChunk ? .wanted : .withheld
         terms.callStyle = chat.tools.style
-        let format = try ResponseFormat(chat, model)
+        let format = try ChatResponseFormat(chat, model)
         out.beginObject()
         out.key("model")
         out.string(model.name)
@@ -78,19 +78,19 @@ struct AnthropicRequest {
         return !(isNumber && (7...15).contains(digits))
     }
 
-    private mutating func writeMessages(_ format: ResponseFormat) throws(GatewayError) {
+    private mutating func writeMessages(_ format: ChatResponseFormat) throws(GatewayError) {
         var turns = AnthropicTurns(systemTurns: model.has("mid_system") ? .kept : .hoisted)
         for message in chat.messages { try turns.add(message, &names, &callIDs) }
-        if case .object = format { turns.addSystem("Answer with one JSON object and nothing else.") }
+        if case .object = format { turns.addSystem(ChatResponseFormat.objectInstruction) }
         turns.write(into: &out)
     }
 
-    private mutating func writeTools(_ format: ResponseFormat) throws(GatewayError) {
+    private mutating func writeTools(_ format: ChatResponseFormat) throws(GatewayError) {
         let functions = chat.tools.functions
         var choice = chat.tools.choice
         let search = chat["web_search_options"]
         // The API insists on definitions where the history has calls.
-        let known = functions.isEmpty ? called() : []
+        let known = functions.isEmpty ? chat.calledFunctions : []
         var forced: String?
         if case .forcedTool = format { forced = Self.outputTool }
         guard !functions.isEmpty || !known.isEmpty || search != nil || forced != nil else { return }
@@ -112,7 +112,7 @@ struct AnthropicRequest {
             out.key("description")
             out.string("Gives the answer in the form that was asked for.")
             out.key("input_schema")
-            writeSchema(schema)
+            out.objectSchema(schema)
             out.endObject()
             choice = .named(Self.outputTool)
             terms.outputTool = Self.outputTool
@@ -120,16 +120,6 @@ struct AnthropicRequest {
         if let search { writeSearch(search) }
         out.endArray()
         writeChoice(choice)
-    }
-
-    /// The names of functions that were called in the history.
-    private func called() -> [String] {
-        var found: [String] = []
-        var known: Set<String> = []
-        for message in chat.messages {
-            for call in message.calls where known.insert(call.name).inserted { found.append(call.name) }
-        }
-        return found
     }
 
     private mutating func write(_ function: ChatTools.Function) {
@@ -145,7 +135,7 @@ struct AnthropicRequest {
             if function.isStrict {
                 JSONSchemaCleaner.write(schema, into: &out)
             } else {
-                writeSchema(schema)
+                out.objectSchema(schema)
             }
         } else {
             out.raw(#"{"type":"object","properties":{}}"#)
@@ -157,20 +147,6 @@ struct AnthropicRequest {
         if let cacheControl = function.cacheControl {
             out.key("cache_control")
             out.raw(cacheControl)
-        }
-        out.endObject()
-    }
-
-    /// A schema of arguments, which has to be one of an object.
-    private mutating func writeSchema(_ schema: JSONView) {
-        if schema.member("type")?.string == "object" { return out.raw(schema) }
-        out.beginObject()
-        out.key("type")
-        out.string("object")
-        schema.forEachMember { key, value in
-            if key == "type" { return }
-            out.key(named: key)
-            out.raw(value)
         }
         out.endObject()
     }
@@ -243,7 +219,7 @@ struct AnthropicRequest {
         out.endArray()
     }
 
-    private mutating func writeThinking(_ format: ResponseFormat) {
+    private mutating func writeThinking(_ format: ChatResponseFormat) {
         switch thinking {
         case .off: break
         case .given(let view):
@@ -285,44 +261,9 @@ struct AnthropicRequest {
     }
 }
 
-/// In which form an answer is asked for.
-private enum ResponseFormat {
-    case text
-    /// Any one JSON object: there is no native form, so the model is told.
-    case object
-    case schema(JSONView)
-    /// The schema as that of a tool that the model has to call.
-    case forcedTool(JSONView)
-
-    init(_ chat: ChatCompletionRequest, _ model: ChatModel) throws(GatewayError) {
-        self = .text
-        guard let view = chat["response_format"] else { return }
-        switch view.member("type")?.string {
-        case "text": break
-        case "json_object": self = .object
-        case "json_schema":
-            guard let schema = view.member("json_schema")?.member("schema"), schema.kind == .object else {
-                throw ChatCompletionRequest.refusal("`response_format` of type 'json_schema' must have a schema")
-            }
-            // A catalogue that says nothing restricts nothing (providers.md §5.1).
-            let isNative = model.capabilities.map { $0.contains("schema") || $0.contains("no_forced_tool") } ?? true
-            self = isNative ? .schema(schema) : .forcedTool(schema)
-        default:
-            throw ChatCompletionRequest.refusal(
-                "`response_format` must be of type 'text', 'json_object' or 'json_schema'"
-            )
-        }
-    }
-}
-
 extension ChatTools.Choice {
     fileprivate var isNamed: Bool {
         if case .named = self { return true }
         return false
     }
-}
-
-extension JSONWriter {
-    /// One value as it stands in another document.
-    mutating func raw(_ view: JSONView) { raw(ByteBuffer(bytes: view.bytes)) }
 }

@@ -7,6 +7,10 @@ struct ChatNames {
         case words
         /// The same and `.`; a letter or `_` at the beginning.
         case dotted
+        /// ASCII letters, digits, `_` and `-`; a letter at the beginning.
+        case identifiers
+        /// ASCII letters, digits, `_`, `-`, `.` and `:`.
+        case punctuated
     }
 
     private let limit: Int
@@ -28,6 +32,9 @@ struct ChatNames {
         var bytes = name.utf8.prefix(limit).map { isLegal($0) ? $0 : UInt8(ascii: "_") }
         if alphabet == .dotted, let first = bytes.first, !Self.isLetter(first), first != UInt8(ascii: "_") {
             bytes.insert(UInt8(ascii: "_"), at: 0)
+        }
+        if alphabet == .identifiers, bytes.first.map(Self.isLetter) != true {
+            bytes.insert(contentsOf: "f_".utf8, at: 0)
         }
         var form = String(decoding: bytes.prefix(limit), as: UTF8.self)
         if form.isEmpty { form = "_" }
@@ -54,7 +61,8 @@ struct ChatNames {
     private func isLegal(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x5F, 0x2D: true
-        case 0x2E: alphabet == .dotted
+        case 0x2E: alphabet == .dotted || alphabet == .punctuated
+        case 0x3A: alphabet == .punctuated
         default: Self.isLetter(byte)
         }
     }

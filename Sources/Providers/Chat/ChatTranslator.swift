@@ -58,6 +58,9 @@ package protocol ChatAnswerTranslator: Sendable {
     /// What of the model's reasoning has to come back with the next request, though clients lose it; nil: nothing.
     var reasoning: ReasoningKind? { get }
 
+    /// The header that names an answer whose body does not; nil: the body does.
+    var answerIDHeader: StaticString? { get }
+
     /// A provider's error; anything that is no error object of its format is quoted as text.
     func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure
 
@@ -76,6 +79,7 @@ package enum ForeignAnswers: Sendable {
 extension ChatAnswerTranslator {
     package var foreignAnswers: ForeignAnswers { .translated }
     package var reasoning: ReasoningKind? { nil }
+    package var answerIDHeader: StaticString? { nil }
 
     package func answer(
         _ body: UnsafeRawBufferPointer, _ terms: ChatTerms, noting notes: inout [ReasoningNote]
@@ -172,8 +176,12 @@ package struct ChatTerms: Sendable {
     package var created = 0
     /// The client's names of functions that had to be renamed for the provider.
     package var toolNames: [String: String] = [:]
+    /// The model that was asked for, as the provider knows it: told to clients where an answer names none.
+    package var model = ""
     /// The name of the forced tool whose input is the answer's text.
     package var outputTool: String?
+    /// The answer's name where its body does not tell it; empty when nothing tells it.
+    package var answerID = ""
 
     package init() {}
 

@@ -1,0 +1,135 @@
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// Turns the events of ConverseStream into chunks, one by one (providers.md §9.3).
+struct BedrockStream: ChatStreamTranslator {
+    /// What a content block of tool use becomes; other blocks need not be remembered.
+    private enum Block {
+        /// A call, by its place among all calls.
+        case call(Int)
+        /// The forced tool whose input is the answer's text.
+        case output
+        /// A call that is not told to the client.
+        case hidden
+    }
+
+    private(set) var state = ChatStreamState.open
+    private let terms: ChatTerms
+    private let chat: BedrockChat
+    private var chunks: ChatChunks?
+    private var tally = UsageTally()
+    /// The blocks of tool use that have begun and not ended, by their index among all blocks.
+    private var blocks: [Int: (kind: Block, hasPieces: Bool)] = [:]
+    private var calls = 0
+    private var finish: ChatFinish?
+
+    /// More blocks at one time than any answer has.
+    private static let blockLimit = 1024
+
+    init(_ terms: ChatTerms, _ chat: BedrockChat) {
+        self.terms = terms
+        self.chat = chat
+    }
+
+    mutating func take(
+        _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, into out: inout ByteBuffer
+    ) {
+        guard state == .open else { return }
+        let view = JSONView(data)
+        if name.isText("contentBlockDelta") { return delta(view, into: &out) }
+        let type = String(decoding: name, as: UTF8.self)
+        switch type {
+        case "messageStart": _ = begun(into: &out)
+        case "contentBlockStart": open(view.member("start")?.member("toolUse"), at: Self.index(view), into: &out)
+        case "contentBlockStop": close(Self.index(view), into: &out)
+        case "messageStop": finish = BedrockChat.finish(view.member("stopReason")) ?? finish
+        case "metadata":
+            if let usage = view.member("usage") { BedrockUsage.read(usage, &tally) }
+            finish(into: &out)
+        default:
+            let prefix = EventReader.exceptionPrefix.description
+            if type.hasPrefix(prefix) {
+                state = .failed(chat.failure(type: String(type.dropFirst(prefix.count)), in: view))
+            }
+        }
+    }
+
+    private static func index(_ event: JSONView) -> Int { event.member("contentBlockIndex")?.int ?? 0 }
+
+    /// The writer of chunks; the first one has been written.
+    private mutating func begun(into out: inout ByteBuffer) -> ChatChunks {
+        if let chunks { return chunks }
+        let made = ChatChunks(id: terms.answerID, model: terms.model, terms)
+        made.role(into: &out)
+        chunks = made
+        return made
+    }
+
+    private mutating func open(_ call: JSONView?, at index: Int, into out: inout ByteBuffer) {
+        guard let call, blocks.count < Self.blockLimit else { return }
+        let name = call.member("name")?.string ?? ""
+        if call.member("type")?.string == "server_tool_use" {
+            blocks[index] = (.hidden, false)
+        } else if name == terms.outputTool {
+            blocks[index] = (.output, false)
+        } else if terms.callStyle == .function, calls > 0 {
+            // A client of the deprecated form can be told of one call only.
+            blocks[index] = (.hidden, false)
+        } else {
+            // The block's index counts texts and thoughts too, and is not the call's.
+            blocks[index] = (.call(calls), false)
+            let id = call.member("toolUseId")?.string ?? ""
+            begun(into: &out).call(calls, id: id, name: name, into: &out)
+            calls += 1
+        }
+    }
+
+    private mutating func delta(_ event: JSONView, into out: inout ByteBuffer) {
+        guard let delta = event.member("delta") else { return }
+        let index = Self.index(event)
+        if let text = Self.piece(delta.member("text")) {
+            begun(into: &out).piece("content", text, into: &out)
+        } else if let text = Self.piece(delta.member("toolUse")?.member("input")) {
+            guard let block = blocks[index] else { return }
+            switch block.kind {
+            case .call(let call): begun(into: &out).arguments(call, text, into: &out)
+            case .output: begun(into: &out).piece("content", text, into: &out)
+            case .hidden: return
+            }
+            blocks[index]?.hasPieces = true
+        } else if let text = Self.piece(delta.member("reasoningContent")?.member("text")) {
+            begun(into: &out).piece("reasoning_content", text, into: &out)
+        } else if let citation = delta.member("citation"), citation.kind == .object {
+            let annotation = BedrockReply.annotation(citation, nil)
+            begun(into: &out).member("annotations", json: "[\(annotation)]", into: &out)
+        }
+    }
+
+    /// The raw text of a string that is not empty.
+    private static func piece(_ view: JSONView?) -> UnsafeRawBufferPointer? {
+        guard let view, view.kind == .string, view.bytes.count > 2 else { return nil }
+        return view.bytes
+    }
+
+    private mutating func close(_ index: Int, into out: inout ByteBuffer) {
+        guard let block = blocks.removeValue(forKey: index), !block.hasPieces else { return }
+        switch block.kind {
+        case .call(let call):
+            let chunks = begun(into: &out)
+            var empty = ByteBuffer()
+            JSONWriter.appendString("{}", to: &empty)
+            empty.withUnsafeReadableBytes { chunks.arguments(call, $0, into: &out) }
+        case .output: begun(into: &out).piece("content", "{}", into: &out)
+        case .hidden: break
+        }
+    }
+
+    /// Ends the answer if the model has stopped; what it cost may stay unknown.
+    mutating func finish(into out: inout ByteBuffer) {
+        guard state == .open, let finish else { return }
+        tally.usage.normalize()
+        begun(into: &out).end(finish, hasCalls: calls > 0, tally.usage, into: &out)
+        state = .complete
+    }
+}
