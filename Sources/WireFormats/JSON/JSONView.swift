@@ -124,6 +124,24 @@ package struct JSONView {
         }
     }
 
+    /// Calls `body` for each member in order, up to the first malformed one, with the key's unescaped UTF-8 and the
+    /// member's own text from the key's first quotation mark to the end of the value.
+    package func forEachWholeMember(
+        _ body: (_ key: UnsafeRawBufferPointer, _ value: JSONView, _ member: UnsafeRawBufferPointer) -> Void
+    ) {
+        walkMembers { key, form, value in
+            guard let inside = key.baseAddress, let start = value.bytes.baseAddress else { return .next }
+            let member = UnsafeRawBufferPointer(start: inside - 1, count: start + value.bytes.count - (inside - 1))
+            switch form {
+            case .plain: body(key, value, member)
+            case .escaped:
+                var text = JSONText.unescaped(key)
+                text.withUTF8 { body(UnsafeRawBufferPointer($0), value, member) }
+            }
+            return .next
+        }
+    }
+
     /// Calls `body` for each element in order, up to the first malformed one.
     package func forEachElement(_ body: (JSONView) -> Void) {
         walkElements { element in
