@@ -8,6 +8,8 @@ package struct ChatFailure: Sendable, Equatable {
     package var message: String
     var type: String
     var code: String?
+    /// The member of the request that is to blame, as the provider names it.
+    var parameter: String?
     var provider: String
 
     init(status: Int, message: String, provider: String) {
@@ -15,6 +17,12 @@ package struct ChatFailure: Sendable, Equatable {
         self.message = message
         self.provider = provider
         (type, code) = Self.kind(status, message)
+    }
+
+    /// Keeps what a provider of OpenAI's form has said itself.
+    mutating func take(type: String?, code: String?) {
+        self.type = type ?? self.type
+        self.code = code ?? self.code
     }
 
     /// The body `{"error":{…}}`.
@@ -28,7 +36,7 @@ package struct ChatFailure: Sendable, Equatable {
         out.key("type")
         out.string(type)
         out.key("param")
-        out.null()
+        if let parameter { out.string(parameter) } else { out.null() }
         out.key("code")
         if let code { out.string(code) } else { out.null() }
         out.key("provider")
@@ -48,7 +56,8 @@ package struct ChatFailure: Sendable, Equatable {
 
     private static func kind(_ status: Int, _ message: String) -> (type: String, code: String?) {
         switch status {
-        case 401: ("authentication_error", "invalid_api_key")
+        // 498: a token that is not valid, as Cohere says it.
+        case 401, 498: ("authentication_error", "invalid_api_key")
         case 402: ("insufficient_quota", "insufficient_quota")
         case 403: ("permission_error", nil)
         case 404: ("invalid_request_error", "model_not_found")

@@ -45,6 +45,7 @@ struct ChatHistory {
         if message.parts.isEmpty, let refusal = view.member("refusal")?.string {
             message.parts = [.text(refusal, cacheControl: nil)]
         }
+        message.reasoning = view.member("reasoning_content")?.string ?? ""
         view.member("thinking_blocks")?.forEachElement { message.thinking.append($0) }
         message.calls = try calls(view)
         open = message.calls.map { (id: $0.id, result: nil) }

@@ -15,6 +15,8 @@ struct ChatMessage {
     var callID = ""
     /// Whether a tool's message says that the call failed.
     var hasFailed = false
+    /// What an assistant thought, as text.
+    var reasoning = ""
     /// Thinking blocks that the client gives back, as they were.
     var thinking: [JSONView] = []
 
