@@ -22,6 +22,21 @@ package enum Credential {
         return value
     }
 
+    /// Keys that clients send which insist on having one; nobody gives such a key out (providers.md §17.5 · assumed).
+    private static let placeholders: [StaticString] = ["none", "null", "undefined", "dummy", "empty", "sk-dummy"]
+
+    /// Whether a key, without scheme word, only fills its place: a stored key counts in spite of it.
+    package static func isPlaceholder(_ key: UnsafeRawBufferPointer) -> Bool {
+        guard key.count <= 9 else { return false }
+        return placeholders.contains { $0.matches(key, 0..<key.count) }
+    }
+
+    /// Whether a key, without scheme word, only fills its place: a stored key counts in spite of it.
+    package static func isPlaceholder(_ key: String) -> Bool {
+        var key = key
+        return key.withUTF8 { isPlaceholder(UnsafeRawBufferPointer($0)) }
+    }
+
     private static func without(
         _ scheme: StaticString, _ bytes: UnsafeRawBufferPointer, _ value: Range<Int>
     ) -> Range<Int>? {

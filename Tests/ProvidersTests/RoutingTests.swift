@@ -220,6 +220,32 @@ private func url(
         }
     }
 
+    @Test(
+        "a client of fal may name the whole address of a call, at fal's hosts only",
+        arguments: [
+            ("https://queue.fal.run/fal-ai/fast-sdxl", "https://queue.fal.run/fal-ai/fast-sdxl"),
+            ("HTTPS://FAL.RUN:443/a/b/?x=1&cf-aig-x=2", "https://fal.run/a/b/?x=1"),
+            ("https://fal.run", "https://fal.run/"), ("https://fal.run?logs=1", "https://fal.run/?logs=1"),
+            ("https://rest.alpha.fal.ai/storage", "https://rest.alpha.fal.ai/storage"),
+            ("https://fal.run:8443/a", nil), ("http://fal.run/a", nil), ("https://evilfal.run/a", nil),
+            ("https://fal.run.evil.test/a", nil), ("https://fal.run@evil.test/a", nil), ("https://u@fal.run/a", nil),
+            ("https://fal.run/../a", nil), ("https://fal.run/%2e%2e/a", nil), ("https://fal.run/a#b", nil),
+            ("https://fal.run\\.evil.test/a", nil), ("https:///a", nil), ("", nil), ("fal.run/a", nil),
+        ] as [(String, String?)])
+    func falTarget(named: String, expected: String?) throws {
+        let provider = try #require(ProviderRegistry.builtIn.provider(segment: "fal"))
+        let target = try? provider.target(named: named, removing: QueryFilter(prefixes: ["cf-aig-"]))
+        #expect(target.map { $0.origin.description + $0.requestTarget } == expected)
+    }
+
+    @Test("providers without such a field take no address")
+    func noTarget() throws {
+        let provider = try #require(ProviderRegistry.builtIn.provider(segment: "openai"))
+        #expect(throws: GatewayError.self) {
+            try provider.target(named: "https://fal.run/a", removing: QueryFilter())
+        }
+    }
+
     @Test("filtered query keys are removed by name or prefix, in any case and encoding, the rest is untouched")
     func query() throws {
         let filter = QueryFilter(keys: ["key"], prefixes: ["cf-aig-"])

@@ -27,6 +27,7 @@ package struct ProviderDefinition: Sendable {
         var standingHeaders: [(name: String, value: Secret<String>)] = []
         var prices: PriceNaming = PriceNaming()
         var egress: EgressRule = .anyAddress
+        var targetField: TargetField?
         var baseOverride: UpstreamRoot?
         var webSocketOverride: String?
     }
@@ -101,6 +102,11 @@ package struct ProviderDefinition: Sendable {
     package var egress: EgressRule {
         get { shared.facts.egress }
         set { change { $0.egress = newValue } }
+    }
+    /// Where clients may name the whole address of a call; nil: nowhere.
+    package var targetField: TargetField? {
+        get { shared.facts.targetField }
+        set { change { $0.targetField = newValue } }
     }
     /// Replaces scheme, host, port and prefix before the canonical path (decisions 1).
     package var baseOverride: UpstreamRoot? {

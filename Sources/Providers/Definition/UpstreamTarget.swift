@@ -46,7 +46,7 @@ extension ProviderDefinition {
         return try target(upstream, query: query, filter: filter)
     }
 
-    private func target(
+    func target(
         _ upstream: UpstreamPath, query: String?, filter: QueryFilter
     ) throws(GatewayError) -> UpstreamTarget {
         let query = filter.apply(query)
