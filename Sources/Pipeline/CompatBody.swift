@@ -41,33 +41,27 @@ struct CompatBody {
     }
 
     /// The body for the provider: its bytes but for the changed ranges.
-    func rewritten(model: String, _ change: Change) -> ByteBuffer {
-        let replacement = JSONPatch.quoted(model)
-        var edits: [(Range<Int>, String)] = [(modelRange, replacement)]
-        if change == .addUsageOption {
-            if let streamOptions {
-                let old = bytes.withUnsafeReadableBytes { raw in
-                    Self.withUsage(UnsafeRawBufferPointer(rebasing: raw[streamOptions]))
+    ///
+    /// - Parameter dialect: adds the changes that one provider needs.
+    func rewritten(
+        model: String, _ change: Change,
+        dialect: (UnsafeRawBufferPointer, inout JSONEdits) throws(GatewayError) -> Void = { _, _ in }
+    ) throws(GatewayError) -> ByteBuffer {
+        let result: Result<ByteBuffer, GatewayError> = bytes.withUnsafeReadableBytes { raw in
+            var edits = JSONEdits(raw)
+            edits.replace(JSONView(UnsafeRawBufferPointer(rebasing: raw[modelRange])), with: JSONPatch.quoted(model))
+            if change == .addUsageOption {
+                if let streamOptions {
+                    let options = UnsafeRawBufferPointer(rebasing: raw[streamOptions])
+                    edits.replace(JSONView(options), with: Self.withUsage(options))
+                } else {
+                    edits.insert(#","stream_options":{"include_usage":true}"#, at: modelRange.upperBound)
                 }
-                edits.append((streamOptions, old))
-            } else {
-                edits.append(
-                    (modelRange.upperBound..<modelRange.upperBound, #","stream_options":{"include_usage":true}"#))
             }
+            do throws(GatewayError) { try dialect(raw, &edits) } catch { return .failure(error) }
+            return .success(edits.applied())
         }
-        edits.sort { $0.0.lowerBound < $1.0.lowerBound }
-        var out = ByteBuffer()
-        out.reserveCapacity(bytes.readableBytes + 64)
-        bytes.withUnsafeReadableBytes { raw in
-            var position = 0
-            for (range, text) in edits {
-                out.writeBytes(UnsafeRawBufferPointer(rebasing: raw[position..<range.lowerBound]))
-                out.writeString(text)
-                position = range.upperBound
-            }
-            out.writeBytes(UnsafeRawBufferPointer(rebasing: raw[position...]))
-        }
-        return out
+        return try result.get()
     }
 
     /// A `stream_options` object with `include_usage` switched on and its other members kept.

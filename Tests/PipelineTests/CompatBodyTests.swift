@@ -14,7 +14,7 @@ struct CompatBodyTests {
         #expect(body.model == "groq/a/b")
         #expect(!body.isStream)
         #expect(
-            String(buffer: body.rewritten(model: "a/b", .modelOnly))
+            String(buffer: try body.rewritten(model: "a/b", .modelOnly))
                 == text.replacingFirst("\"groq/a/b\"", "\"a/b\""))
     }
 
@@ -23,19 +23,19 @@ struct CompatBodyTests {
         let plain = try CompatBody.read(ByteBuffer(string: #"{"model":"openai/m","stream":true}"#))
         #expect(plain.isStream && !plain.includesUsage)
         #expect(
-            String(buffer: plain.rewritten(model: "m", .addUsageOption))
+            String(buffer: try plain.rewritten(model: "m", .addUsageOption))
                 == #"{"model":"m","stream_options":{"include_usage":true},"stream":true}"#)
         let options = try CompatBody.read(
             ByteBuffer(string: #"{"stream_options":{"include_usage":false,"x":[1]},"model":"openai/m","stream":true}"#))
         #expect(
-            String(buffer: options.rewritten(model: "m", .addUsageOption))
+            String(buffer: try options.rewritten(model: "m", .addUsageOption))
                 == #"{"stream_options":{"include_usage":true,"x":[1]},"model":"m","stream":true}"#)
         let asked = try CompatBody.read(
             ByteBuffer(string: #"{"model":"openai/m","stream":true,"stream_options":{"include_usage":true}}"#))
         #expect(asked.includesUsage)
         let null = try CompatBody.read(ByteBuffer(string: #"{"model":"openai/m","stream":true,"stream_options":null}"#))
         #expect(
-            String(buffer: null.rewritten(model: "m", .addUsageOption))
+            String(buffer: try null.rewritten(model: "m", .addUsageOption))
                 == #"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#)
     }
 
@@ -58,7 +58,7 @@ struct CompatBodyTests {
     func escapes() throws {
         let body = try CompatBody.read(ByteBuffer(string: #"{"model":"openai\/g\u0070t\"x"}"#))
         #expect(body.model == "openai/gpt\"x")
-        #expect(String(buffer: body.rewritten(model: "gpt\"x", .modelOnly)) == #"{"model":"gpt\"x"}"#)
+        #expect(String(buffer: try body.rewritten(model: "gpt\"x", .modelOnly)) == #"{"model":"gpt\"x"}"#)
     }
 }
 

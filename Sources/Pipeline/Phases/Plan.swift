@@ -62,12 +62,11 @@ struct Plan {
         let route = try route(admitted, memo)
         let target = route.target
         let provider = route.provider.definition
-        let named = namedKey(admitted)
-        var key = named
+        var key = namedKey(admitted)
         if key == nil { key = try configuredKey(for: provider, admitted) }
         try checkCredential(admitted, provider, key)
         var head = UpstreamHead(
-            admitted, provider: provider, target: target, keepingCredentials: named == nil ? .providerKeys : .none
+            admitted, provider: provider, target: target, keepingCredentials: key == nil ? .providerKeys : .none
         )
         if let key {
             head.inject(key.value, provider, target)
@@ -105,18 +104,31 @@ struct Plan {
             throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider segment")
         }
         let rest = head.text(inbound.address.rest)
+        let filter = QueryFilter(keys: admitted.withheldQueryKeys, prefixes: [QueryPairs.gatewayPrefix])
+        if let field = provider.definition.targetField, let named = Self.value(of: field.name, in: head) {
+            let target = try provider.definition.target(named: named, removing: filter)
+            let path = String(target.path.dropFirst())
+            return NativeRoute(
+                provider: provider, target: target, model: provider.definition.modelInPath(path), path: path
+            )
+        }
         let target = try provider.definition.target(
             path: rest, query: inbound.address.query.map { head.text($0) }, account: admitted.gateway.account,
-            workersAIAccount: environment.workersAIAccount,
-            removing: QueryFilter(keys: admitted.withheldQueryKeys, prefixes: [QueryPairs.gatewayPrefix])
+            workersAIAccount: environment.workersAIAccount, removing: filter
         )
         let route = NativeRoute(
             provider: provider, target: target, model: provider.definition.modelInPath(rest), path: rest
         )
-        if inbound.address.query == nil {
+        if inbound.address.query == nil, provider.definition.targetField == nil {
             head.withBytes { memo.remember(UnsafeRawBufferPointer(rebasing: $0[head.target]), route) }
         }
         return route
+    }
+
+    /// The value of the first field of a name.
+    private static func value(of name: StaticString, in head: RequestHead) -> String? {
+        let range = head.withBytes { bytes in head.fields.first { name.matches(bytes, $0.name) }?.value }
+        return range.map { head.text($0) }
     }
 
     /// A call through the OpenAI-compatible endpoint, once its whole body is there.
@@ -132,13 +144,16 @@ struct Plan {
         let target: UpstreamTarget
         let model: String
         let body: ByteBuffer
-        var asksForUsage = false
+        var shape = ReplyShape.compat
         var translation: ChatTranslation?
         var fields: [(name: StaticString, value: String)] = []
         var key = namedKey(admitted)
-        let own = key == nil ? admitted.providerKey : nil
-        // An alias is for native endpoints only (data-plane §3.3).
-        if key == nil, own == nil { key = try configuredKey(for: definition, admitted, alias: nil) }
+        var own = key == nil ? admitted.providerKey : nil
+        if key == nil, own.map({ Credential.isPlaceholder($0.reveal()) }) ?? true {
+            // An alias is for native endpoints only (data-plane §3.3).
+            key = try configuredKey(for: definition, admitted, alias: nil)
+            if key != nil { own = nil }
+        }
         let credential = key?.value ?? own
         let place = credential.flatMap { definition.credential.place?($0.reveal()) }
         if let translator = definition.compat.translator(for: prefixless) {
@@ -153,8 +168,7 @@ struct Plan {
                 model: prefixless, place: place, account: admitted.gateway.account,
                 workersAIAccount: environment.workersAIAccount
             )
-            asksForUsage = facts.isStream && !facts.includesUsage && definition.compat.surface?.usageOption == .ask
-            body = facts.rewritten(model: model, asksForUsage ? .addUsageOption : .modelOnly)
+            (body, translation, shape) = try shaped(facts, for: definition, model: model)
         }
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
@@ -172,7 +186,7 @@ struct Plan {
         let route = NativeRoute(provider: provider, target: target, model: model, path: path)
         return Attempt(
             route: route, model: model, request: request, key: key,
-            reply: asksForUsage ? .withoutUsageChunk : .compat, translation: translation
+            reply: shape, translation: translation
         )
     }
 
@@ -261,14 +275,17 @@ struct Plan {
 }
 
 extension Admitted {
-    /// Whether the request itself has a credential in a place that this provider reads.
+    /// Whether the request itself has a credential in a place that this provider reads, and not just something in it.
     func carriesKey(for provider: ProviderDefinition) -> Bool {
         guard !providerKeyFields.isEmpty else { return false }
         let head = inbound.head
         return head.withBytes { bytes in
             providerKeyFields.contains { position in
-                let name = head.fields[position].name
-                return provider.credential.acceptedHeaders.contains { $0.matches(bytes, name) }
+                let field = head.fields[position]
+                guard provider.credential.acceptedHeaders.contains(where: { $0.matches(bytes, field.name) }),
+                    let key = Credential.withoutScheme(bytes, field.value)
+                else { return false }
+                return !Credential.isPlaceholder(UnsafeRawBufferPointer(rebasing: bytes[key]))
             }
         }
     }

@@ -27,4 +27,27 @@ extension Plan {
         terms.created = Int(environment.clock.now.milliseconds / 1000)
         return (target, chat, ChatTranslation(translator: translator, terms: terms))
     }
+
+    /// A compat call of an OpenAI-shaped provider: the client's own body but for what this provider wants differently.
+    func shaped(
+        _ facts: CompatBody, for provider: ProviderDefinition, model: String
+    ) throws(GatewayError) -> (body: ByteBuffer, ChatTranslation?, ReplyShape) {
+        let surface = provider.compat.surface
+        let asksForUsage = facts.isStream && !facts.includesUsage && surface?.usageOption == .ask
+        let change = asksForUsage ? CompatBody.Change.addUsageOption : .modelOnly
+        let shape = asksForUsage ? ReplyShape.withoutUsageChunk : .compat
+        guard let dialect = surface?.dialect else { return (try facts.rewritten(model: model, change), nil, shape) }
+        let row = environment.prices.row(for: provider, model: model)?.row
+        let known = ChatModel(name: model, maxOutput: row?.maxOutput, capabilities: row?.capabilities)
+        let body = try facts.rewritten(model: model, change) { (bytes, edits) throws(GatewayError) in
+            try dialect.edit(bytes, for: known, into: &edits)
+        }
+        guard dialect.answers == .normalised else { return (body, nil, shape) }
+        var terms = ChatTerms()
+        terms.created = Int(environment.clock.now.milliseconds / 1000)
+        terms.model = model
+        terms.usageChunk = facts.includesUsage ? .wanted : .withheld
+        let answers = DialectAnswers(provider: provider.id.rawValue)
+        return (body, ChatTranslation(translator: answers, terms: terms), .compat)
+    }
 }

@@ -8,7 +8,7 @@ extension ProviderDefinition {
         provider.path = .bespoke { (input) throws(GatewayError) in try azurePath(input) }
         provider.credential = CredentialRule(CredentialRule.Form("api-key"), accepts: ["api-key", "authorization"])
         provider.compat = .openAI(
-            CompatSurface(query: "api-version=2024-10-21") { (model, _) throws(GatewayError) in
+            CompatSurface(query: "api-version=2024-10-21", dialect: .openAI) { (model, _) throws(GatewayError) in
                 guard let slash = model.firstIndex(of: "/") else {
                     throw UntrustedPath.refusal("Azure models are named {resource}/{deployment}")
                 }

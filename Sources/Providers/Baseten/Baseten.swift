@@ -17,7 +17,7 @@ extension ProviderDefinition {
                 path: "/" + (rest.isEmpty ? "production/predict" : rest),
                 credentialForms: [CredentialRule.Form("authorization", scheme: "Api-Key ")])
         }
-        provider.compat = .openAI
+        provider.compat = .openAI(.usual(.maxTokens))
         provider.usage = UsageRule(.openAI)
         return provider
     }()

@@ -19,7 +19,7 @@ extension ProviderDefinition {
         provider.credential = CredentialRule(
             .bearer, accepts: ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
         let endsInVersion = root.prefix.split(separator: "/").last.map { PlainPath.isVersion($0) } ?? false
-        provider.compat = .openAI(CompatSurface(base: endsInVersion ? "" : "v1/"))
+        provider.compat = .openAI(CompatSurface(base: endsInVersion ? "" : "v1/", dialect: .lenient))
         provider.usage = UsageRule(.openAI, except: [(.ends("/messages"), .anthropic)])
         provider.prices = PriceNaming(catalogue: .never)
         provider.egress = .publicAddressesOnly

@@ -5,8 +5,21 @@ extension ProviderDefinition {
     static let deepSeek: ProviderDefinition = {
         var provider = ProviderDefinition("deepseek", host: "api.deepseek.com")
         provider.path = .plain(PlainPath(segments: ["v1", "beta", "anthropic"]))
-        provider.compat = .openAI
+        provider.compat = .openAI(.deepSeek)
         provider.usage = UsageRule(.openAI, except: [(.contains("/anthropic/"), .anthropic)])
         return provider
+    }()
+}
+
+extension ChatDialect {
+    /// DeepSeek: thinks unless told not to, and then takes neither probabilities nor forced calls (providers.md §11.2).
+    static let deepSeek: ChatDialect = {
+        var dialect = ChatDialect.usual(.maxTokens)
+        dialect.thinkingNames = ["deepseek-reasoner", "deepseek-r1", "deepseek-v4"]
+        dialect.drops = [Drop("logprobs", "top_logprobs", models: .thinking)]
+        dialect.noEffort = .disabledThinking
+        dialect.forcedCalls = .neverWhileThinking
+        dialect.messages.content = .joinedTexts
+        return dialect
     }()
 }

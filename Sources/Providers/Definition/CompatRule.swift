@@ -3,7 +3,7 @@ import GatewayCore
 /// Whether and how a provider is reached through the OpenAI-compatible endpoint (providers.md §1.3).
 package enum CompatRule: Sendable {
     case unsupported
-    /// Speaks OpenAI's format; only the model name is replaced.
+    /// Speaks OpenAI's format; besides the model's name only what its dialect tells is changed.
     case openAI(CompatSurface)
     /// Has its own format; `surface` is its hosted OpenAI-shaped endpoint, where it has one.
     ///
@@ -33,7 +33,8 @@ package enum CompatRule: Sendable {
         }
     }
 
-    static let openAI = CompatRule.openAI(CompatSurface())
+    /// An endpoint at the usual place.
+    static func openAI(_ dialect: ChatDialect) -> CompatRule { .openAI(CompatSurface(dialect: dialect)) }
 }
 
 /// An OpenAI-shaped endpoint of a provider.
@@ -47,6 +48,8 @@ package struct CompatSurface: Sendable {
     package var query: String?
     /// How a stored key is written, where it differs from native calls.
     package var credentialForms: [CredentialRule.Form]?
+    /// How the endpoint differs from OpenAI's; nil: in nothing that matters.
+    package var dialect: ChatDialect?
     /// Moves parts of the model name, or what the credential tells, into the path; returns the base and the name to send.
     var bespoke: Bespoke?
 
@@ -55,12 +58,13 @@ package struct CompatSurface: Sendable {
 
     init(
         base: String = "", usageOption: UsageOption = .ask, query: String? = nil,
-        credentialForms: [CredentialRule.Form]? = nil, bespoke: Bespoke? = nil
+        credentialForms: [CredentialRule.Form]? = nil, dialect: ChatDialect? = nil, bespoke: Bespoke? = nil
     ) {
         self.base = base
         self.usageOption = usageOption
         self.query = query
         self.credentialForms = credentialForms
+        self.dialect = dialect
         self.bespoke = bespoke
     }
 

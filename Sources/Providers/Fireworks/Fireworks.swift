@@ -5,7 +5,7 @@ extension ProviderDefinition {
     static let fireworks: ProviderDefinition = {
         var provider = ProviderDefinition("fireworks", host: "api.fireworks.ai", prefix: "/inference/v1")
         provider.path = .plain(PlainPath(stripped: ["inference/v1/", "v1/"]))
-        provider.compat = .openAI
+        provider.compat = .openAI(.usual(.maxTokens))
         provider.usage = UsageRule(.openAI)
         return provider
     }()

@@ -5,8 +5,19 @@ extension ProviderDefinition {
     static let groq: ProviderDefinition = {
         var provider = ProviderDefinition("groq", host: "api.groq.com", prefix: "/openai/v1")
         provider.path = .plain(PlainPath(stripped: ["openai/v1/", "v1/"]))
-        provider.compat = .openAI
+        provider.compat = .openAI(.groq)
         provider.usage = UsageRule(.groq)
         return provider
+    }()
+}
+
+extension ChatDialect {
+    /// Groq: one answer, no probabilities (providers.md §11.2).
+    static let groq: ChatDialect = {
+        var dialect = ChatDialect.usual(.maxCompletionTokens)
+        dialect.drops = [Drop("logprobs", "top_logprobs", "logit_bias", "metadata", "store")]
+        dialect.severalAnswers = .refused
+        dialect.messages.drops = ["name", "reasoning_content"]
+        return dialect
     }()
 }

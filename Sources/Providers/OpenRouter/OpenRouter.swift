@@ -5,7 +5,7 @@ extension ProviderDefinition {
     static let openRouter: ProviderDefinition = {
         var provider = ProviderDefinition("openrouter", host: "openrouter.ai", prefix: "/api")
         provider.path = .plain(PlainPath(prefix: "v1/", segments: ["v1"], stripped: ["api/"]))
-        provider.compat = .openAI
+        provider.compat = .openAI(.lenient)
         provider.usage = UsageRule(.openRouter)
         provider.prices = PriceNaming(suffixes: [":free", ":nitro", ":floor", ":online"])
         return provider

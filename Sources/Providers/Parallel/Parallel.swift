@@ -10,7 +10,7 @@ extension ProviderDefinition {
                 segments: ["v1", "v1beta"],
                 credentialForms: ["chat/completions", "v1/chat/completions"].map { ($0, [key, .bearer]) }))
         provider.credential = CredentialRule(key, accepts: ["x-api-key", "authorization"])
-        provider.compat = .openAI(CompatSurface(usageOption: .leave))
+        provider.compat = .openAI(CompatSurface(usageOption: .leave, dialect: .usual()))
         provider.usage = UsageRule(.parallel)
         return provider
     }()

@@ -6,8 +6,21 @@ extension ProviderDefinition {
         var provider = ProviderDefinition("perplexity-ai", host: "api.perplexity.ai")
         provider.aliases = ["perplexity"]
         provider.path = .plain(PlainPath(segments: ["v1"]))
-        provider.compat = .openAI(CompatSurface(usageOption: .leave))
+        provider.compat = .openAI(CompatSurface(usageOption: .leave, dialect: .perplexity))
         provider.usage = UsageRule(.perplexity)
         return provider
+    }()
+}
+
+extension ChatDialect {
+    /// Perplexity: user and assistant have to take turns (providers.md §11.2).
+    static let perplexity: ChatDialect = {
+        var dialect = ChatDialect.usual(.maxTokens)
+        dialect.drops = [Drop("seed", "logprobs", "top_logprobs", "logit_bias")]
+        dialect.severalAnswers = .refused
+        dialect.refusedFormats = ["json_object"]
+        dialect.messages.drops = ["reasoning_content"]
+        dialect.messages.neighbours = .merged
+        return dialect
     }()
 }

@@ -5,7 +5,7 @@ extension ProviderDefinition {
     static let sandbox: ProviderDefinition = {
         var provider = ProviderDefinition(id: "sandbox", service: .sandbox)
         provider.path = .plain(.version1)
-        provider.compat = .openAI
+        provider.compat = .openAI(CompatSurface())
         provider.usage = UsageRule(.openAI)
         return provider
     }()

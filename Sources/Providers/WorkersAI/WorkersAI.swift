@@ -15,7 +15,7 @@ extension ProviderDefinition {
             return UpstreamPath(
                 origin: input.root.origin, path: "\(input.root.prefix)/\(account)/ai/\(own)\(path)", fixed: 5)
         }
-        provider.compat = .openAI(CompatSurface(base: "v1/"))
+        provider.compat = .openAI(CompatSurface(base: "v1/", dialect: .workersAI))
         provider.usage = UsageRule(.workersAI, except: [(.contains("/ai/v1/"), .openAI)])
         provider.model = ModelPathRule { path in
             var name = path[...]
@@ -23,5 +23,16 @@ extension ProviderDefinition {
             return name.hasPrefix("@") || name.hasPrefix("%40") ? UntrustedPath.percentDecoded(String(name)) : nil
         }
         return provider
+    }()
+}
+
+extension ChatDialect {
+    /// Workers AI: every message has content, and a tool's is one text (providers.md §11.2).
+    static let workersAI: ChatDialect = {
+        var dialect = ChatDialect.usual(.maxTokens)
+        dialect.drops = [Drop("logit_bias")]
+        dialect.severalAnswers = .refused
+        dialect.messages.content = .joinedResults
+        return dialect
     }()
 }
