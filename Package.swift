@@ -181,6 +181,10 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "ConformanceTests", dependencies: ["Providers", "WireFormats", "GatewayCore", nioCore],
+            path: "Tests/Conformance", exclude: ["Fixtures"], swiftSettings: strict
+        ),
+        .testTarget(
             name: "PolicyTests", dependencies: ["Policy", "GatewayCore", "TestKit"],
             swiftSettings: strict
         ),
