@@ -3,7 +3,7 @@ package import GatewayCore
 
 /// SHA-256 of contents that come in pieces.
 ///
-/// Keeps one context of libcrypto for its whole life, so that hashing a request allocates nothing but the result.
+/// Keeps one context of libcrypto for its whole life, so that hashing a request allocates nothing.
 @safe @WorkerLoop
 package final class LoopContentHasher: ContentHasher {
     // SAFETY: owned by this object, freed in `deinit`, used nowhere else.
@@ -28,12 +28,15 @@ package final class LoopContentHasher: ContentHasher {
         unsafe check(EVP_DigestUpdate(context, piece.baseAddress, piece.count))
     }
 
-    package func finish() -> [UInt8] {
-        unsafe [UInt8](unsafeUninitializedCapacity: Digest.length) { space, count in
+    package func finish() -> ContentDigest {
+        var words = SIMD4<UInt64>()
+        unsafe withUnsafeMutableBytes(of: &words) { space in
             var written: UInt32 = 0
-            unsafe check(EVP_DigestFinal_ex(context, space.baseAddress, &written))
-            count = Int(written)
+            unsafe check(
+                EVP_DigestFinal_ex(context, space.baseAddress?.assumingMemoryBound(to: UInt8.self), &written)
+            )
         }
+        return ContentDigest(words: words)
     }
 
     /// These calls fail only where SHA-256 is missing altogether, or `begin` was forgotten.

@@ -57,6 +57,53 @@ struct AnswerStoreTests {
         }
     }
 
+    @Test("gateways and limits that take turns are not mistaken for each other")
+    func turns() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let worker = try await StoreFixture.connected(to: server)
+            let limit = RateRule(name: "gateway", limit: 2, interval: 3600, technique: .sliding)
+            @WorkerLoop func ask(_ gateway: GatewayID, epoch: UInt64, _ limits: [RateRule]) async -> StoreVerdict {
+                let question = StoreQuestion(
+                    account: StoreFixture.account, gateway: gateway,
+                    lookup: StoreQuestion.Lookup(
+                        key: StoreFixture.key(7, epoch: epoch), reading: .read, lease: nil
+                    ), limits: limits
+                )
+                return await withCheckedContinuation { continuation in
+                    worker.store.ask(question) { continuation.resume(returning: $0) }
+                }
+            }
+            // More gateways than are remembered, each three times and with two epochs.
+            for round in 0..<3 {
+                for number in 0..<20 {
+                    let gateway = GatewayID("g\(number)")
+                    let verdict = await ask(gateway, epoch: UInt64(round % 2), number % 2 == 0 ? [limit] : [])
+                    if round == 2, number % 2 == 0 {
+                        guard case .limited = verdict else { Issue.record("\(verdict)"); continue }
+                    } else {
+                        #expect(verdict == .admitted)
+                    }
+                    let place = AnswerPlace(
+                        account: StoreFixture.account, gateway: gateway, key: StoreFixture.key(8, epoch: UInt64(round))
+                    )
+                    worker.store.keep(StoreFixture.answer("{}"), at: place, seconds: 60, lease: nil)
+                }
+            }
+            var other = limit
+            other.limit = 3
+            #expect(await ask("g0", epoch: 1, [other]) == .admitted)
+            let found = try server.command("KEYS", "aig:*:answer:*").split(separator: "\n").sorted()
+            let expected = (0..<20).flatMap { number in
+                (0..<3).map {
+                    "aig:{\(StoreFixture.account)/g\(number)}:answer:\($0):" + String(repeating: "08", count: 32)
+                }
+            }
+            #expect(found.map(String.init) == expected.sorted())
+            worker.close()
+        }
+    }
+
     @Test("an entry that cannot be read is said to be so and can be replaced")
     func damaged() async throws {
         let server = try RedisServer()

@@ -42,7 +42,7 @@ struct StoreFixture {
     }
 
     static func key(_ name: UInt8, epoch: UInt64 = 1) -> CacheKey {
-        CacheKey(digest: Array(repeating: name, count: 32), epoch: epoch)
+        CacheKey(digest: ContentDigest(Array(repeating: name, count: 32)), epoch: epoch)
     }
 
     static func place(_ name: UInt8, epoch: UInt64 = 1) -> AnswerPlace {

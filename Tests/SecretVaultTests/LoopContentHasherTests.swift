@@ -9,7 +9,7 @@ struct LoopContentHasherTests {
     private func feed(_ hasher: any ContentHasher, _ pieces: [[UInt8]]) -> [UInt8] {
         hasher.begin()
         for piece in pieces { piece.withUnsafeBytes { hasher.update($0) } }
-        return hasher.finish()
+        return hasher.finish().bytes
     }
 
     @Test("hashes contents in whatever pieces they come, one after the other")

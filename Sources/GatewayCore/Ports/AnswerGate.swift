@@ -60,11 +60,11 @@ package enum CacheLookup: Sendable, Equatable {
 
 /// The name of a stored answer: 32 bytes of SHA-256 under the gateway's cache epoch.
 package struct CacheKey: Sendable, Hashable {
-    package var digest: [UInt8]
+    package var digest: ContentDigest
     /// Entries of an older epoch are never found again.
     package var epoch: UInt64
 
-    package init(digest: [UInt8], epoch: UInt64) {
+    package init(digest: ContentDigest, epoch: UInt64) {
         self.digest = digest
         self.epoch = epoch
     }
@@ -123,6 +123,8 @@ package protocol AnswerLead: AnyObject {
 package enum LeadOutcome: Sendable, Equatable {
     /// The answer is complete and is what the provider meant: it is stored.
     case complete
+    /// The same, and its whole payload was seen to be one JSON document.
+    case completeDocument
     /// The answer is complete, but not one to keep: who reads it gets its end, nobody finds it later.
     case unkept
     /// There is no usable answer: whoever waits asks on its own account.

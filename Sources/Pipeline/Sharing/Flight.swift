@@ -29,6 +29,8 @@ final class Flight {
     let lease: LeaseToken
     /// Set by the board alone.
     var isOnBoard = false
+    /// The next one in the board's list; set by the board alone.
+    var next: Flight?
     private(set) var state = State.open
     private(set) var form: AnswerForm?
     private(set) var payload: SharedPayload?

@@ -4,8 +4,9 @@ package import GatewayCore
 ///
 /// A key cannot be made without account, gateway and credential, so no answer is ever found by another tenant. Each
 /// part goes into the digest with its length in front: no two different lists of parts are the same bytes.
+/// Not copied: it consists of many texts, and is used once.
 /// - Source: data-plane §4.1 "Default key", "Scope", "Custom key"
-package struct CacheKeyParts: Sendable {
+package struct CacheKeyParts: ~Copyable, Sendable {
     /// In which of the two shapes a client gets the answer.
     package enum Surface: UInt8, Sendable {
         /// As the provider gives it.
@@ -51,24 +52,52 @@ package struct CacheKeyParts: Sendable {
     /// - Parameter body: the client's own bytes, whole.
     @WorkerLoop
     package func key(body: UnsafeRawBufferPointer, hasher: any ContentHasher) -> CacheKey {
-        digest(.computed, longest: length, body, hasher) { parts in
-            parts.add(provider.rawValue)
-            parts.add(optional: providerEpoch)
-            parts.add(byte: surface.rawValue)
-            parts.add(method)
-            parts.add(path)
-            parts.add(optional: query)
-            parts.add(optional: model)
-            switch credential {
-            case .none: parts.add(byte: 0)
-            case .request(let value):
-                parts.add(byte: 1)
-                value.reveal().withUnsafeBytes { parts.add($0) }
-            case .stored(let id):
-                parts.add(byte: 2)
-                parts.add(id.rawValue)
-            }
+        digest(.computed, longest: length, body, hasher) { write(into: &$0) }
+    }
+
+    /// Everything but the body that the key of this request depends on: requests with equal bytes here and equal
+    /// bodies have equal keys.
+    package func remembered() -> RememberedKeyParts {
+        let room = room(length)
+        let bytes = [UInt8](unsafeUninitializedCapacity: room) { space, count in
+            var parts = LengthPrefixedParts(UnsafeMutableRawBufferPointer(space))
+            begin(.computed, &parts)
+            write(into: &parts)
+            count = parts.bytes.count
         }
+        return RememberedKeyParts(bytes: Secret(bytes), epoch: cacheEpoch)
+    }
+
+    private func write(into parts: inout LengthPrefixedParts) {
+        parts.add(provider.rawValue)
+        parts.add(optional: providerEpoch)
+        parts.add(byte: surface.rawValue)
+        parts.add(method)
+        parts.add(path)
+        parts.add(optional: query)
+        parts.add(optional: model)
+        switch credential {
+        case .none: parts.add(byte: 0)
+        case .request(let value):
+            parts.add(byte: 1)
+            value.reveal().withUnsafeBytes { parts.add($0) }
+        case .stored(let id):
+            parts.add(byte: 2)
+            parts.add(id.rawValue)
+        }
+    }
+
+    private func begin(_ kind: Kind, _ parts: inout LengthPrefixedParts) {
+        parts.add(byte: Self.version)
+        parts.add(byte: kind.rawValue)
+        parts.add(account.rawValue)
+        parts.add(gateway.rawValue)
+    }
+
+    /// Bytes that suffice for the tenant's parts and `longest` bytes of others.
+    private func room(_ longest: Int) -> Int {
+        account.rawValue.utf8.count + gateway.rawValue.utf8.count + longest
+            + Self.parts * LengthPrefixedParts.overhead
     }
 
     /// Bytes of all parts that a computed key has besides the tenant's.
@@ -110,15 +139,9 @@ package struct CacheKeyParts: Sendable {
         _ kind: Kind, longest: Int, _ body: UnsafeRawBufferPointer, _ hasher: any ContentHasher,
         _ write: (inout LengthPrefixedParts) -> Void
     ) -> CacheKey {
-        let room = account.rawValue.utf8.count + gateway.rawValue.utf8.count + longest
-        return withUnsafeTemporaryAllocation(
-            byteCount: room + Self.parts * LengthPrefixedParts.overhead, alignment: 1
-        ) { space in
+        withUnsafeTemporaryAllocation(byteCount: room(longest), alignment: 1) { space in
             var parts = LengthPrefixedParts(space)
-            parts.add(byte: Self.version)
-            parts.add(byte: kind.rawValue)
-            parts.add(account.rawValue)
-            parts.add(gateway.rawValue)
+            begin(kind, &parts)
             write(&parts)
             hasher.begin()
             hasher.update(parts.bytes)

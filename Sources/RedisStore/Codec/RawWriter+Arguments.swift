@@ -43,6 +43,9 @@ extension RawWriter {
         }
     }
 
+    /// Bytes that `endLine` writes.
+    static let bytesOfLineEnd = 2
+
     mutating func endLine() { write(integer: 0x0a0d as UInt16) }
 
     mutating func argument(_ text: String) {

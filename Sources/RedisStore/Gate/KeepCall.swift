@@ -4,31 +4,31 @@ import NIOCore
 /// Puts an answer into its entry and ends the lease under which it was fetched (`GateScripts.keep`).
 @WorkerLoop
 final class KeepCall: ScriptCall {
-    let script: RedisScript
-    let connection: RedisConnection
+    let store: RedisAnswerStore
     var naming = RedisScript.Naming.byDigest
     let place: AnswerPlace
     let lease: LeaseToken?
-    private let store: RedisAnswerStore
     private let answer: KeptAnswer
     private let milliseconds: Int
     private let entryLength: Int
-    private let keys: AnswerKeys
+    private let keys: PreparedKeys
+    private let digest: AnswerKeys.Digest
 
     init(
-        _ script: RedisScript, on connection: RedisConnection, _ store: RedisAnswerStore, _ answer: KeptAnswer,
-        at place: AnswerPlace, milliseconds: Int, lease: LeaseToken?
+        _ store: RedisAnswerStore, _ answer: KeptAnswer, at place: AnswerPlace, _ operands: GatewayOperands,
+        milliseconds: Int, lease: LeaseToken?
     ) {
-        self.script = script
-        self.connection = connection
         self.store = store
         self.answer = answer
         self.place = place
         self.milliseconds = milliseconds
         self.lease = lease
         entryLength = StoredAnswer.length(answer)
-        keys = AnswerKeys(place)
+        keys = operands.keys
+        digest = AnswerKeys.Digest(place.key)
     }
+
+    var script: RedisScript { store.scripts.keep }
 
     /// Payload bytes that are on their way.
     var held: Int { answer.payload.readableBytes }
@@ -36,14 +36,12 @@ final class KeepCall: ScriptCall {
     var operands: Int { 7 }
 
     var operandBytes: Int {
-        8 * RawWriter.argumentOverhead + 3 * keys.longest + (lease?.text.utf8.count ?? 0) + entryLength
+        4 * RawWriter.argumentOverhead + keys.length + (lease?.text.utf8.count ?? 0) + entryLength
     }
 
     func write(into out: inout RawWriter) {
         out.argument(3)
-        keys.write(.entry, into: &out)
-        keys.write(.lease, into: &out)
-        keys.write(.live, into: &out)
+        keys.write(digest, into: &out)
         out.argument(lease?.text ?? "")
         out.argument(milliseconds)
         out.argument(length: entryLength)

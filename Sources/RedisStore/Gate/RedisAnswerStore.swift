@@ -19,13 +19,14 @@ package final class RedisAnswerStore: AnswerStore {
         package init() {}
     }
 
-    private let connection: RedisConnection
-    private let scripts: GateScripts
+    let connection: RedisConnection
+    let scripts: GateScripts
     private let observer: any Observer
     private let clock: any WallClock
     private let options: Options
     let leaseLife: String
     private let failureLife: String
+    private var recent = RecentOperands()
     private var bytesBeingKept = 0
     private var lastRefusal: ContinuousClock.Instant?
 
@@ -46,7 +47,8 @@ package final class RedisAnswerStore: AnswerStore {
     // MARK: Asking
 
     package func ask(_ question: StoreQuestion, _ then: @escaping @WorkerLoop (StoreVerdict) -> Void) {
-        connection.send(AskCall(scripts.ask, on: connection, self, question, then))
+        let operands = recent.of(question.account, question.gateway, epoch: question.lookup?.key.epoch ?? 0)
+        connection.send(AskCall(self, question, operands, then))
     }
 
     func verdict(_ reply: RedisReply?) -> StoreVerdict {
@@ -85,11 +87,9 @@ package final class RedisAnswerStore: AnswerStore {
             return
         }
         bytesBeingKept += size
+        let operands = recent.of(place.account, place.gateway, epoch: place.key.epoch)
         connection.send(
-            KeepCall(
-                scripts.keep, on: connection, self, answer, at: place, milliseconds: max(seconds, 1) * 1000,
-                lease: lease
-            )
+            KeepCall(self, answer, at: place, operands, milliseconds: max(seconds, 1) * 1000, lease: lease)
         )
     }
 
@@ -126,7 +126,7 @@ package final class RedisAnswerStore: AnswerStore {
     private func call(
         _ script: RedisScript, _ operands: RedisCommand, _ completion: @escaping @WorkerLoop (RedisReply?) -> Void
     ) {
-        connection.send(PreparedCall(script, on: connection, operands, completion))
+        connection.send(PreparedCall(script, of: self, operands, completion))
     }
 
     package func renew(

@@ -4,8 +4,8 @@ import NIOCore
 /// One call of a script: a round trip, or two when Redis has forgotten the script and gets it once more.
 @WorkerLoop
 protocol ScriptCall: RedisOperation {
+    var store: RedisAnswerStore { get }
     var script: RedisScript { get }
-    var connection: RedisConnection { get }
     var naming: RedisScript.Naming { get set }
     /// How many operands there are: the number of keys, the keys and the arguments.
     var operands: Int { get }
@@ -32,7 +32,7 @@ extension ScriptCall {
     package func take(_ reply: RedisReply?) {
         if naming == .byDigest, case .error = reply, reply?.errorCode == "NOSCRIPT" {
             naming = .bySource
-            connection.send(self)
+            store.connection.send(self)
         } else {
             finish(reply)
         }
@@ -42,19 +42,19 @@ extension ScriptCall {
 /// A call whose operands are given and whose result goes to a function.
 @WorkerLoop
 final class PreparedCall: ScriptCall {
+    let store: RedisAnswerStore
     let script: RedisScript
-    let connection: RedisConnection
     var naming = RedisScript.Naming.byDigest
     private let given: RedisCommand
     private let completion: @WorkerLoop (RedisReply?) -> Void
 
     /// - Parameter operands: a list without a command's name in front.
     init(
-        _ script: RedisScript, on connection: RedisConnection, _ operands: RedisCommand,
+        _ script: RedisScript, of store: RedisAnswerStore, _ operands: RedisCommand,
         _ completion: @escaping @WorkerLoop (RedisReply?) -> Void
     ) {
         self.script = script
-        self.connection = connection
+        self.store = store
         given = operands
         self.completion = completion
     }
