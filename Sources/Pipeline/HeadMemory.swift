@@ -1,6 +1,7 @@
 import CloudflareWire
 import GatewayCore
 import NIOCore
+import Policy
 
 /// What was worked out for one request head, for the equal heads that follow it on the connection.
 ///
@@ -23,6 +24,8 @@ final class HeadMemory {
     var keyless: KeylessCall?
 
     private let head: RememberedHead
+    /// The head itself, unless it is a part of a larger buffer: the parser gives out equal heads as one object.
+    private let original: RequestHead?
 
     /// Nil when the head is too long to keep.
     init?(_ inbound: Inbound, _ credentials: Credentials, _ gateway: GatewayPlan, _ settings: CallSettings) {
@@ -33,10 +36,11 @@ final class HeadMemory {
         self.gateway = gateway
         self.settings = settings
         self.head = RememberedHead(head)
+        original = head.buffer.storageCapacity <= Self.limit ? head : nil
     }
 
     /// Whether `other` says the same, the length of its body apart.
-    func isSame(as other: RequestHead) -> Bool { head.isSame(as: other) }
+    func isSame(as other: RequestHead) -> Bool { other === original || head.isSame(as: other) }
 
     /// The head that was composed for the same call.
     func composed(for call: UpstreamHead.Call) -> ByteBuffer? {
@@ -52,4 +56,8 @@ struct KeylessCall {
     let route: NativeRoute
     /// The head for the provider up to the body's framing.
     let head: ByteBuffer
+    /// The whole head as it was last sent, and the framing that it ends with.
+    var finished: (framing: BodyFraming, head: ByteBuffer)?
+    /// What the names of the call's stored answers begin with.
+    var keyParts: RememberedKeyParts?
 }

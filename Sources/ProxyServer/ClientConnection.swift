@@ -161,7 +161,6 @@ package final class ClientConnection: Downstream {
             return false
         }
         guard let head else { return false }
-        parser = RequestParser()
         version = head.version
         closesAfter = !head.keepsAlive
         waitsForContinue = head.expectsContinue && head.framing != .none

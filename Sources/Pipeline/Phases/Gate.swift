@@ -55,6 +55,12 @@ struct Gate {
     private func key(
         _ options: CacheOptions, _ attempt: Attempt, _ admitted: Admitted, _ body: ByteBuffer?
     ) -> CacheKey? {
+        // The call that the connection's memory is about, with nothing in it that the head does not say.
+        let memory = attempt.key == nil && attempt.reply == .asIs ? admitted.memory : nil
+        if let known = memory?.keyless?.keyParts, options.customKey == nil, let body {
+            guard body.readableBytes <= Self.cacheableBody else { return nil }
+            return body.withUnsafeReadableBytes { known.key(body: $0, hasher: environment.contentHasher) }
+        }
         let route = attempt.route
         let parts = CacheKeyParts(
             gateway: admitted.gateway, provider: route.provider.definition.id,
@@ -64,6 +70,7 @@ struct Gate {
         )
         if let name = options.customKey { return parts.key(named: name, hasher: environment.contentHasher) }
         guard let body, body.readableBytes <= Self.cacheableBody else { return nil }
+        memory?.keyless?.keyParts = parts.remembered()
         return body.withUnsafeReadableBytes { parts.key(body: $0, hasher: environment.contentHasher) }
     }
 

@@ -57,7 +57,14 @@ struct Plan {
     /// A native call: path and credential are mapped, everything else goes through as it came.
     func native(_ admitted: Admitted, memo: ConnectionMemo, body: RequestBody) throws(GatewayError) -> Attempt {
         if let known = admitted.memory?.keyless {
-            return native(admitted, known.route, UpstreamHead(known.head), key: nil, body)
+            let framing = admitted.inbound.head.framing
+            if let finished = known.finished, finished.framing == framing {
+                return native(admitted, known.route, finished.head, key: nil, body)
+            }
+            var head = UpstreamHead(known.head)
+            head.finish(framing)
+            admitted.memory?.keyless?.finished = (framing, head.buffer)
+            return native(admitted, known.route, head.buffer, key: nil, body)
         }
         let route = try route(admitted, memo)
         let target = route.target
@@ -73,19 +80,18 @@ struct Plan {
         } else {
             admitted.memory?.keyless = KeylessCall(route: route, head: head.buffer)
         }
-        return native(admitted, route, head, key: key, body)
+        head.finish(admitted.inbound.head.framing)
+        return native(admitted, route, head.buffer, key: key, body)
     }
 
-    /// - Parameter head: up to the body's framing.
     private func native(
-        _ admitted: Admitted, _ route: NativeRoute, _ head: consuming UpstreamHead, key: StoredKey?, _ body: RequestBody
+        _ admitted: Admitted, _ route: NativeRoute, _ head: ByteBuffer, key: StoredKey?, _ body: RequestBody
     ) -> Attempt {
         let inbound = admitted.inbound
-        let framing = inbound.head.framing
-        head.finish(framing)
         let request = UpstreamRequest(
-            origin: route.target.origin, head: head.buffer, isHeadMethod: inbound.isHeadMethod, framing: framing,
-            body: body, egress: route.target.egress, firstByteTimeout: admitted.settings.timeout
+            origin: route.target.origin, head: head, isHeadMethod: inbound.isHeadMethod,
+            framing: inbound.head.framing, body: body, egress: route.target.egress,
+            firstByteTimeout: admitted.settings.timeout
         )
         return Attempt(route: route, model: route.model, request: request, key: key, reply: .asIs)
     }

@@ -9,6 +9,9 @@ struct HeadSearch: Sendable {
     /// Lines that ended so far, the start line among them.
     private(set) var lines = 0
 
+    /// Whether nothing has been searched yet.
+    var isFresh: Bool { searched == 0 }
+
     /// The head's length through its empty line, or nil when that line has not come yet.
     mutating func end(in bytes: UnsafeRawBufferPointer, limits: HTTP1Limits) throws(HTTP1Error) -> Int? {
         guard let base = bytes.baseAddress else { return nil }

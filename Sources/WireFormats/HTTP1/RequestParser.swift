@@ -16,6 +16,8 @@ package struct RequestParser: Sendable {
     private let limits: HTTP1Limits
     private var search = HeadSearch()
     private var skipped = 0
+    /// Nil before the first head, and after one that is not worth keeping.
+    private var known: KnownHead?
 
     /// A parser at the start of a connection.
     package init(limits: HTTP1Limits = .standard) {
@@ -24,8 +26,12 @@ package struct RequestParser: Sendable {
 
     /// Takes one whole head off the front of `buffer`, or returns nil when more bytes are needed.
     ///
-    /// The head's buffer is a slice that shares the storage of `buffer`.
+    /// The head's buffer may share the storage of `buffer`, and heads that are equal may be one object.
     package mutating func parse(_ buffer: inout ByteBuffer) throws(HTTP1Error) -> RequestHead? {
+        if search.isFresh, let head = known?.take(from: &buffer) {
+            skipped = 0
+            return head
+        }
         guard try skipEmptyLines(&buffer) else { return nil }
         let limits = limits
         var search = search
@@ -46,11 +52,15 @@ package struct RequestParser: Sendable {
         self.search = HeadSearch()
         skipped = 0
         guard let slice = buffer.readSlice(length: parsed.length) else { throw .unexpectedEnd }
-        return RequestHead(
-            buffer: slice, fields: parsed.section.fields, framing: parsed.framing, version: parsed.version,
+        let isKept = parsed.length <= KnownHead.limit
+        let own = isKept ? slice.withUnsafeReadableBytes { ByteBuffer(bytes: $0) } : slice
+        let head = RequestHead(
+            buffer: own, fields: parsed.section.fields, framing: parsed.framing, version: parsed.version,
             keepsAlive: parsed.section.keepsAlive(parsed.version), method: 0..<parsed.methodEnd,
             target: parsed.methodEnd + 1..<parsed.targetEnd, expectsContinue: parsed.section.expectsContinue
         )
+        known = isKept ? KnownHead(head) : nil
+        return head
     }
 
     private struct Parsed {

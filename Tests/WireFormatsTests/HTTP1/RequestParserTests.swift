@@ -31,13 +31,65 @@ struct RequestParserTests {
         #expect(buffer.text == "{\"model\":")
     }
 
-    @Test("the head's bytes share the storage of what was received")
+    @Test("a long head's bytes share the storage of what was received; a usual one has its own")
     func sharesStorage() throws {
-        var buffer = ByteBuffer(string: Self.chat)
-        let address = buffer.withUnsafeReadableBytes { $0.baseAddress }
+        for (filler, isShared) in [(0, false), (5000, true)] {
+            let text = "GET / HTTP/1.1\r\nHost: a\r\nX-Filler: \(String(repeating: "x", count: filler))\r\n\r\n"
+            var buffer = ByteBuffer(string: text)
+            let address = buffer.withUnsafeReadableBytes { $0.baseAddress }
+            var parser = RequestParser()
+            let head = try #require(try parser.parse(&buffer))
+            #expect((head.buffer.withUnsafeReadableBytes { $0.baseAddress } == address) == isShared)
+        }
+    }
+
+    @Test("a head that repeats the last one is the same object, and one with another length says so")
+    func repeated() throws {
         var parser = RequestParser()
-        let head = try #require(try parser.parse(&buffer))
-        #expect(head.buffer.withUnsafeReadableBytes { $0.baseAddress } == address)
+        var buffer = ByteBuffer(string: Self.chat + Self.chat)
+        let first = try #require(try parser.parse(&buffer))
+        #expect(try parser.parse(&buffer) === first)
+        for (length, isSame) in [("18", false), ("99", false), ("17", true), ("7", false), ("117", false)] {
+            let text = Self.chat.replacing("content-LENGTH: 17", with: "content-LENGTH: \(length)")
+            buffer.writeString(text)
+            let head = try #require(try parser.parse(&buffer))
+            #expect((head === first) == isSame)
+            #expect(head.framing == .length(Int(length) ?? 0))
+            #expect(head.buffer.text == text)
+            #expect(head.value(.authorization) == "Bearer sk-1" && head.keepsAlive && buffer.readableBytes == 0)
+        }
+    }
+
+    /// What a parser makes of one head.
+    private static func reading(of text: [UInt8], _ parser: inout RequestParser) -> String {
+        var buffer = ByteBuffer(bytes: text)
+        do {
+            guard let head = try parser.parse(&buffer) else { return "incomplete" }
+            return """
+                \(head.text(head.method)) \(head.text(head.target)) \(head.fields) \(head.framing) \(head.version) \
+                \(head.keepsAlive) \(head.expectsContinue) \(buffer.readableBytes) \(Array(head.buffer.readableBytesView))
+                """
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test("a head that differs from the last one in any byte reads as if it were the first")
+    func notQuiteRepeated() throws {
+        let bytes = Array(Self.chat.utf8)
+        var known = RequestParser()
+        _ = Self.reading(of: bytes, &known)
+        for index in bytes.indices {
+            for byte in [0x00, 0x0a, 0x0d, 0x20, 0x2d, 0x30, 0x39, 0x3a, 0x41, 0x7f, 0xff] as [UInt8] {
+                var other = bytes
+                other[index] = byte
+                var experienced = known
+                var fresh = RequestParser()
+                #expect(Self.reading(of: other, &experienced) == Self.reading(of: other, &fresh), "\(index) \(byte)")
+            }
+            var experienced = known
+            #expect(Self.reading(of: Array(bytes[..<index]), &experienced) == "incomplete")
+        }
     }
 
     @Test("a request that arrives byte by byte, or in two parts cut anywhere, reads the same")
