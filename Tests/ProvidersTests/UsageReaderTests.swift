@@ -42,6 +42,20 @@ private let chat = "/v1/chat/completions"
         #expect(usage.cacheWrite1h == nil && usage.images == nil && usage.upstreamCost == nil)
     }
 
+    @Test(
+        "an answer that comes as one JSON document is known to be one, and nothing else is",
+        arguments: [
+            ([#"{"model":"m"}"#], true), (["  \n", "{}\n"], true), ([#"{"model":"m"}"#, ""], true),
+            ([#"{"model":"m"}"#, " "], false), ([#"{"model":"#, #""m"}"#], false), ([#"{"model":"m",}"#], false),
+            (["{} {}"], false), (["[{}]"], false), ([""], false),
+        ] as [([String], Bool)])
+    func document(pieces: [String], isOne: Bool) {
+        let format = ProviderRegistry.builtIn.provider(segment: "openai")!.usageFormat(path: chat)
+        let reader = UsageReader(format: format, streamed: .whole)
+        for piece in pieces { Array(piece.utf8).withUnsafeBytes { reader.feed($0) } }
+        #expect(reader.sawDocument == isOne)
+    }
+
     @Test("a stream without usage leaves every count unknown, and [DONE] or a finish reason ends it")
     func openAIStreamWithoutUsage() {
         let stream = events(

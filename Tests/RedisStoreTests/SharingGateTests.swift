@@ -34,6 +34,64 @@ struct SharingGateTests {
         }
     }
 
+    @Test("an answer that calls itself JSON is kept if it is, or if whoever relays it has seen that it is")
+    func soundness() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let worker = try await Worker(server)
+            let rows: [(String, String, LeadOutcome, Bool)] = [
+                ("application/json", "{\"a\":1", .complete, false), ("application/json", "{\"a\":1}", .complete, true),
+                ("application/json", "{\"a\":2}", .completeDocument, true), ("text/plain", "{", .complete, true),
+                ("application/json", "{\"a\":1}", .unkept, false), ("application/json", "{}", .failed, false),
+            ]
+            for (index, (type, text, outcome, isKept)) in rows.enumerated() {
+                let name = UInt8(index + 1)
+                let lead = try await Asking(worker.gate, worker.question(name)).lead()
+                #expect(lead.begin(Head.whole(type)))
+                lead.append(text)
+                lead.end(outcome)
+                await worker.settle()
+                if isKept {
+                    #expect(try await worker.read(name) == text)
+                } else {
+                    try await Asking(worker.gate, worker.question(name)).lead().end(.failed)
+                }
+            }
+            worker.expectIdle()
+            worker.close()
+        }
+    }
+
+    @Test("many answers in flight at once are told apart, whichever comes first")
+    func crowd() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let worker = try await Worker(server)
+            // Half of the digests begin alike, and are in the same list of the board.
+            @WorkerLoop func question(_ name: UInt8) -> GateQuestion {
+                var question = worker.question(name)
+                let digest = [name % 2 == 0 ? name : 1, 1] + Array(repeating: name, count: 30)
+                question.cache?.key = CacheKey(digest: ContentDigest(digest), epoch: 1)
+                return question
+            }
+            var leads: [(UInt8, any AnswerLead)] = []
+            for name in UInt8(1)...40 { leads.append((name, try await Asking(worker.gate, question(name)).lead())) }
+            let followers = leads.map { name, _ in Asking(worker.gate, question(name)) }
+            for (name, lead) in leads.reversed() {
+                #expect(lead.begin(Head.whole()))
+                lead.append("{\"n\":\(name)}")
+                lead.end(.complete)
+            }
+            for (follower, (name, _)) in zip(followers, leads) {
+                let reader = ReplyProbe(try await follower.reply())
+                #expect(await reader.ended() == .complete)
+                #expect(reader.payload == "{\"n\":\(name)}")
+            }
+            worker.expectIdle()
+            worker.close()
+        }
+    }
+
     @Test("a kept stream is repeated in chunks")
     func storedStream() async throws {
         try await withWorker { worker in

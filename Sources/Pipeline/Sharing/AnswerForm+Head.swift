@@ -16,38 +16,49 @@ extension AnswerForm {
         case .length(let length): guard length <= bound else { return nil }
         case .chunked, .untilClose: break
         }
-        let type = head.value(.contentType)
-        if let type,
-            Self.begins(type, with: "audio/") || Self.begins(type, with: "video/")
-                || Self.begins(type, with: "multipart/")
-        {
-            return nil
+        var type: Range<Int>?
+        var encoding: Range<Int>?
+        for field in head.fields {
+            if field.kind == .contentType, type == nil { type = field.value }
+            if field.kind == .contentEncoding, encoding == nil { encoding = field.value }
         }
-        let isStream = type.map { Self.isEventStream($0) } ?? false
-        guard !isStream || terms.keepsStreams else { return nil }
+        let medium = type.map { range in head.withBytes { Medium($0, range) } } ?? .document
+        switch medium {
+        case .document: break
+        case .stream: guard terms.keepsStreams else { return nil }
+        case .recording: return nil
+        }
         self.init(
-            status: head.status, contentType: type, contentEncoding: head.value(.contentEncoding),
-            delivery: isStream ? .stream : .whole
+            status: head.status, contentType: type.map { head.text($0) },
+            contentEncoding: encoding.map { head.text($0) },
+            delivery: medium == .stream ? .stream : .whole
         )
     }
 
-    private static func isEventStream(_ type: String) -> Bool {
-        isNamed("text/event-stream", type) || isNamed("application/vnd.amazon.eventstream", type)
-    }
+    /// What a media type stands for, as far as the cache is concerned.
+    private enum Medium {
+        case document, stream
+        /// Sound, film and parts of many answers, which are not kept.
+        case recording
 
-    private static func isNamed(_ name: StaticString, _ type: String) -> Bool {
-        guard begins(type, with: name) else { return false }
-        let next = type.utf8.dropFirst(name.utf8CodeUnitCount).first
-        return next == nil || next == 0x3b || next == 0x20
-    }
-
-    /// Whether a media type begins with `prefix`, which is in lower case.
-    private static func begins(_ type: String, with prefix: StaticString) -> Bool {
-        var rest = type.utf8.makeIterator()
-        for index in 0..<prefix.utf8CodeUnitCount {
-            guard let byte = rest.next(), byte | 0x20 == prefix.utf8Start[index] else { return false }
+        init(_ bytes: UnsafeRawBufferPointer, _ type: Range<Int>) {
+            func begins(_ name: StaticString) -> Bool {
+                let length = name.utf8CodeUnitCount
+                return type.count >= length && name.matches(bytes, type.lowerBound..<type.lowerBound + length)
+            }
+            func isNamed(_ name: StaticString) -> Bool {
+                guard begins(name) else { return false }
+                let end = type.lowerBound + name.utf8CodeUnitCount
+                return end == type.upperBound || bytes[end] == 0x3b || bytes[end] == 0x20
+            }
+            if isNamed("text/event-stream") || isNamed("application/vnd.amazon.eventstream") {
+                self = .stream
+            } else if begins("audio/") || begins("video/") || begins("multipart/") {
+                self = .recording
+            } else {
+                self = .document
+            }
         }
-        return true
     }
 
     /// The head under which the answer is repeated; nil when it cannot be made, which no kept answer causes.

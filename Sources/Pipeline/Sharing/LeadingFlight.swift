@@ -110,11 +110,16 @@ final class LeadingFlight: AnswerLead {
         holdsLease = false
     }
 
-    /// Whether an answer that calls itself JSON is.
-    private static func isSound(_ payload: SharedPayload, _ form: AnswerForm) -> Bool {
-        guard form.contentType?.hasPrefix("application/json") == true, form.contentEncoding == nil else {
-            return true
+    /// Whether a whole answer is one to keep: one that calls itself JSON has to be it.
+    private func isSound(_ payload: SharedPayload, _ form: AnswerForm, _ outcome: LeadOutcome) -> Bool {
+        switch outcome {
+        case .completeDocument: return true
+        case .complete: break
+        case .unkept, .failed, .abandoned: return false
         }
+        guard form.delivery == .whole, form.contentType?.hasPrefix("application/json") == true,
+            form.contentEncoding == nil
+        else { return true }
         return payload.whole().withUnsafeReadableBytes { JSONScan.validate($0) }
     }
 
@@ -124,9 +129,9 @@ final class LeadingFlight: AnswerLead {
         around.rota.remove(self)
         if let flight { around.board.remove(flight) }
         let lease = holdsLease ? flight?.lease : nil
-        if outcome == .complete || outcome == .unkept, let payload, let form {
+        if outcome.isWhole, let payload, let form {
             payload.finish(.complete)
-            if isKeepable, outcome == .complete, form.delivery == .stream || Self.isSound(payload, form) {
+            if isKeepable, isSound(payload, form, outcome) {
                 // Before whoever waits here goes on: their next questions are behind it on the way to the store.
                 around.store.keep(
                     KeptAnswer(form: form, payload: payload.whole()), at: place, seconds: terms.timeToLive,
@@ -210,6 +215,16 @@ final class LeadingFlight: AnswerLead {
             // What became of the part is found out by the next one: the store says where the published bytes end.
             case .unavailable: self.schedulePublication(.milliseconds(250))
             }
+        }
+    }
+}
+
+extension LeadOutcome {
+    /// Whether nothing is missing of the answer.
+    fileprivate var isWhole: Bool {
+        switch self {
+        case .complete, .completeDocument, .unkept: true
+        case .failed, .abandoned: false
         }
     }
 }

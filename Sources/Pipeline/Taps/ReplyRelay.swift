@@ -150,7 +150,7 @@ final class ReplyRelay: ReplySink {
         }
         if isLast {
             finishUsage()
-            lead?.end(isWhole ? .complete : .unkept)
+            if let lead { lead.end(outcome) }
             isLeadDone = true
             end(isDetached ? .clientGone : .complete)
         } else if !isDetached, !downstream.isWritable, lead?.isAwaited != true {
@@ -181,6 +181,13 @@ final class ReplyRelay: ReplySink {
     private var isWhole: Bool {
         guard needsTerminal, let usage else { return true }
         return usage.sawTerminal && !usage.sawErrorEvent
+    }
+
+    /// What a lead is told of an answer that has come to its end.
+    private var outcome: LeadOutcome {
+        guard isWhole else { return .unkept }
+        // Without a filter the lead has got the bytes that were read.
+        return filter == nil && usage?.sawDocument == true ? .completeDocument : .complete
     }
 
     private func sendPending(isLast: Bool) {

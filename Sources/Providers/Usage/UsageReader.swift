@@ -41,6 +41,8 @@ package final class UsageReader {
     private let format: UsageFormat
     private var source: Source
     private var tally = UsageTally()
+    /// Whether the answer so far is one JSON document, which came in one piece and was read to its end.
+    package private(set) var sawDocument = false
 
     package init(format: UsageFormat, streamed: StreamKind) {
         self.format = format
@@ -54,6 +56,11 @@ package final class UsageReader {
 
     /// Takes the next decoded payload bytes of the answer, cut anywhere.
     package func feed(_ payload: UnsafeRawBufferPointer) {
+        if sawDocument {
+            // Whatever follows a document makes it another one, unless it is nothing.
+            if !payload.isEmpty { sawDocument = false }
+            return
+        }
         if case .unread = source {
             guard let first = payload.first(where: { $0 != 0x20 && $0 != 0x0a && $0 != 0x0d && $0 != 0x09 }) else {
                 return
@@ -61,6 +68,7 @@ package final class UsageReader {
             // Most whole answers come in one piece: one scan, nothing is copied.
             if first == 0x7b, readWhole(payload) {
                 source = .nothing
+                sawDocument = true
                 return
             }
             source =
