@@ -23,8 +23,7 @@ package enum SpoolFrame {
             return nil
         }
         let crc = checksum(of: buffer, at: start + headerLength, length: length)
-        buffer.setInteger(UInt32(length), at: start + 4, endianness: .little)
-        buffer.setInteger(crc, at: start + 8, endianness: .little)
+        buffer.setInteger(UInt64(length) | UInt64(crc) << 32, at: start + 4, endianness: .little)
         return length + headerLength
     }
 

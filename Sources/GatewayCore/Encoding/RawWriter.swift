@@ -6,17 +6,21 @@ public import NIOCore
 /// - Limit: the capacity given to `ByteBuffer.compose`; writing beyond it traps.
 @usableFromInline
 package struct RawWriter: ~Copyable {
-    private let base: UnsafeMutableRawPointer
-    fileprivate var count = 0
-    private let capacity: Int
+    @usableFromInline
+    let base: UnsafeMutableRawPointer
+    @usableFromInline
+    var count = 0
+    @usableFromInline
+    let capacity: Int
 
-    fileprivate init(_ space: UnsafeMutableRawBufferPointer) {
+    @usableFromInline
+    init(_ space: UnsafeMutableRawBufferPointer) {
         // An empty region is never written to.
         base = space.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 8).unsafelyUnwrapped
         capacity = space.count
     }
 
-    @usableFromInline
+    @inlinable
     package mutating func write(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         precondition(bytes.count <= capacity - count, "a composed buffer exceeds its announced capacity")
@@ -24,26 +28,26 @@ package struct RawWriter: ~Copyable {
         count += bytes.count
     }
 
-    @usableFromInline
+    @inlinable
     package mutating func write(_ text: StaticString) {
         write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    @usableFromInline
+    @inlinable
     package mutating func write(_ text: String) {
         let isWritten: Void? = text.utf8.withContiguousStorageIfAvailable { write(UnsafeRawBufferPointer($0)) }
         if isWritten == nil { for byte in text.utf8 { write(byte: byte) } }
     }
 
     /// Lets `body` write exactly `length` bytes.
-    @usableFromInline
+    @inlinable
     package mutating func fill(_ length: Int, _ body: (UnsafeMutableRawPointer) -> Void) {
         precondition(length >= 0 && length <= capacity - count, "a composed buffer exceeds its announced capacity")
         body(base + count)
         count += length
     }
 
-    @usableFromInline
+    @inlinable
     package mutating func write(byte: UInt8) {
         precondition(count < capacity, "a composed buffer exceeds its announced capacity")
         base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
@@ -51,7 +55,7 @@ package struct RawWriter: ~Copyable {
     }
 
     /// Little-endian, without alignment.
-    @usableFromInline
+    @inlinable
     package mutating func write<T: FixedWidthInteger & BitwiseCopyable>(integer: T) {
         precondition(MemoryLayout<T>.size <= capacity - count, "a composed buffer exceeds its announced capacity")
         base.storeBytes(of: integer.littleEndian, toByteOffset: count, as: T.self)
@@ -59,7 +63,7 @@ package struct RawWriter: ~Copyable {
     }
 
     /// Puts `integer` at a place that was written before.
-    @usableFromInline
+    @inlinable
     package mutating func overwrite<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, integer: T) {
         precondition(offset >= 0 && offset + MemoryLayout<T>.size <= count, "nothing was written there")
         base.storeBytes(of: integer.littleEndian, toByteOffset: offset, as: T.self)
@@ -80,7 +84,7 @@ package struct RawWriter: ~Copyable {
 
 extension ByteBuffer {
     /// Appends what `body` writes, at most `capacity` bytes.
-    @usableFromInline
+    @inlinable
     package mutating func compose(capacity: Int, _ body: (inout RawWriter) -> Void) {
         writeWithUnsafeMutableBytes(minimumWritableBytes: capacity) { space in
             var writer = RawWriter(space)

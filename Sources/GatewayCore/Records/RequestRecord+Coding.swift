@@ -115,6 +115,8 @@ extension RequestRecord {
 extension Duration {
     /// Microseconds, rounded down.
     package var wholeMicroseconds: Int64 {
+        // Nine seconds of attoseconds fit into 64 bits, whose division is a tenth of that of 128.
+        if let short = Int64(exactly: self.attoseconds) { return short / 1_000_000_000_000 }
         let (seconds, attoseconds) = components
         return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
     }

@@ -41,8 +41,7 @@ struct Settle {
         guard let admitted = outcome.admitted, let attempt = outcome.attempt, outcome.logs else {
             return ticket.waive()
         }
-        let usage = outcome.usage
-        let (cost, isCustomCost) = cost(usage, outcome, attempt, model: model)
+        let (cost, isCustomCost) = cost(outcome.usage, outcome, attempt, model: model)
         let payload = outcome.logsPayload ? Payload(outcome, requestBody, isRequestWhole) : nil
         // Written from where everything is: the record never exists as a value here.
         ticket.settle(into: environment.records, estimate: RequestRecord.usualLength + (payload?.length ?? 0)) { out in
@@ -58,7 +57,7 @@ struct Settle {
             out.write(.responseSize, UInt64(clamping: outcome.responseBytes))
             out.write(.streamed, outcome.isStream)
             out.write(.errorCode, outcome.errorCode)
-            out.write(.usage, usage)
+            out.write(.usage, outcome.usage)
             if let reply = outcome.reply { out.write(.responseContentType, reply, .contentType) }
             payload?.write(into: &out)
         }
