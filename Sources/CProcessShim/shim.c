@@ -336,3 +336,20 @@ uint64_t aig_raise_descriptor_limit(void) {
     getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
 }
+
+// The concurrency library's own extension point; both functions have Swift's calling convention.
+typedef __attribute__((swiftcall)) void (*enqueue_original)(void *job);
+typedef __attribute__((swiftcall)) void (*enqueue_hook)(void *job, enqueue_original original);
+extern enqueue_hook swift_task_enqueueGlobal_hook;
+
+static void (*global_jobs)(void *job);
+
+static __attribute__((swiftcall)) void take_global_job(void *job, enqueue_original original) {
+    (void)original;
+    global_jobs(job);
+}
+
+void aig_take_global_jobs(void (*take)(void *job)) {
+    global_jobs = take;
+    swift_task_enqueueGlobal_hook = take_global_job;
+}

@@ -1,4 +1,4 @@
-import GatewayCore
+package import GatewayCore
 package import NIOCore
 
 /// Runs the worker's asynchronous control flow on its event loop, one batch per wake-up.
@@ -11,10 +11,12 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
     package let loop: any EventLoop
     private var jobs: [UnownedJob] = []
     private var isTurnScheduled = false
+    private let reach: ExecutorReach
     private var turnEnd: [@WorkerLoop () -> Void] = []
 
-    package init(loop: any EventLoop) {
+    package init(loop: any EventLoop, reach: ExecutorReach = .workerLoop) {
         self.loop = loop
+        self.reach = reach
         jobs.reserveCapacity(256)
     }
 
@@ -51,7 +53,11 @@ package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Senda
         while next < jobs.count {
             let job = jobs[next]
             next += 1
-            job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+            switch reach {
+            case .workerLoop:
+                job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+            case .process: job.runSynchronously(on: asUnownedSerialExecutor())
+            }
         }
         jobs.removeAll(keepingCapacity: true)
         isTurnScheduled = false

@@ -63,8 +63,25 @@ def test_the_processes_are_visible_by_name(mortal):
     assert len({mortal.processes()[pid] for pid in mortal.workers()}) == 2, titles
 
 
+def thread_times(pid):
+    """Nanoseconds that the main thread of a process has run, and all its others together."""
+    times = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
+            times[int(thread)] = int(stat.read().split()[0])
+    return times.pop(pid), sum(times.values())
+
+
 def test_a_worker_has_one_thread_that_runs_and_no_foundation(mortal):
-    for pid in mortal.workers():
+    before = {pid: thread_times(pid) for pid in mortal.workers()}
+    # With a limit, each request waits for Redis and is resumed.
+    gateway = mortal.api.create_gateway(rate_limiting_limit=10**6, rate_limiting_interval=3600)
+    with Load(mortal, gateway, connections=8) as load:
+        load.more(1000)
+        assert load.stop()["failed"] == []
+    for pid, (main, others) in before.items():
+        main, others = (now - then for now, then in zip(thread_times(pid), (main, others)))
+        assert others < main / 50, f"{others} ns on other threads, {main} ns on the loop's"
         with open(f"/proc/{pid}/maps") as maps:
             assert "libFoundation" not in maps.read()
 

@@ -7,6 +7,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/// Hands every job of this process that no executor of its own claims to `take`, which may be called on any thread,
+/// instead of to the concurrency library's threads.
+///
+/// Once, before the first job. The library looks at the place that this sets with every such job.
+void aig_take_global_jobs(void (*take)(void *job));
+
 /// One descriptor of the parent and the number it gets in the child.
 typedef struct {
     int32_t source;

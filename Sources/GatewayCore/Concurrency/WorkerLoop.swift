@@ -9,13 +9,18 @@ package actor WorkerLoop {
 
     // SAFETY: written once by `install` before any other thread or task exists, read only afterwards.
     nonisolated(unsafe) private static var executor: (any SerialExecutor & TaskExecutor)?
+    // SAFETY: as above.
+    nonisolated(unsafe) private static var reach = ExecutorReach.workerLoop
 
     /// Names the executor that runs this domain.
     ///
     /// Must be called exactly once, first thing in the process.
-    package static func install(_ executor: any SerialExecutor & TaskExecutor) {
+    package static func install(
+        _ executor: any SerialExecutor & TaskExecutor, reach: ExecutorReach = .workerLoop
+    ) {
         precondition(Self.executor == nil, "WorkerLoop is installed twice")
         Self.executor = executor
+        Self.reach = reach
         unowned = executor.asUnownedSerialExecutor()
     }
 
@@ -34,10 +39,15 @@ package actor WorkerLoop {
 
     /// Starts control flow on the loop, from the loop.
     ///
-    /// The executor is the task's preference as well as its isolation: without the preference, the first job takes a
-    /// detour over the concurrency library's own threads (measured: 30 µs per request).
+    /// Where the executor runs the worker loop only, it is the task's preference as well as its isolation: without the
+    /// preference, whatever resumes the task takes a detour over the concurrency library's own threads (measured:
+    /// 30 µs per request). Where it runs everything, a preference would only be looked up, behind a lock, whenever an
+    /// asynchronous function is called or returns.
     package static nonisolated func start(_ work: @escaping @WorkerLoop @Sendable () async -> Void) {
-        Task(executorPreference: installed) { await work() }
+        switch reach {
+        case .workerLoop: Task(executorPreference: installed) { await work() }
+        case .process: Task { @WorkerLoop in await work() }
+        }
     }
 
     /// Runs `body` now, on the loop; debug builds trap when the caller is elsewhere.
@@ -52,4 +62,12 @@ package actor WorkerLoop {
         // loop of the channel or task, and a worker has one loop.
         return try withoutActuallyEscaping(body) { try unsafeBitCast($0, to: (() throws -> T).self)() }
     }
+}
+
+/// Which jobs the worker loop's executor runs.
+package enum ExecutorReach: Sendable {
+    /// Those of the worker loop, in a process that has others as well.
+    case workerLoop
+    /// Every job of the process.
+    case process
 }

@@ -32,8 +32,9 @@ enum WorkerProcess {
             return refuse("the master key cannot be used", status: 70)
         }
         MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
-            let executor = LoopExecutor(loop: loop)
-            WorkerLoop.install(executor)
+            let executor = LoopExecutor(loop: loop, reach: .process)
+            WorkerLoop.install(executor, reach: .process)
+            GlobalJobs.run(on: executor)
             loop.execute {
                 WorkerLoop.onLoop {
                     do {
