@@ -47,7 +47,8 @@ package struct Usage: Hashable, Sendable {
     package init() {}
 
     /// Whether the provider reported anything that could be counted or priced.
-    package var isEmpty: Bool { self == Usage() }
+    package var isEmpty: Bool { self == Self.unknown }
+    private static let unknown = Usage()
 
     /// Holds the invariants of providers.md §4.1: subsets never exceed their whole, nothing is negative.
     package mutating func normalize() {

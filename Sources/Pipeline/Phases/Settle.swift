@@ -161,7 +161,13 @@ struct Settle {
 
 extension RecordEncoder {
     /// Writes the value of the first header field of a kind, if there is one.
-    fileprivate mutating func write(_ field: RecordField, _ head: some MessageHead, _ kind: FieldKind) {
+    fileprivate mutating func write(_ field: RecordField, _ head: RequestHead, _ kind: FieldKind) {
+        for slice in head.fields where slice.kind == kind {
+            return head.withBytes { write(field, UnsafeRawBufferPointer(rebasing: $0[slice.value])) }
+        }
+    }
+
+    fileprivate mutating func write(_ field: RecordField, _ head: ResponseHead, _ kind: FieldKind) {
         for slice in head.fields where slice.kind == kind {
             return head.withBytes { write(field, UnsafeRawBufferPointer(rebasing: $0[slice.value])) }
         }

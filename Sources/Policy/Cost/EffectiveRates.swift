@@ -5,7 +5,7 @@ struct EffectiveRates {
     var rates: PriceRates
     var multipliers: [PriceMultiplier] = []
 
-    init(_ model: PricedModel, usage: Usage, at instant: Instant, place: ProcessingPlace) {
+    init(_ model: PricedModel, usage: borrowing Usage, at instant: Instant, place: ProcessingPlace) {
         rates = model.row.rates
         if let change = model.row.change, instant >= change.since { rates.overlay(change.rates) }
         if let offPeak = model.row.offPeak, offPeak.applies(at: instant) { rates.overlay(offPeak.rates) }

@@ -63,6 +63,10 @@ package final class RedisConnection {
     private var handshake: [Greeting] = []
     private var waiting = CircularBuffer<Waiting>(initialCapacity: 64)
     private var outgoing = ByteBuffer()
+    /// Bytes that the ticks before brought.
+    private var usualOutgoing = 0
+    /// Most bytes of room that are held for the next tick.
+    private static let mostOutgoingKept = 32 << 10
     private var isFlushScheduled = false
     /// How many operations were answered: the number of the first that waits.
     private var answered: UInt64 = 0
@@ -145,7 +149,9 @@ package final class RedisConnection {
     package func flush() {
         guard outgoing.readableBytes > 0, let channel else { return }
         let buffer = outgoing
-        outgoing = channel.allocator.buffer(capacity: min(buffer.readableBytes, 4096))
+        // Room for as much as before: one tick brings answers to keep, the next one questions.
+        usualOutgoing = min(max(buffer.readableBytes, usualOutgoing - usualOutgoing / 8), Self.mostOutgoingKept)
+        outgoing = channel.allocator.buffer(capacity: usualOutgoing)
         channel.writeAndFlush(buffer, promise: nil)
         startWaiting()
     }
