@@ -81,6 +81,39 @@ def test_a_client_s_own_credential_goes_through_as_it_came(daemon, gateway, prov
 PLACEHOLDERS = ["none", "None", "null", "undefined", "dummy", "EMPTY", "sk-dummy"]
 
 
+@pytest.mark.parametrize("model, name, form", [
+    ("azure/res/dep", "api-key", "{}"), ("parallel/speed", "x-api-key", "{}"), ("anthropic/m", "x-api-key", "{}"),
+    ("openai/m", "authorization", "Bearer {}"), ("workers-ai/@cf/m", "authorization", "Bearer {}")])
+def test_17_5_on_compat_the_client_s_bearer_goes_where_the_provider_looks(daemon, gateway, provider, model, name, form):
+    post(daemon, gateway, "compat/chat/completions", {"Authorization": "Bearer pk-client"},
+         json={"model": model, "messages": [{"role": "user", "content": "hi"}]})
+    seen = provider.only()
+    assert seen.all(name) == [form.format("pk-client")]
+    if name != "authorization" and not model.startswith("parallel"):
+        assert not seen.all("authorization")
+
+
+@pytest.mark.parametrize("path, expected", [
+    ("openai/v1/v1/models", "/openai/v1/models"), ("cohere/v1/v1/models", "/cohere/v1/models"),
+    ("mistral/v1/v1/models", "/mistral/v1/models"), ("groq/openai/v1/models", "/groq/openai/v1/models")])
+def test_17_5_a_doubled_version_is_taken_once(daemon, gateway, provider, path, expected):
+    post(daemon, gateway, path, {"Authorization": "Bearer k"})
+    assert provider.only().target == expected
+
+
+@pytest.mark.parametrize("slug, path, name", [
+    ("openai", "openai/models", "Authorization"), ("elevenlabs", "elevenlabs/v1/voices", "xi-api-key"),
+    ("azure-openai", "azure-openai/res/dep/x", "api-key"), ("parallel", "parallel/v1/tasks", "x-api-key"),
+    ("fal", "fal/a/b", "Authorization")])
+def test_17_5_a_gateway_token_is_no_provider_key(daemon, locked_gateway, provider, slug, path, name):
+    key = daemon.canary("stored-key")
+    daemon.api.store_key(locked_gateway, slug, key)
+    form = {"Authorization": "Key {}" if slug == "fal" else "Bearer {}"}.get(name, "{}")
+    assert post(daemon, locked_gateway, path, {name: form.format(daemon.token)}).status_code == 200
+    seen = provider.only()
+    assert seen.all(name) == [form.format(key)] and daemon.token.encode() not in seen.raw_head
+
+
 @pytest.mark.parametrize("placeholder", PLACEHOLDERS)
 def test_17_5_a_placeholder_does_not_beat_a_stored_key(daemon, gateway, provider, placeholder):
     key = daemon.canary("stored-key")

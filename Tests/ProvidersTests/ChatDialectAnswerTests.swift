@@ -34,6 +34,8 @@ struct ChatDialectAnswerTests {
                 + "{\"role\":\"assistant\",\"content\":\"caf\\u00e9\",\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\","
                 + "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"tool_calls\"}],\"x\":[ ]}",
             "not json", "[1]", #"{"id":"1","object":"o","created":1,"error":null}"#,
+            #"{"id":"1","object":"o","created":1,"error":"","choices":[]}"#,
+            #"{"id":"1","object":"o","created":1,"error":{},"choices":[]}"#,
         ])
     func verbatim(body: String) throws {
         #expect(try answer(body) == .completion(ByteBuffer(string: body)))

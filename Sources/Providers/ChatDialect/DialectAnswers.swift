@@ -62,9 +62,9 @@ package struct DialectAnswers: ChatAnswerTranslator {
 
     // MARK: Errors behind a successful status
 
-    /// The error that an object with a member `error` tells of; nil when it has none.
+    /// The error that an object with a member `error` tells of; nil when it has none, or one that says nothing.
     func failure(in view: JSONView) -> ChatFailure? {
-        guard let error = view.member("error"), !error.isNull else { return nil }
+        guard let error = view.member("error"), Self.tells(error) else { return nil }
         let status = Self.status(error.member("code")) ?? Self.status(view.member("code")) ?? 502
         let words = error.member("message")?.string ?? error.string ?? ""
         var failure = ChatFailure(
@@ -73,6 +73,18 @@ package struct DialectAnswers: ChatAnswerTranslator {
         failure.take(type: error.member("type")?.string, code: error.member("code")?.string)
         failure.parameter = error.member("param")?.string
         return failure
+    }
+
+    /// Whether an error is more than the place for one.
+    private static func tells(_ error: JSONView) -> Bool {
+        switch error.kind {
+        case .string: return error.string?.isEmpty == false
+        case .object:
+            var hasMembers = false
+            error.forEachRawMember { _, _ in hasMembers = true }
+            return hasMembers
+        default: return false
+        }
     }
 
     private static func status(_ code: JSONView?) -> Int? {
