@@ -14,6 +14,8 @@ final class Connection {
     private var sent = 0
     /// The event to send next while a stream runs.
     var nextEvent: Int?
+    /// The format of the stream that runs.
+    var dialect = Dialect.openAI
     var pace: UInt64 = 0
     var closesWhenSent = false
 

@@ -2,8 +2,8 @@ import Glibc
 
 /// A local upstream that costs next to nothing, so that a measurement shows the proxy in front of it.
 ///
-/// It answers `POST` with a chat completion of a fixed size or, when the request body asks for a stream, with
-/// 50 server-sent events. It is not a scripted provider: the end-to-end tests have one of their own.
+/// It answers `POST` with a chat completion of a fixed size or, when the request asks for a stream, with 50 server-sent
+/// events; in Anthropic's or Gemini's format where the path is theirs. It is not a scripted provider: the end-to-end tests have one of their own.
 @main
 enum FakeProvider {
     static func main() {

@@ -6,7 +6,9 @@ final class Loop {
     private let poll: Int32
     private let listener: Int32
     let port: UInt16
-    private let answers = Answers()
+    private let openAI = Answers(.openAI)
+    private let anthropic = Answers(.anthropic)
+    private let gemini = Answers(.gemini)
     private let pace: UInt64
     private var connections: [Connection?] = []
     private var serials: UInt64 = 0
@@ -123,14 +125,15 @@ final class Loop {
                 return consumed
             case .malformed:
                 connection.closesWhenSent = true
-                return finish(connection, sent: connection.send(answers.malformed)) ? bytes.count : nil
+                return finish(connection, sent: connection.send(Answers.malformed)) ? bytes.count : nil
             case .request(let length, let facts):
                 consumed += length
                 connection.closesWhenSent = facts.closes
                 if facts.wantsStream {
+                    connection.dialect = facts.dialect
                     guard startStream(on: connection, pace: facts.pace ?? pace) else { return nil }
                 } else {
-                    guard finish(connection, sent: connection.send(answers.whole)) else { return nil }
+                    guard finish(connection, sent: connection.send(answers(facts.dialect).whole)) else { return nil }
                 }
             }
         }
@@ -149,10 +152,18 @@ final class Loop {
         return true
     }
 
+    private func answers(_ dialect: Dialect) -> Answers {
+        switch dialect {
+        case .openAI: openAI
+        case .anthropic: anthropic
+        case .gemini: gemini
+        }
+    }
+
     // MARK: Streams
 
     private func startStream(on connection: Connection, pace: UInt64) -> Bool {
-        guard connection.send(answers.streamHead) else {
+        guard connection.send(answers(connection.dialect).streamHead) else {
             drop(connection)
             return false
         }
@@ -163,7 +174,7 @@ final class Loop {
 
     private func sendAllEvents(on connection: Connection) -> Bool {
         var alive = true
-        for event in answers.events where alive {
+        for event in answers(connection.dialect).events where alive {
             alive = connection.send(event)
         }
         connection.nextEvent = nil
@@ -172,8 +183,9 @@ final class Loop {
 
     private func sendNextEvent(on connection: Connection, now: UInt64) -> Bool {
         guard let index = connection.nextEvent else { return true }
-        let alive = connection.send(answers.events[index])
-        let isLast = index == answers.events.count - 1
+        let events = answers(connection.dialect).events
+        let alive = connection.send(events[index])
+        let isLast = index == events.count - 1
         connection.nextEvent = isLast ? nil : index + 1
         if alive, !isLast {
             // Streams of one pace arrive in order, so the search from the back ends at once.

@@ -12,6 +12,7 @@ enum RequestScan {
 
 /// What an answer depends on.
 struct RequestFacts {
+    var dialect = Dialect.openAI
     var wantsStream = false
     var closes = false
     /// From `?pace=MS`, in nanoseconds.
@@ -40,6 +41,9 @@ enum RequestScanner {
             if line.isEmpty { break }
             if isFirstLine {
                 facts.pace = pace(in: line)
+                if contains(line, "/messages") { facts.dialect = .anthropic }
+                if contains(line, "enerateContent") { facts.dialect = .gemini }
+                facts.wantsStream = contains(line, ":streamGenerateContent")
                 isFirstLine = false
             } else if let value = value(of: "content-length:", in: line) {
                 guard let length = number(value) else { return .malformed }
@@ -61,7 +65,9 @@ enum RequestScanner {
         }
         guard bodyEnd <= bytes.count else { return .incomplete }
         let body = UnsafeRawBufferPointer(rebasing: bytes[position..<bodyEnd])
-        facts.wantsStream = contains(body, "\"stream\":true") || contains(body, "\"stream\": true")
+        if !facts.wantsStream {
+            facts.wantsStream = contains(body, "\"stream\":true") || contains(body, "\"stream\": true")
+        }
         return .request(length: bodyEnd, facts: facts)
     }
 

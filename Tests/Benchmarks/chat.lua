@@ -1,9 +1,10 @@
 -- A chat completion request of 600 bytes: a stream when BENCH_STREAM is set, with a gateway token when BENCH_TOKEN is,
--- and never the same twice when BENCH_SEED is.
+-- and never the same twice when BENCH_SEED is. BENCH_MODEL names another model.
 local stream = os.getenv("BENCH_STREAM") and '"stream":true,' or ''
 local seed = os.getenv("BENCH_SEED")
 local mark = seed and seed .. "000000000000" or ""
-local start = '{"model":"gpt-4o-mini",' .. stream .. '"temperature":0.2,"messages":[{"role":"user","content":"' .. mark
+local model = os.getenv("BENCH_MODEL") or "gpt-4o-mini"
+local start = '{"model":"' .. model .. '",' .. stream .. '"temperature":0.2,"messages":[{"role":"user","content":"' .. mark
 local finish = '"}]}'
 
 wrk.method = "POST"
