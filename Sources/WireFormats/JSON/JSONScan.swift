@@ -42,7 +42,13 @@ package struct JSONScan {
 
 /// Where the wanted members of an object are, in offsets into the scanned bytes.
 package struct JSONTopLevel: Sendable, Equatable {
-    private var ranges: [Range<Int>?]
+    /// A member's value, or no place at all; a list of optional ranges is handled through their witnesses.
+    private struct Place: Sendable, Equatable {
+        var start = -1
+        var end = -1
+    }
+
+    private var places: [Place]
     /// The offset of the opening brace.
     package private(set) var objectStart: Int
     /// The offset of the closing brace.
@@ -53,13 +59,20 @@ package struct JSONTopLevel: Sendable, Equatable {
     fileprivate init(objectStart: Int, count: Int) {
         self.objectStart = objectStart
         objectEnd = objectStart
-        ranges = Array(repeating: nil, count: count)
+        places = Array(repeating: Place(), count: count)
     }
 
     /// Where the value of `wanted[index]` stands, the first one if there are several.
-    package subscript(index: Int) -> Range<Int>? { ranges[index] }
+    package subscript(index: Int) -> Range<Int>? {
+        let place = places[index]
+        return place.start < 0 ? nil : place.start..<place.end
+    }
 
     fileprivate mutating func found(_ index: Int, _ range: Range<Int>) {
-        if ranges[index] == nil { ranges[index] = range } else { hasDuplicate = true }
+        if places[index].start < 0 {
+            places[index] = Place(start: range.lowerBound, end: range.upperBound)
+        } else {
+            hasDuplicate = true
+        }
     }
 }
