@@ -7,7 +7,7 @@ import WireFormats
 struct AnswerHead {
     /// The ids that every answer after authentication carries (data-plane §2.2).
     struct Marks {
-        var eventID: String
+        var eventID: EventID
         var requestID: LogID
         /// Nil when no log entry is created.
         var logID: LogID?
@@ -44,7 +44,7 @@ struct AnswerHead {
         let options = ForwardedFields.connectionOptions(head)
         let keepsLength = delivery == .raw || delivery == .empty && allowsLength(head, isHeadMethod)
         var buffer = ByteBuffer()
-        buffer.compose(capacity: head.buffer.readableBytes + marks.eventID.utf8.count + ownFieldsLimit) { out in
+        buffer.compose(capacity: head.buffer.readableBytes + marks.eventID.length + ownFieldsLimit) { out in
             head.withBytes { bytes in
                 out.write("HTTP/1.1 ")
                 out.write(decimal: head.status)
@@ -84,7 +84,7 @@ struct AnswerHead {
     ) -> ByteBuffer {
         var buffer = ByteBuffer()
         HeadWriter.statusLine(status, into: &buffer)
-        buffer.compose(capacity: contentType.utf8CodeUnitCount + (marks?.eventID.utf8.count ?? 0) + ownFieldsLimit) {
+        buffer.compose(capacity: contentType.utf8CodeUnitCount + (marks?.eventID.length ?? 0) + ownFieldsLimit) {
             $0.write("Content-Type: ")
             $0.write(contentType)
             $0.write("\r\nContent-Length: ")
@@ -117,7 +117,7 @@ struct AnswerHead {
         }
         out.write(ResponseHeaderName.eventID)
         out.write(": ")
-        out.write(marks.eventID)
+        marks.eventID.write(into: &out)
         out.write("\r\n")
         out.write(ResponseHeaderName.requestID)
         out.write(": ")

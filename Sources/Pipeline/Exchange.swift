@@ -261,7 +261,7 @@ package final class Exchange {
             let gate = Gate(environment: environment)
             let serve = Serve(environment: environment, cancel: cancel)
             let terms = gate.terms(attempt, admitted, body: whole)
-            let limits = gate.limits(attempt, admitted.gateway, isAdmitted: progress.isAdmitted)
+            let limits = gate.limits(attempt, admitted, isAdmitted: progress.isAdmitted)
             if terms != nil || !limits.isEmpty {
                 switch try await serve.open(admitted, cache: terms, limits: limits) {
                 case .call(let given): lead = given

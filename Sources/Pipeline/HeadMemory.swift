@@ -60,4 +60,6 @@ struct KeylessCall {
     var finished: (framing: BodyFraming, head: ByteBuffer)?
     /// What the names of the call's stored answers begin with.
     var keyParts: RememberedKeyParts?
+    /// The limits that the call has to pass.
+    var limits: [RateRule]?
 }

@@ -14,7 +14,7 @@ struct AnswerHeadTests {
     }
 
     private let marks = AnswerHead.Marks(
-        eventID: "e-1", requestID: LogID(high: 0, low: 1), logID: LogID(high: 0, low: 1), step: 0)
+        eventID: .given("e-1"), requestID: LogID(high: 0, low: 1), logID: LogID(high: 0, low: 1), step: 0)
 
     @Test("keep the provider's fields and add the gateway's")
     func relayed() throws {

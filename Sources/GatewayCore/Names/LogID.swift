@@ -54,6 +54,15 @@ package struct LogID: Hashable, Sendable, Comparable, CustomStringConvertible {
         out.fill(Self.encodedLength) { encode(into: $0.assumingMemoryBound(to: UInt8.self)) }
     }
 
+    /// Lends the encoded form.
+    package func withEncoded(_ body: (UnsafeRawBufferPointer) -> Void) {
+        withUnsafeTemporaryAllocation(byteCount: Self.encodedLength, alignment: 1) { space in
+            guard let start = space.baseAddress else { return }
+            encode(into: start.assumingMemoryBound(to: UInt8.self))
+            body(UnsafeRawBufferPointer(space))
+        }
+    }
+
     package var description: String {
         String(unsafeUninitializedCapacity: Self.encodedLength) { space in
             guard let start = space.baseAddress else { return 0 }

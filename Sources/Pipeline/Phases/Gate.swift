@@ -55,8 +55,7 @@ struct Gate {
     private func key(
         _ options: CacheOptions, _ attempt: Attempt, _ admitted: Admitted, _ body: ByteBuffer?
     ) -> CacheKey? {
-        // The call that the connection's memory is about, with nothing in it that the head does not say.
-        let memory = attempt.key == nil && attempt.reply == .asIs ? admitted.memory : nil
+        let memory = memory(of: attempt, admitted)
         if let known = memory?.keyless?.keyParts, options.customKey == nil, let body {
             guard body.readableBytes <= Self.cacheableBody else { return nil }
             return body.withUnsafeReadableBytes { known.key(body: $0, hasher: environment.contentHasher) }
@@ -77,7 +76,10 @@ struct Gate {
     /// The limits of the gateway and of the stored key.
     ///
     /// - Parameter isAdmitted: whether an earlier step has passed the gateway's own limit already (data-plane §4.2).
-    func limits(_ attempt: Attempt, _ gateway: GatewayPlan, isAdmitted: Bool) -> [RateRule] {
+    func limits(_ attempt: Attempt, _ admitted: Admitted, isAdmitted: Bool) -> [RateRule] {
+        let memory = isAdmitted ? nil : memory(of: attempt, admitted)
+        if let known = memory?.keyless?.limits { return known }
+        let gateway = admitted.gateway
         var rules: [RateRule] = []
         if !isAdmitted, gateway.rateLimit > 0, gateway.rateLimitIntervalSeconds > 0 {
             rules.append(
@@ -88,7 +90,13 @@ struct Gate {
             )
         }
         if let rule = attempt.key?.limit { rules.append(rule) }
+        memory?.keyless?.limits = rules
         return rules
+    }
+
+    /// What the connection remembers of this call, if the head says everything that there is to it.
+    private func memory(of attempt: Attempt, _ admitted: Admitted) -> HeadMemory? {
+        attempt.key == nil && attempt.reply == .asIs ? admitted.memory : nil
     }
 }
 

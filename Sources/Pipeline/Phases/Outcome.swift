@@ -19,11 +19,11 @@ final class Outcome {
     /// The request's id; that of its first step.
     let requestID: LogID
     /// What ties the entries of one request together.
-    private(set) var eventID: String
+    private(set) var eventID: EventID
     /// Zero-based, counted over the steps of the request.
     var step = 0
     var admitted: Admitted? {
-        didSet { if let own = admitted?.settings.eventID { eventID = own } }
+        didSet { if let own = admitted?.settings.eventID { eventID = .given(own) } }
     }
     /// The provider call that was planned; nil when the request was refused before.
     var attempt: Attempt?
@@ -51,13 +51,13 @@ final class Outcome {
         client = inbound
         self.id = id
         requestID = id
-        eventID = inbound.directives.eventID ?? id.description
+        eventID = inbound.directives.eventID.map { .given($0) } ?? .request(id)
     }
 
     /// The outcome of a further step of the same request.
     ///
     /// - Parameter eventID: the request's own, whatever its first step has set for itself.
-    init(after first: Outcome, eventID: String, id: LogID, step: Int) {
+    init(after first: Outcome, eventID: EventID, id: LogID, step: Int) {
         inbound = first.client
         client = first.client
         self.id = id

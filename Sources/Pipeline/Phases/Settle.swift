@@ -71,7 +71,7 @@ struct Settle {
         let route = attempt.route
         out.write(.idHigh, fixed: outcome.id.high)
         out.write(.idLow, fixed: outcome.id.low)
-        out.write(.eventID, outcome.eventID)
+        outcome.eventID.write(.eventID, into: &out)
         out.write(.account, admitted.gateway.account.rawValue)
         out.write(.gateway, admitted.gateway.id.rawValue)
         out.write(.createdAt, fixed: UInt64(bitPattern: inbound.receivedAt.microseconds))
