@@ -215,6 +215,7 @@ private func provider(_ slug: String) -> ProviderDefinition { ProviderRegistry.b
         arguments: [
             ("", PriceCatalogError.unknownSchema),
             ("{\n\"schema\":2,\n\"models\":[\n]\n}", .unknownSchema),
+            ("{\n\"schema\":1,\n\"extends\":\"theirs\",\n\"models\":[\n]\n}", .unknownBase),
             ("{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\"},\n]\n}", .badRow(line: 4)),
             (
                 "{\n\"schema\":1,\n\"models\":[\n{\"provider\":\"openai\",\"model\":\"m\",\"in\":-1}\n]\n}",
@@ -240,5 +241,53 @@ private func provider(_ slug: String) -> ProviderDefinition { ProviderRegistry.b
         ])
     func fault(text: String, expected: PriceCatalogError) {
         #expect(throws: expected) { try PriceCatalog(bytes: Array(text.utf8)) }
+    }
+
+    private func list(_ rows: String..., extending: Bool = false) throws -> PriceCatalog {
+        let head = extending ? "\"extends\":\"built-in\",\n" : ""
+        let text = "{\n\"schema\":1,\n\(head)\"models\":[\n" + rows.joined(separator: ",\n") + "\n]\n}\n"
+        return try PriceCatalog(bytes: Array(text.utf8))
+    }
+
+    @Test("a list that extends the built-in one is asked first, and by its own name for each pattern")
+    func extending() throws {
+        let own = try list(
+            #"{"provider":"openai","model":"gpt-4o-mini","in":9}"#,
+            #"{"provider":"openai","model":"house","match":"^house-","in":7}"#, extending: true)
+        let patterns = PricePatterns()
+        func found(_ model: String) -> PicoDecimal? {
+            own.row(for: provider("openai"), model: model, patterns: patterns)?.rates[.input]
+        }
+        for _ in 0..<2 {
+            #expect(found("gpt-4o-mini")?.units == 9_000_000_000_000)
+            #expect(found("house-2")?.units == 7_000_000_000_000)
+            #expect(found("gpt-5.6-sol-2026-08-21") == row("openai", "gpt-5.6-sol")?.rates[.input])
+            #expect(
+                own.row(for: provider("google-ai-studio"), model: "gemini-3.8-flash-exp-1", patterns: patterns)?.model
+                    == "gemini-3.8-flash")
+        }
+        #expect(own.row(for: provider("azure-openai"), model: "house-2", patterns: patterns)?.model == "house")
+        var names: [String] = []
+        own.forEachRow { names.append("\($0.provider)/\($0.model)") }
+        #expect(names.count == catalog.count + 1 && Set(names).count == names.count)
+        let alone = try list(#"{"provider":"openai","model":"gpt-4o-mini","in":9}"#)
+        #expect(alone.row(for: provider("openai"), model: "gpt-5.6-sol", patterns: PricePatterns()) == nil)
+    }
+
+    @Test("trap: a rate in the wrong unit is no price, and neither is it a reason to refuse the list")
+    func wrongUnit() throws {
+        let own = try list(
+            #"{"provider":"openai","model":"m","in":100000,"out":2,"tiers":[{"over":10,"in":5000,"out":3}],"batch":{"in":4000},"out_audio":2000}"#
+        )
+        #expect(own.strangeRates == 3)
+        let found = try #require(own.row(for: provider("openai"), model: "m", patterns: PricePatterns()))
+        #expect(found.rates[.input] == nil && found.rates[.output] != nil && found.rates[.outputAudio] != nil)
+        var used = Usage()
+        used.input = 5
+        used.output = 5
+        #expect(Cost.price(used, row: found, at: tuesday12) == nil)
+        used.input = nil
+        #expect(Cost.price(used, row: found, at: tuesday12)?.picoDollars == 10_000_000)
+        #expect(catalog.strangeRates == 0)
     }
 }

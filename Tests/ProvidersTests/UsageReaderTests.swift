@@ -356,19 +356,124 @@ private let chat = "/v1/chat/completions"
         #expect(found == expected)
     }
 
-    @Test("speech is billed by the request's characters, or by the provider's own count")
-    func speech() {
-        let format = ProviderRegistry.builtIn.provider(segment: "elevenlabs")!.usageFormat(path: "/v1/text-to-speech/v")
-        let body = Array(#"{"model_id":"m","text":"h\u00e9llo 👋"}"#.utf8)
-        let count = body.withUnsafeBytes { format.characters(inRequest: $0) }
-        #expect(count == 7)
+    @Test(
+        "what the answer does not say of speech, the request does",
+        arguments: [
+            (
+                "elevenlabs", "/v1/text-to-speech/v", #"{"model_id":"eleven_x","text":"h\u00e9llo 👋"}"#, nil, 7,
+                "eleven_x"
+            ),
+            ("cartesia", "/tts/bytes", #"{"model_id":"sonic-9","transcript":"abc"}"#, nil, 3, "sonic-9"),
+            ("deepgram", "/v1/speak", #"{"text":"abcd"}"#, "encoding=mp3&model=aura%2D2", 4, "aura-2"),
+            ("openai", "/v1/audio/speech", #"{"model":"tts-1","input":"abcde"}"#, nil, 5, nil),
+            ("openai", chat, #"{"input":"abcde"}"#, "model=x", nil, nil),
+            ("elevenlabs", "/v1/text-to-speech/v", "not json", nil, 30, nil),
+        ] as [(slug: String, path: String, body: String, query: String?, characters: Int?, model: String?)],
+        [true, false])
+    func speech(
+        call: (slug: String, path: String, body: String, query: String?, characters: Int?, model: String?),
+        isHeadFirst: Bool
+    ) {
+        let (slug, path, body, query, characters, model) = call
+        let format = ProviderRegistry.builtIn.provider(segment: slug)!.usageFormat(path: path)
         let reader = UsageReader(format: format, streamed: .other)
-        reader.note(header: "character-cost", value: "30")
-        reader.note(requestCharacters: 7)
+        // Credits, which are not characters for every model: only as good as nothing else.
+        func noteHeaders() { for name in format.wantedHeaders { reader.note(header: name.description, value: "30") } }
+        if isHeadFirst { noteHeaders() }
+        Array(body.utf8).withUnsafeBytes { reader.note(request: $0, query: query) }
+        if !isHeadFirst { noteHeaders() }
         reader.finish()
-        #expect(reader.usage.characters == 30)
-        let openAI = ProviderRegistry.builtIn.provider(segment: "openai")!
-        #expect(body.withUnsafeBytes { openAI.usageFormat(path: chat).characters(inRequest: $0) } == nil)
+        #expect(reader.usage.characters == characters)
+        #expect(reader.model == model)
+    }
+
+    @Test(
+        "the model of a transcription is a field of its form, and nothing else in it",
+        arguments: [
+            ("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n", "whisper-1"),
+            (
+                "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\r\n\r\nname=\"model\"\r\n\r\nx"
+                    + "\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n",
+                "whisper-1"
+            ),
+            ("--b\r\nContent-Disposition: form-data; filename=\"model\"\r\n\r\nx\r\n--b--\r\n", nil),
+            ("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper", nil), ("--b", nil), ("--", nil),
+            (#"{"model":"m"}"#, "m"), ("", nil),
+        ] as [(String, String?)])
+    func transcriptionModel(body: String, model: String?) {
+        let format = ProviderRegistry.builtIn.provider(segment: "openai")!.usageFormat(path: "/v1/audio/transcriptions")
+        let reader = UsageReader(format: format, streamed: .whole)
+        Array(#"{"text":"x","duration":30.5,"usage":{"type":"duration","seconds":31}}"#.utf8)
+            .withUnsafeBytes { reader.feed($0) }
+        Array(body.utf8).withUnsafeBytes { reader.note(request: $0, query: nil) }
+        reader.finish()
+        #expect(reader.model == model && reader.usage.milliseconds == 31_000)
+    }
+
+    @Test("transcriptions of Deepgram have their model in the query")
+    func modelInQuery() {
+        let format = ProviderRegistry.builtIn.provider(segment: "deepgram")!.usageFormat(path: "/v1/listen")
+        let reader = UsageReader(format: format, streamed: .whole)
+        Array(#"{"metadata":{"duration":60,"channels":1}}"#.utf8).withUnsafeBytes { reader.feed($0) }
+        reader.note(request: nil, query: "punctuate=true&model=nova-3&model=base")
+        reader.finish()
+        #expect(reader.model == "nova-3" && reader.usage.milliseconds == 60_000)
+    }
+
+    @Test(
+        "events of pictures, transcripts and speech end their streams and carry their usage, named or not",
+        arguments: [
+            ("/v1/images/generations", "image_generation.completed", true),
+            ("/v1/images/edits", "image_edit.completed", true),
+            ("/v1/images/generations", "image_generation.partial_image", false),
+            ("/v1/audio/transcriptions", "transcript.text.done", true),
+            ("/v1/audio/transcriptions", "transcript.text.delta", false),
+            ("/v1/audio/speech", "speech.audio.done", true), ("/v1/responses", "response.completed", true),
+        ], [true, false])
+    func namedEvents(event: (path: String, name: String, isEnd: Bool), isNamed: Bool) {
+        let usage =
+            #"{"input_tokens":14,"output_tokens":45,"total_tokens":59,"input_token_details":{"audio_tokens":4}}"#
+        let data =
+            event.name.hasPrefix("response.")
+            ? #"{"type":"\#(event.name)","response":{"tools":[{"parameters":{"properties":{"usage":{"type":"object"}}}}],"usage":\#(usage)}}"#
+            : #"{"type":"\#(event.name)","b64_json":"finish_reason","usage":\#(usage)}"#
+        let frame = (isNamed ? "event: \(event.name)\n" : "") + "data: " + data
+        let reader = read("openai", event.path, events(frame), .sse)
+        #expect(reader.usage.input == 14 && reader.usage.output == 45 && reader.usage.inputAudio == 4)
+        #expect(reader.sawTerminal == event.isEnd)
+        #expect(!reader.sawErrorEvent)
+    }
+
+    @Test(
+        "what is billed by the piece is counted",
+        arguments: [
+            ("cohere", "/v2/embed", #"{"meta":{"billed_units":{"images":3}}}"#, "images in 3"),
+            ("cohere", "/v1/classify", #"{"meta":{"billed_units":{"classifications":4}}}"#, "requests 4"),
+            ("fal", "/fal-ai/kling", #"{"video":{"url":"u","duration":5.5}}"#, "ms 5500"),
+            (
+                "google-vertex-ai", "/v1/projects/p/locations/l/publishers/google/models/m:predict",
+                #"{"predictions":[{"embeddings":{"values":[1],"statistics":{"token_count":6}}},{"embeddings":{"statistics":{"token_count":5}}}]}"#,
+                "in 11"
+            ),
+            (
+                "google-ai-studio", "/v1beta/models/imagen:predict",
+                #"{"predictions":[{"mimeType":"image/png","bytesBase64Encoded":"AA"},{"mimeType":"image/png"}]}"#,
+                "images 2"
+            ),
+            (
+                "google-ai-studio", "/v1beta/models/m:embedContent",
+                #"{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":3,"totalTokenCount":3}}"#, "in 3"
+            ),
+        ])
+    func pieces(slug: String, path: String, body: String, expected: String) {
+        let usage = read(slug, path, body).usage
+        var found = "nothing"
+        if let count = usage.imagesIn { found = "images in \(count)" }
+        if let count = usage.images { found = "images \(count)" }
+        if let count = usage.requests { found = "requests \(count)" }
+        if let count = usage.milliseconds { found = "ms \(count)" }
+        if let count = usage.input { found = "in \(count)" }
+        #expect(found == expected)
     }
 
     @Test("an event of a stream that does not matter costs next to nothing to pass")

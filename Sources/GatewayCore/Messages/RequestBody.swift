@@ -147,6 +147,16 @@ package final class RequestBody {
         return all
     }
 
+    /// The whole payload for somebody who only looks at it, wherever its consumer is; nil when it is not all here.
+    package var copy: ByteBuffer? {
+        guard state == .complete, keptBytes == received, let first = kept.first else { return nil }
+        guard kept.count > 1 else { return first }
+        var all = ByteBuffer()
+        all.reserveCapacity(keptBytes)
+        for part in kept { all.writeImmutableBuffer(part) }
+        return all
+    }
+
     private func dropTaken() {
         guard taken > 0 else { return }
         for part in kept[..<taken] { keptBytes -= part.readableBytes }

@@ -38,8 +38,8 @@ package struct WorkerSettings: Sendable, Equatable {
     package var trustedProxies: [String]
     /// Account id in Workers AI's upstream URL; nil: the account of the gateway URL.
     package var workersAIAccount: String?
-    /// Replaces the built-in price list.
-    package var pricesFile: String?
+    /// Text of the price list that replaces the built-in one, checked by whoever started the worker; empty: built-in.
+    package var priceList: [UInt8] = []
     /// swift-log level name.
     package var logLevel: String
     /// `text` or `json`.
@@ -135,7 +135,7 @@ extension WorkerSettings {
         out.write(10, tlsPrivateKeyFile)
         for network in trustedProxies { out.write(11, network) }
         out.write(12, workersAIAccount)
-        out.write(13, pricesFile)
+        if !priceList.isEmpty { out.write(13, bytes: priceList) }
         out.write(14, logLevel)
         out.write(15, logFormat)
         out.write(16, accessLog.rawValue)
@@ -163,7 +163,7 @@ extension WorkerSettings {
             case 10: tlsPrivateKeyFile = field.string
             case 11: trustedProxies.append(field.string)
             case 12: workersAIAccount = field.string
-            case 13: pricesFile = field.string
+            case 13: priceList = field.array
             case 14: logLevel = field.string
             case 15: logFormat = field.string
             case 16: accessLog = AccessLogPolicy(rawValue: field.string) ?? .off

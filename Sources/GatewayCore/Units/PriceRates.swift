@@ -81,6 +81,21 @@ package struct PriceRates: Sendable, Equatable {
 
     package var isEmpty: Bool { units.allSatisfy { $0 == Self.unknown } }
 
+    /// Dollars per million tokens of text beyond which a price is taken for a mistake of its source, most often one of
+    /// the unit (providers.md §17.2).
+    package static let sound: Int64 = 1000
+
+    /// Forgets rates for text that are beyond `sound`; returns how many.
+    package mutating func dropStrange() -> Int {
+        var count = 0
+        for unit in [PriceUnit.input, .output, .cached, .write, .write1h, .write12h, .reasoning, .citation]
+        where units[unit.index] > Self.sound * 1_000_000_000_000 {
+            units[unit.index] = Self.unknown
+            count += 1
+        }
+        return count
+    }
+
     /// Replaces the rates that `other` knows.
     package mutating func overlay(_ other: PriceRates) {
         for (index, value) in other.units.enumerated() where value != Self.unknown { units[index] = value }

@@ -76,6 +76,10 @@ package struct PriceRow: Sendable, Equatable {
     package var geography: String?
     /// Dollars per thousand searches by context size, where the price depends on it.
     package var searchBySize: [String: PicoDecimal] = [:]
+    /// When the model got this price, where that is known.
+    package var since: Instant?
+    /// When the model is retired.
+    package var until: Instant?
     /// Tokens.
     package var contextWindow: Int?
     /// Tokens.
@@ -86,6 +90,20 @@ package struct PriceRow: Sendable, Equatable {
     package init(provider: ProviderID, model: String) {
         self.provider = provider
         self.model = model
+    }
+
+    /// Forgets rates that cannot be true, wherever they stand; returns how many.
+    package mutating func dropStrangeRates() -> Int {
+        var count = rates.dropStrange()
+        for index in tiers.indices { count += tiers[index].rates.dropStrange() }
+        for (name, adjustment) in serviceTiers {
+            guard case .replace(var replacement) = adjustment else { continue }
+            count += replacement.dropStrange()
+            serviceTiers[name] = .replace(replacement)
+        }
+        count += offPeak?.rates.dropStrange() ?? 0
+        count += change?.rates.dropStrange() ?? 0
+        return count
     }
 }
 

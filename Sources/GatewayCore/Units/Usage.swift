@@ -34,6 +34,10 @@ package struct Usage: Hashable, Sendable {
     /// Not part of a record.
     package var billedInput: Int?
     package var billedOutput: Int?
+    /// Pictures that went in, where they are billed by the piece.
+    ///
+    /// Not part of a record.
+    package var imagesIn: Int?
     /// `low`, `medium` or `high`, where the price of a request depends on it.
     ///
     /// Not part of a record.

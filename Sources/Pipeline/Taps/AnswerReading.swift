@@ -1,4 +1,5 @@
 import GatewayCore
+import NIOCore
 import Providers
 
 extension StreamKind {
@@ -37,14 +38,26 @@ extension StreamKind {
 
 extension Attempt {
     /// The reader for this call's answer, already told what the head says.
+    @WorkerLoop
     func usageReader(for stream: StreamKind, _ head: ResponseHead) -> UsageReader? {
         let format = route.usageFormat
         let wanted = format.wantedHeaders
-        if stream == .other, wanted.isEmpty { return nil }
+        if stream == .other, wanted.isEmpty, !format.readsRequest { return nil }
         let reader = UsageReader(format: format, streamed: stream)
+        if format.readsRequest || format.readsQuery, (200..<300).contains(head.status) { note(in: reader, format) }
         for name in wanted {
             if let value = head.value(named: name) { reader.note(header: name.description, value: value) }
         }
         return reader
+    }
+
+    /// What the request says where answers do not: what is spoken, and by which model.
+    @WorkerLoop
+    private func note(in reader: UsageReader, _ format: UsageFormat) {
+        let query = route.target.query
+        guard format.readsRequest, let body = request.body.copy else {
+            return reader.note(request: nil, query: query)
+        }
+        body.withUnsafeReadableBytes { reader.note(request: $0, query: query) }
     }
 }

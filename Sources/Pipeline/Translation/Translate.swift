@@ -13,6 +13,7 @@ struct ChatTranslation: Sendable {
 extension Attempt {
     /// The reader for an answer as it is relayed; one that was stored is in the form that a client got, and is read
     /// only to know whether it is complete.
+    @WorkerLoop
     func reader(for stream: StreamKind, _ head: ResponseHead, isStored: Bool) -> UsageReader? {
         guard isStored else { return usageReader(for: stream, head) }
         guard stream.framing != nil else { return nil }

@@ -89,6 +89,10 @@ struct Bill {
             hasCharge = true
             charge(images, .image, scale: 1_000_000)
         }
+        if let images = usage.imagesIn, rates[.imageIn] != nil, usage.inputImage == nil || rates[.inputImage] == nil {
+            hasCharge = true
+            charge(images, .imageIn, scale: 1_000_000)
+        }
         if let pages = usage.pages, rates[.page] != nil {
             hasCharge = true
             charge(pages, .page, scale: 1_000_000)

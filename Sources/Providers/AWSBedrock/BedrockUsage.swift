@@ -9,7 +9,11 @@ extension UsageFormat {
 
     /// Bedrock Invoke: the body is the model family's, the counts are in headers or in a stream's last chunk too.
     static let bedrockInvoke = UsageFormat(
-        members: UsageFormat.anthropic.members, event: { BedrockUsage.invoke($0, $1, &$2) },
+        members: UsageFormat.anthropic.members + [
+            // Titan's embeddings.
+            Member("inputTextTokenCount") { Usage.take($0.count, &$1.usage.input) }
+        ],
+        event: { BedrockUsage.invoke($0, $1, &$2) },
         headers: [
             Header(name: "x-amzn-bedrock-input-token-count") { BedrockUsage.note($0, \.plainInput, &$1) },
             Header(name: "x-amzn-bedrock-output-token-count") { BedrockUsage.note($0, \.usage.output, &$1) },

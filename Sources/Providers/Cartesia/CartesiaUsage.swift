@@ -9,5 +9,5 @@ extension UsageFormat {
             if name.isText("done") || data.position(of: "\"type\":\"done\"") != nil { tally.sawTerminal = true }
             if name.isText("error") { tally.sawErrorEvent = true }
         },
-        spokenMember: "transcript")
+        asked: Asked(text: "transcript", model: "model_id"))
 }

@@ -31,6 +31,8 @@ enum CohereUsage {
         Usage.take(billed?.count("input_tokens"), &tally.usage.billedInput)
         Usage.take(billed?.count("output_tokens"), &tally.usage.billedOutput)
         Usage.take(billed?.count("search_units"), &tally.usage.searchUnits)
+        Usage.take(billed?.count("classifications"), &tally.usage.requests)
+        Usage.take(billed?.count("images"), &tally.usage.imagesIn)
         Usage.take(billed?.count("image_tokens"), &tally.usage.inputImage)
     }
 }

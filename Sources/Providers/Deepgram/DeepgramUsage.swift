@@ -11,5 +11,5 @@ extension UsageFormat {
                 tally.usage.milliseconds = duration * channels
             }
         ],
-        spokenMember: "text")
+        asked: Asked(text: "text", modelKey: "model"))
 }

@@ -130,7 +130,7 @@ package struct PlainPath: Sendable {
 }
 
 extension UnsafeRawBufferPointer {
-    fileprivate func begins(with text: StaticString) -> Bool {
+    func begins(with text: StaticString) -> Bool {
         let length = text.utf8CodeUnitCount
         return count >= length && UnsafeRawBufferPointer(rebasing: self[..<length]).isText(text)
     }

@@ -6,8 +6,9 @@ extension UsageFormat {
         members: [],
         headers: [
             Header(name: "character-cost") { value, tally in
-                if let count = Int(value), count >= 0 { tally.usage.characters = count }
+                // Credits, which are characters for some models only: no better than nothing.
+                if tally.usage.characters == nil, let count = Int(value), count >= 0 { tally.usage.characters = count }
             }
         ],
-        spokenMember: "text")
+        asked: Asked(text: "text", model: "model_id"))
 }

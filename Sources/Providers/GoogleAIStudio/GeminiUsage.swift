@@ -11,6 +11,14 @@ extension UsageFormat {
         arrayMember: Member("\"usageMetadata\"") { GeminiUsage.read($0, &$1) })
 }
 
+extension UsageFormat {
+    /// Google's `:predict`: embeddings count their tokens one by one, pictures are counted.
+    ///
+    /// - Limit: an answer of more than 4 MiB is not read.
+    static let googlePredict = UsageFormat(
+        members: [Member("predictions") { GeminiUsage.predictions($0, &$1) }], memberLimit: 4 << 20)
+}
+
 /// Readers of Gemini's usage metadata.
 enum GeminiUsage {
     static func read(_ view: JSONView, _ tally: inout UsageTally) {
@@ -77,6 +85,17 @@ enum GeminiUsage {
             }
             self = sums
         }
+    }
+
+    static func predictions(_ list: JSONView, _ tally: inout UsageTally) {
+        var (tokens, images): (Int?, Int?)
+        list.forEachElement { prediction in
+            let embeddings = prediction.member("embeddings")
+            if let count = embeddings?.member("statistics")?.count("token_count") { tokens = (tokens ?? 0) + count }
+            if prediction.member("mimeType")?.string?.hasPrefix("image/") == true { images = (images ?? 0) + 1 }
+        }
+        Usage.take(tokens, &tally.usage.input)
+        Usage.take(images, &tally.usage.images)
     }
 
     static func event(_ data: UnsafeRawBufferPointer, _ tally: inout UsageTally) {

@@ -16,7 +16,19 @@ extension UsageFormat {
         }
     ])
 
-    static let openAISpeech = openAIShaped(spokenMember: "input")
+    /// Transcriptions: tokens or seconds; the request, which is a form, names the model.
+    static let openAITranscription = openAIShaped(
+        members: [
+            Member("duration") { view, tally in
+                // Detailed answers of older models say it apart.
+                if tally.usage.milliseconds == nil, tally.usage.input == nil {
+                    tally.usage.milliseconds = view.milliseconds
+                }
+            }
+        ],
+        asked: Asked(model: "model"))
+
+    static let openAISpeech = openAIShaped(asked: Asked(text: "input"))
 
     /// OpenAI's format with a provider's own additions.
     ///
@@ -25,7 +37,7 @@ extension UsageFormat {
     ///   - laterEvent: what an event says beyond OpenAI's own.
     static func openAIShaped(
         members: [Member] = [], adjust: Adjustment? = nil, laterEvent: Event? = nil, arrayMember: Member? = nil,
-        spokenMember: StaticString? = nil, memberLimit: Int = usualMemberLimit
+        asked: Asked = Asked(), memberLimit: Int = usualMemberLimit
     ) -> UsageFormat {
         let read: @Sendable (JSONView, inout UsageTally) -> Void = { view, tally in
             guard view.kind == .object else { return }
@@ -38,7 +50,7 @@ extension UsageFormat {
                 OpenAIUsage.event(name, data, &tally, read: read)
                 laterEvent?(name, data, &tally)
             },
-            arrayMember: arrayMember, spokenMember: spokenMember, memberLimit: memberLimit)
+            arrayMember: arrayMember, asked: asked, memberLimit: memberLimit)
     }
 }
 
@@ -72,8 +84,14 @@ enum OpenAIUsage {
             return
         }
         if !tally.hasLookedForModel { lookForModel(data, &tally) }
-        if name.count > 9, UnsafeRawBufferPointer(rebasing: name[..<9]).isText("response.") {
-            responsesEvent(name, data, &tally, read: read)
+        // Everything but chat names its events, in the frame or only inside the data.
+        if name.isEmpty, data.begins(with: "{\"type\":\""), let type = JSONView(data).member("type")?.string {
+            var type = type
+            type.withUTF8 { namedEvent(UnsafeRawBufferPointer($0), data, &tally, read: read) }
+            return
+        }
+        if !name.isEmpty, !name.isText("message"), !name.isText("error") {
+            namedEvent(name, data, &tally, read: read)
             return
         }
         if data.value(ofKey: "\"finish_reason\"") != nil { tally.sawTerminal = true }
@@ -82,6 +100,20 @@ enum OpenAIUsage {
         tally.sawTerminal = tally.sawTerminal || isTerminalUsage(name, data)
         read(view, &tally)
         if let tier = JSONView(data).member("service_tier") { serviceTier.read(tier, &tally) }
+    }
+
+    private static func namedEvent(
+        _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ tally: inout UsageTally,
+        read: (JSONView, inout UsageTally) -> Void
+    ) {
+        if name.begins(with: "response.") { return responsesEvent(name, data, &tally, read: read) }
+        if name.isText("error") || data.value(ofKey: "\"error\"") != nil { tally.sawErrorEvent = true }
+        let isEnd =
+            name.isText("image_generation.completed") || name.isText("image_edit.completed")
+            || name.isText("transcript.text.done") || name.isText("speech.audio.done")
+        if isEnd { tally.sawTerminal = true }
+        if let view = JSONView(data).member("usage"), view.kind == .object { read(view, &tally) }
+        if data.value(ofKey: "\"finish_reason\"") != nil { tally.sawTerminal = true }
     }
 
     /// Events of the Responses API echo the caller's tool schemas, so their usage is looked for in its place only.

@@ -11,7 +11,7 @@ package final class PriceBook {
     }
 
     private static let limit = 512
-    private let catalog: PriceCatalog
+    package let catalog: PriceCatalog
     private let patterns = PricePatterns()
     private var known: [Key: PricedModel?] = [:]
     /// The name that was asked for last, which most often is the next one too.

@@ -9,9 +9,17 @@ extension PriceCatalog {
     /// - Returns: nil when the catalogue does not know it; another provider's price is never guessed.
     package func row(for provider: ProviderDefinition, model: String, patterns: PricePatterns) -> PriceRow? {
         guard provider.prices.catalogue == .listed, model.utf8.count <= 512 else { return nil }
-        if let row = row(provider.id, model, provider.prices, patterns) { return row }
+        if let row = anyRow(provider.id, model, provider.prices, patterns) { return row }
         guard let fallback = provider.prices.fallback else { return nil }
-        return row(fallback, model, provider.prices, patterns)
+        return anyRow(fallback, model, provider.prices, patterns)
+    }
+
+    /// The row of this list, else of the one that it extends.
+    private func anyRow(
+        _ provider: ProviderID, _ model: String, _ naming: PriceNaming, _ patterns: PricePatterns
+    ) -> PriceRow? {
+        if let row = row(provider, model, naming, patterns) { return row }
+        return base.first?.anyRow(provider, model, naming, patterns.below)
     }
 
     private func row(

@@ -3,7 +3,7 @@ package import GatewayCore
 import WireFormats
 
 /// Why a price file cannot be used.
-package enum PriceCatalogError: Error, Equatable, Sendable {
+package enum PriceCatalogError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file does not begin with `"schema":1` and `"models":[` on lines of their own.
     case unknownSchema
     /// A line between the brackets of `models` that is not one sound row.
@@ -12,6 +12,18 @@ package enum PriceCatalogError: Error, Equatable, Sendable {
     case badRow(line: Int)
     /// The list of models does not end.
     case unexpectedEnd
+    /// `extends` names something else than the built-in list.
+    case unknownBase
+
+    package var description: String {
+        switch self {
+        case .unknownSchema:
+            "no price list: it has to begin with \"schema\":1, and \"models\":[ on lines of their own"
+        case .badRow(let line): "line \(line) is no sound row of a price list"
+        case .unexpectedEnd: "the list of models does not end with ] on a line of its own"
+        case .unknownBase: "\"extends\" can only name \"built-in\""
+        }
+    }
 }
 
 /// The price list: rows stay text until they are needed.
@@ -33,6 +45,10 @@ package struct PriceCatalog: Sendable {
     private var names: [Name] = []
     /// Rows with a pattern, by provider, in file order.
     private var patterns: [ProviderID: [Int]] = [:]
+    /// The list that answers for what this one does not have; at most one.
+    private(set) var base: [PriceCatalog] = []
+    /// Rates that were left out because they cannot be true; such a price is unknown.
+    package private(set) var strangeRates = 0
 
     /// The list that was built in.
     package init() throws(PriceCatalogError) {
@@ -41,6 +57,8 @@ package struct PriceCatalog: Sendable {
     }
 
     /// A list of the same schema that replaces the built-in one, from the text of a file.
+    ///
+    /// With the line `"extends":"built-in",` before its models it is asked first, and the built-in one after it.
     ///
     /// - Throws: for the first row with a fault, naming its line.
     package init(bytes: [UInt8]) throws(PriceCatalogError) {
@@ -63,12 +81,16 @@ package struct PriceCatalog: Sendable {
         rows = scan.rows
         names = scan.names.sorted { ($0.hash, $0.row) < ($1.hash, $1.row) }
         patterns = scan.patterns
+        strangeRates = scan.strange
+        if scan.extendsBuiltIn { base = [try PriceCatalog()] }
     }
 
     private struct Scan {
         var rows: [Range<UInt32>] = []
         var names: [Name] = []
         var patterns: [ProviderID: [Int]] = [:]
+        var extendsBuiltIn = false
+        var strange = 0
 
         mutating func add(_ line: UnsafeRawBufferPointer, at start: Int, _ depth: Depth) -> Bool {
             guard let members = JSONScan.topLevel(line, wanted: ["provider", "model", "alias", "match"]),
@@ -79,7 +101,7 @@ package struct PriceCatalog: Sendable {
                 return false
             }
             if depth == .everything {
-                guard PriceRowReader.read(line) != nil else { return false }
+                guard PriceRowReader.read(line, strange: &strange) != nil else { return false }
                 if let match = members[3] {
                     guard let pattern = view(match).string, (try? Regex(pattern)) != nil else { return false }
                 }
@@ -113,6 +135,10 @@ package struct PriceCatalog: Sendable {
                 guard scan.add(line, at: start, depth) else { return .failure(.badRow(line: lineNumber)) }
             } else {
                 if line.position(of: "\"schema\":1,") == 0 { sawSchema = true }
+                if line.position(of: "\"extends\":") == 0 {
+                    guard line.isText("\"extends\":\"built-in\",") else { return .failure(.unknownBase) }
+                    scan.extendsBuiltIn = true
+                }
                 if line.isText("\"models\":[") {
                     guard sawSchema else { return .failure(.unknownSchema) }
                     isInside = true
@@ -132,11 +158,36 @@ package struct PriceCatalog: Sendable {
         return hash
     }
 
+    /// Rows of this list alone.
     package var count: Int { rows.count }
 
-    /// Every row, in file order.
+    /// Every row, in file order; then those of the list it extends, without the ones it replaces by name.
     package func forEachRow(_ body: (PriceRow) -> Void) {
         for index in rows.indices { if let row = row(index) { body(row) } }
+        base.first?.forEachRow { row in if !hasRow(row.provider, row.model) { body(row) } }
+    }
+
+    /// Every row with the other names it is listed under, in the order of `forEachRow`.
+    package func forEachEntry(_ body: (PriceRow, _ aliases: [String]) -> Void) {
+        for index in rows.indices {
+            guard let row = row(index) else { continue }
+            var aliases: [String] = []
+            withRow(index) { line in
+                JSONView(line).member("alias")?.forEachElement { if let name = $0.string { aliases.append(name) } }
+            }
+            body(row, aliases)
+        }
+        base.first?.forEachEntry { row, aliases in if !hasRow(row.provider, row.model) { body(row, aliases) } }
+    }
+
+    /// The raw text of every row, in file order; for those who write a list.
+    package func forEachLine(_ body: (UnsafeRawBufferPointer) -> Void) {
+        for index in rows.indices { withRow(index, body) }
+    }
+
+    private func hasRow(_ provider: ProviderID, _ name: String) -> Bool {
+        let hash = Self.hash(provider.rawValue, name)
+        return names.contains { $0.hash == hash && isNamed(Int($0.row), provider, name) }
     }
 
     private func withRow<T>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> T) -> T {
@@ -144,7 +195,10 @@ package struct PriceCatalog: Sendable {
         return withBytes { body(UnsafeRawBufferPointer(rebasing: $0[Int(range.lowerBound)..<Int(range.upperBound)])) }
     }
 
-    private func row(_ index: Int) -> PriceRow? { withRow(index) { PriceRowReader.read($0) } }
+    private func row(_ index: Int) -> PriceRow? {
+        var strange = 0
+        return withRow(index) { PriceRowReader.read($0, strange: &strange) }
+    }
 
     /// The row whose model or alias is exactly `name`.
     func exact(_ provider: ProviderID, _ name: String) -> PriceRow? {

@@ -3,6 +3,9 @@ package final class PricePatterns {
     private var compiled: [Int: Regex<AnyRegexOutput>] = [:]
     private var unusable: Set<Int> = []
 
+    /// The same for the catalogue that another one extends.
+    private(set) lazy var below = PricePatterns()
+
     package init() {}
 
     /// Whether the pattern of row `index` occurs in `name`.

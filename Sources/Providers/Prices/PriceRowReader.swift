@@ -4,7 +4,9 @@ import WireFormats
 /// Reads one row of the price catalogue (providers.md §5.1).
 enum PriceRowReader {
     /// The row; nil when it has no name or a price in it is not a non-negative number.
-    static func read(_ line: UnsafeRawBufferPointer) -> PriceRow? {
+    ///
+    /// - Parameter strange: counts the rates that were left out because they are beyond `PriceRates.sound`.
+    static func read(_ line: UnsafeRawBufferPointer, strange: inout Int) -> PriceRow? {
         let view = JSONView(line)
         guard let provider = view.member("provider")?.string, let model = view.member("model")?.string,
             !provider.isEmpty, !model.isEmpty
@@ -14,6 +16,7 @@ enum PriceRowReader {
         view.forEachMember { key, value in
             if !read(key, value, into: &row) { isSound = false }
         }
+        strange += row.dropStrangeRates()
         row.tiers.sort { $0.over < $1.over }
         return isSound ? row : nil
     }
@@ -42,6 +45,8 @@ enum PriceRowReader {
                 return false
             }
             row.change = PriceRow.Change(since: since, rates: rates)
+        case "since": row.since = value.string.flatMap { instant($0) }
+        case "until": row.until = value.string.flatMap { instant($0) }
         case "ctx": row.contextWindow = value.int
         case "max_out": row.maxOutput = value.int
         case "caps":

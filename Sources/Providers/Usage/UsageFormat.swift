@@ -39,8 +39,17 @@ package final class UsageFormat: Sendable {
     let headers: [Header]
     /// The key to look for at the end of answers that are a JSON array.
     let arrayMember: Member?
-    /// The request member whose length is billed.
-    let spokenMember: StaticString?
+    /// What of a request decides on the price where the answer does not say it.
+    struct Asked: Sendable {
+        /// The member whose length is billed.
+        var text: StaticString?
+        /// The member that names the model.
+        var model: StaticString?
+        /// The key of the query that names the model.
+        var modelKey: String?
+    }
+
+    let asked: Asked
     /// Bytes of one member of a whole answer that may be kept.
     let memberLimit: Int
     /// Lower-case names of the response headers that `UsageReader.note(header:value:)` wants to see.
@@ -48,14 +57,14 @@ package final class UsageFormat: Sendable {
 
     init(
         members: [Member], event: @escaping Event = { _, _, _ in }, headers: [Header] = [],
-        arrayMember: Member? = nil, spokenMember: StaticString? = nil, memberLimit: Int = usualMemberLimit
+        arrayMember: Member? = nil, asked: Asked = Asked(), memberLimit: Int = usualMemberLimit
     ) {
         self.members = members
         memberNames = members.map(\.name)
         self.event = event
         self.headers = headers
         self.arrayMember = arrayMember
-        self.spokenMember = spokenMember
+        self.asked = asked
         self.memberLimit = memberLimit
         wantedHeaders = headers.map(\.name)
     }
@@ -63,11 +72,8 @@ package final class UsageFormat: Sendable {
     /// An answer that reports nothing.
     package static let none = UsageFormat(members: [])
 
-    /// The characters that a speech request is billed for; nil when the format is not billed so.
-    ///
-    /// - Units: Unicode scalars.
-    package func characters(inRequest body: UnsafeRawBufferPointer) -> Int? {
-        guard let spokenMember, let text = JSONView(body).member(spokenMember)?.string else { return nil }
-        return text.unicodeScalars.count
-    }
+    /// Whether `UsageReader.note(request:query:)` has something to find in a request's body.
+    package var readsRequest: Bool { asked.text != nil || asked.model != nil }
+    /// Whether it has something to find in a request's query.
+    package var readsQuery: Bool { asked.modelKey != nil }
 }

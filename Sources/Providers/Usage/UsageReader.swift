@@ -139,9 +139,29 @@ package final class UsageReader {
         for header in format.headers where header.name.description == name { header.read(value, &tally) }
     }
 
-    /// Takes the billed length of the request, for formats whose answers do not say it.
-    package func note(requestCharacters count: Int) {
-        if tally.usage.characters == nil { tally.usage.characters = count }
+    /// Takes what the request says, for formats whose answers do not: the length of the text that is spoken, which
+    /// also wins over a provider's count of credits (providers.md §18 row 9), and the model.
+    ///
+    /// - Parameters:
+    ///   - body: the whole request body; nil when it is not at hand. A JSON object or a form with files; others say
+    ///     nothing.
+    ///   - query: without the question mark.
+    package func note(request body: UnsafeRawBufferPointer?, query: String?) {
+        let asked = format.asked
+        if let view = body.map({ JSONView($0) }) {
+            if let text = asked.text.flatMap({ view.member($0)?.string }) {
+                tally.usage.characters = text.unicodeScalars.count
+            }
+            if let model = asked.model {
+                tally.note(
+                    requested: view.kind == .object
+                        ? view.member(model)?.string : MultipartField.value(model.description, in: view.bytes))
+            }
+        }
+        guard let key = asked.modelKey, let query else { return }
+        for pair in query.split(separator: "&") where pair.hasPrefix(key + "=") {
+            tally.note(requested: UntrustedPath.percentDecoded(String(pair.dropFirst(key.utf8.count + 1))))
+        }
     }
 
     /// Takes the end of the answer, complete or not; afterwards `usage` is final.
@@ -166,8 +186,8 @@ package final class UsageReader {
 
     /// What is known so far; nil members are unknown.
     package var usage: Usage { tally.usage }
-    /// The model as the answer names it.
-    package var model: String? { tally.model }
+    /// The model as the answer names it, else as the request named it in a place of its provider's own.
+    package var model: String? { tally.model ?? tally.requestedModel }
     /// Whether a stream has said that it is complete (providers.md §3).
     package var sawTerminal: Bool { tally.sawTerminal }
     /// Whether a stream carried an error event.

@@ -5,6 +5,8 @@ import WireFormats
 struct UsageTally: Sendable {
     var usage = Usage()
     var model: String?
+    /// The model that was asked for, where the format knows better than `model` in the body.
+    private(set) var requestedModel: String?
     var sawTerminal = false
     var sawErrorEvent = false
     /// Input tokens that a provider counts apart from cache reads and writes.
@@ -18,6 +20,12 @@ struct UsageTally: Sendable {
     mutating func note(model view: JSONView?) {
         guard model == nil, let name = view?.string, !name.isEmpty, name.utf8.count <= 256 else { return }
         model = name
+    }
+
+    /// Takes the name of the model that was asked for; the first one counts.
+    mutating func note(requested name: String?) {
+        guard requestedModel == nil, let name, !name.isEmpty, name.utf8.count <= 256 else { return }
+        requestedModel = name
     }
 
     /// Adds up an input that is reported in three separate parts, once the plain one is known.

@@ -82,7 +82,9 @@ package enum SettingTable {
         SettingKey("bootstrap.api_token", .apiToken, nil, "First API token; absent: generated, see credentials.json."),
         SettingKey(
             "workers_ai.account_id", .word, nil, "Account in Workers AI's upstream URL; absent: that of the gateway."),
-        SettingKey("prices.file", .path, nil, "Price list that replaces the built-in one."),
+        SettingKey(
+            "prices.file", .path, nil,
+            "Price list that replaces the built-in one, or extends it; read at the start and at SIGHUP."),
         SettingKey(
             "log.level", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info",
             "Least severe messages of the process log on stderr."

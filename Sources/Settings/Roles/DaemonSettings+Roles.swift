@@ -28,7 +28,6 @@ extension DaemonSettings {
         worker.tlsPrivateKeyFile = dataTLS?.privateKey
         worker.trustedProxies = trustedProxies.map(\.description)
         worker.workersAIAccount = workersAIAccount
-        worker.pricesFile = pricesFile
         worker.logLevel = log.level
         worker.logFormat = log.format
         worker.accessLog = log.requests

@@ -134,8 +134,7 @@ final class WorkerRole {
     }
 
     private static func prices(_ settings: WorkerSettings) throws -> PriceCatalog {
-        guard let path = settings.pricesFile else { return try PriceCatalog() }
-        return try PriceCatalog(bytes: try WholeFile.read(path))
+        settings.priceList.isEmpty ? try PriceCatalog() : try PriceCatalog(bytes: settings.priceList)
     }
 
     private static func gate(

@@ -39,16 +39,16 @@ struct CheckCommand: AsyncParsableCommand {
             ("control.tls.private_key", settings.controlTLS?.privateKey),
             ("egress.ca_file", settings.egressCAFile),
             ("guardrails.api_key_file", settings.guardrails.apiKeyFile),
-            ("prices.file", settings.pricesFile), ("secrets.vault.token_file", settings.secrets.vaultTokenFile),
+            ("secrets.vault.token_file", settings.secrets.vaultTokenFile),
         ]
         for (key, path) in named {
             if let path, !FileManager.default.isReadableFile(atPath: path) {
                 throw ExitStatus.configuration.because("\(key): \(path) cannot be read")
             }
         }
-        guard settings.masterKeyFile != nil else { return }
-        do {
-            _ = try MasterKeyFile.load(settings)
+        do throws(SettingsError) {
+            _ = try PriceListFile.load(settings)
+            if settings.masterKeyFile != nil { _ = try MasterKeyFile.load(settings) }
         } catch {
             throw ExitStatus.configuration.because(error.message)
         }

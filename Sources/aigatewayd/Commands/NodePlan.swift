@@ -13,12 +13,15 @@ struct NodePlan: Sendable {
     let masterKey: Secret<[UInt8]>
     let credentials: NodeCredentials
     let programs: Programs
+    /// Text of the price list that replaces the built-in one; empty when there is none.
+    private let priceList: [UInt8]
     private let logger = Logger(label: "supervisor")
 
     /// Prepares the state directory, the master key and the first account's credentials.
     init(_ settings: DaemonSettings, input: SettingsInput) throws {
         self.settings = settings
         self.input = input
+        priceList = try PriceListFile.load(settings)
         try StateDirectory.prepare(settings.stateDirectory)
         masterKey = try MasterKeyFile.load(settings).bytes
         credentials = try NodeCredentials.prepare(settings)
@@ -71,8 +74,11 @@ struct NodePlan: Sendable {
         complete.postgresURL = stores.postgres.map { Secret($0) }
         complete.redisURL = stores.redis.map { Secret($0) }
         try CredentialsFile(stateDirectory: settings.stateDirectory).write(complete)
+        var worker = settings.worker(redisURL: redis)
+        // By value: a file that is edited under a running node must not keep a worker from being replaced.
+        worker.priceList = priceList
         return SupervisorConfiguration.ChildSettings(
-            worker: Array(buffer: settings.worker(redisURL: redis).encoded()),
+            worker: Array(buffer: worker.encoded()),
             control: Array(
                 buffer: settings.control(
                     postgresURL: postgres, redisURL: redis, credentials: complete,
