@@ -237,9 +237,13 @@ package final class Exchange {
         var whole: ByteBuffer?
         let plan = Plan(environment: environment)
         if admitted.inbound.address.surface == .compat {
-            try checkCompat(admitted.inbound)
+            let endpoint = try CompatEndpoint(admitted.inbound)
+            if endpoint == .models {
+                answerAlone(environment.models.json(at: admitted.inbound.receivedAt), outcome)
+                return true
+            }
             let given = try await self.whole(payload)
-            attempt = try plan.compat(admitted, body: given)
+            attempt = try plan.compat(endpoint, admitted, body: given)
             whole = given
         } else {
             switch payload {
@@ -334,12 +338,6 @@ package final class Exchange {
         }
     }
 
-    private func checkCompat(_ inbound: Inbound) throws(GatewayError) {
-        let isChat = inbound.head.withBytes { CompatPath.chatCompletions.equals($0, inbound.address.rest) }
-        guard isChat else { throw GatewayError(.invalidProvider, origin: .client, detail: "unknown compat path") }
-        guard inbound.isPostMethod else { throw GatewayError(.methodNotAllowed, origin: .client) }
-    }
-
     /// The complete request body, read within the limits.
     private func wholeBody() async throws(GatewayError) -> ByteBuffer {
         body.waitsForWhole = true
@@ -394,6 +392,22 @@ package final class Exchange {
         if let ending = relay.ending { outcome.ending = ending } else { outcome.ending = await relay.ended() }
         outcome.take(relay)
         if let translated { outcome.take(translated.usage) }
+    }
+
+    /// Answers out of the gateway's own knowledge.
+    private func answerAlone(_ json: ByteBuffer, _ outcome: Outcome) {
+        outcome.status = 200
+        outcome.responseBytes = json.readableBytes
+        hasAnswered = true
+        guard !isClientGone else { return }
+        let note = downstream.connectionNote
+        downstream.begin(
+            AnswerHead.own(
+                status: 200, contentType: ErrorBody.contentType, length: json.readableBytes, note: note,
+                marks: outcome.marks
+            ), note
+        )
+        downstream.send(outcome.inbound.isHeadMethod ? ByteBuffer() : json, isLast: true)
     }
 
     private func fail(_ error: GatewayError, _ outcome: Outcome) {
@@ -457,9 +471,4 @@ extension Exchange {
             return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
         }
     }
-}
-
-/// Paths below the OpenAI-compatible endpoint.
-enum CompatPath {
-    static let chatCompletions: StaticString = "chat/completions"
 }

@@ -28,6 +28,7 @@ package final class WorkerEnvironment {
     package let clock: any WallClock
     package let providers: ProviderRegistry
     package let prices: PriceBook
+    let models: ModelListing
     package let limits: Limits
     package let timers: any Timers
     /// Nil: there is no shared store, so nothing is stored, shared or limited.
@@ -62,6 +63,7 @@ package final class WorkerEnvironment {
         self.clock = clock
         self.providers = providers
         self.prices = prices
+        models = ModelListing(providers, prices)
         self.limits = limits
         self.timers = timers
         self.contentHasher = contentHasher

@@ -63,7 +63,7 @@ struct Gate {
         let route = attempt.route
         let parts = CacheKeyParts(
             gateway: admitted.gateway, provider: route.provider.definition.id,
-            providerEpoch: route.provider.cacheEpoch, surface: attempt.reply == .asIs ? .native : .compat,
+            providerEpoch: route.provider.cacheEpoch, surface: attempt.surface,
             method: "POST", path: route.target.path, query: route.target.query, model: attempt.model,
             credential: attempt.credentialIdentity(admitted)
         )

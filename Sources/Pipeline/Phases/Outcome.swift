@@ -30,7 +30,7 @@ final class Outcome {
     /// What went to the provider, when that is not simply the client's body.
     var sent: SentBody?
     private(set) var reply: ResponseHead?
-    private(set) var status = 0
+    var status = 0
     /// Whether the answer is a stream of events.
     private(set) var isStream = false
     var ending: ReplyRelay.Ending = .complete

@@ -15,10 +15,12 @@ package final class Attempt: Sendable {
     package let reply: ReplyShape
     /// How the answer becomes one in OpenAI's form; nil when it is one already, or has to stay as it is.
     let translation: ChatTranslation?
+    /// Further calls that the request needs; nil for nearly all.
+    let further: FurtherRequests?
 
     init(
         route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape,
-        translation: ChatTranslation? = nil
+        translation: ChatTranslation? = nil, further: FurtherRequests? = nil
     ) {
         self.route = route
         self.model = model
@@ -26,6 +28,7 @@ package final class Attempt: Sendable {
         self.key = key
         self.reply = reply
         self.translation = translation
+        self.further = further
     }
 }
 
@@ -138,19 +141,23 @@ struct Plan {
     }
 
     /// A call through the OpenAI-compatible endpoint, once its whole body is there.
-    func compat(_ admitted: Admitted, body whole: ByteBuffer) throws(GatewayError) -> Attempt {
-        let facts = try CompatBody.read(whole)
-        guard let (provider, prefixless) = try environment.compatProvider(model: facts.model, admitted) else {
-            if facts.model.contains("/") {
+    func compat(
+        _ endpoint: CompatEndpoint, _ admitted: Admitted, body whole: ByteBuffer
+    ) throws(GatewayError) -> Attempt {
+        let asked = try CompatBody.read(whole)
+        guard let (provider, prefixless) = try environment.compatProvider(model: asked.model, admitted) else {
+            if asked.model.contains("/") {
                 throw GatewayError(.invalidProvider, origin: .client, detail: "unknown model prefix")
             }
             throw GatewayError(.badChatCompletion, origin: .client, detail: "model without provider prefix")
         }
         let definition = provider.definition
+        let call = try CompatCall(endpoint, asked, definition, model: prefixless)
         let target: UpstreamTarget
         let model: String
         let body: ByteBuffer
         var shape = ReplyShape.compat
+        var further: FurtherCalls?
         var translation: ChatTranslation?
         var fields: [(name: StaticString, value: String)] = []
         var key = namedKey(admitted)
@@ -162,19 +169,20 @@ struct Plan {
         }
         let credential = key?.value ?? own
         let place = credential.flatMap { definition.credential.place?($0.reveal()) }
-        if let translator = definition.compat.translator(for: prefixless) {
+        if let translator = call.translator {
             let chat: TranslatedChat
             (target, chat, translation) = try translated(
-                whole, by: translator, for: definition, model: prefixless, place: place, admitted
+                call.facts.bytes, by: translator, for: definition, model: prefixless, place: place, admitted
             )
-            (body, fields) = (chat.body, chat.fields)
+            (body, fields, further) = (chat.body, chat.fields, chat.further)
             model = prefixless
         } else {
             (target, model) = try definition.compatTarget(
-                model: prefixless, place: place, account: admitted.gateway.account,
+                model: prefixless, place: place, endpoint: call.endpoint.rawValue, rebase: call.rebase,
+                account: admitted.gateway.account,
                 workersAIAccount: environment.workersAIAccount
             )
-            (body, translation, shape) = try shaped(facts, for: definition, model: model)
+            (body, translation, shape) = try shaped(call, for: definition, model: model)
         }
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
@@ -182,17 +190,16 @@ struct Plan {
         if let credential { head.inject(credential, definition, target) }
         if admitted.providerKey == nil { try checkCredential(admitted, definition, key) }
         head.add(fields)
-        let framing = BodyFraming.length(body.readableBytes)
-        head.finish(framing)
-        let request = UpstreamRequest(
-            origin: target.origin, head: head.buffer, framing: framing, body: RequestBody(complete: body),
-            egress: target.egress, firstByteTimeout: admitted.settings.timeout
-        )
+        let parts = further.map { further in
+            FurtherRequests(requests: further.bodies.map { sent(target, head, $0, admitted) }, join: further.join)
+        }
+        let request = sent(target, head, body, admitted)
         let path = admitted.inbound.head.text(admitted.inbound.address.rest)
         let route = NativeRoute(provider: provider, target: target, model: model, path: path)
         return Attempt(
             route: route, model: model, request: request, key: key,
-            reply: shape, translation: translation
+            reply: call.replyShape(shape),
+            translation: call.translation(translation, definition, at: environment.clock.now), further: parts
         )
     }
 

@@ -43,7 +43,9 @@ struct Serve {
 
     /// Who carries out the calls of an attempt.
     func client(for attempt: Attempt) -> any UpstreamClient {
-        attempt.route.isSandbox ? environment.sandbox : environment.upstream
+        let client = attempt.route.isSandbox ? environment.sandbox : environment.upstream
+        guard let further = attempt.further else { return client }
+        return JoinedCalls(client, further, environment)
     }
 
     /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).

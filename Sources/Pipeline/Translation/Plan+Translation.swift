@@ -1,6 +1,7 @@
 import CloudflareWire
 import GatewayCore
 import NIOCore
+import Policy
 import Providers
 
 extension Plan {
@@ -30,8 +31,14 @@ extension Plan {
 
     /// A compat call of an OpenAI-shaped provider: the client's own body but for what this provider wants differently.
     func shaped(
-        _ facts: CompatBody, for provider: ProviderDefinition, model: String
+        _ call: CompatCall, for provider: ProviderDefinition, model: String
     ) throws(GatewayError) -> (body: ByteBuffer, ChatTranslation?, ReplyShape) {
+        let facts = call.facts
+        if let adapter = call.adapter {
+            let (body, translation) = try adapted(facts.bytes, by: adapter, model: model)
+            return (body, translation, .compat)
+        }
+        guard call.endpoint == .chat else { return (try facts.rewritten(model: model, .modelOnly), nil, .compat) }
         let surface = provider.compat.surface
         let asksForUsage = facts.isStream && !facts.includesUsage && surface?.usageOption == .ask
         let change = asksForUsage ? CompatBody.Change.addUsageOption : .modelOnly
@@ -49,5 +56,43 @@ extension Plan {
         terms.usageChunk = facts.includesUsage ? .wanted : .withheld
         let answers = DialectAnswers(provider: provider.id.rawValue)
         return (body, ChatTranslation(translator: answers, terms: terms), .compat)
+    }
+
+    /// A request for embeddings that goes to an OpenAI-shaped surface with some members changed.
+    func adapted(
+        _ body: ByteBuffer, by adapter: EmbeddingAdapter, model: String
+    ) throws(GatewayError) -> (ByteBuffer, ChatTranslation) {
+        let result: Result<TranslatedChat, GatewayError> = body.withUnsafeReadableBytes { bytes in
+            do throws(GatewayError) {
+                return .success(try adapter.request(bytes, for: ChatModel(name: model)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let request = try result.get()
+        return (request.body, ChatTranslation(translator: adapter, terms: request.terms))
+    }
+
+    /// One call with a body of the gateway's own making.
+    ///
+    /// - Parameter head: up to the body's framing.
+    func sent(
+        _ target: UpstreamTarget, _ head: UpstreamHead, _ body: ByteBuffer, _ admitted: Admitted
+    ) -> UpstreamRequest {
+        let framing = BodyFraming.length(body.readableBytes)
+        var head = head
+        head.finish(framing)
+        return UpstreamRequest(
+            origin: target.origin, head: head.buffer, framing: framing, body: RequestBody(complete: body),
+            egress: target.egress, firstByteTimeout: admitted.settings.timeout
+        )
+    }
+}
+
+extension Attempt {
+    /// In whose form the client gets the answer.
+    var surface: CacheKeyParts.Surface {
+        if reply == .asIs { return .native }
+        return translation?.translator is ResponsesAnswers ? .responses : .compat
     }
 }

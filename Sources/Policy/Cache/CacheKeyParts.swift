@@ -13,6 +13,8 @@ package struct CacheKeyParts: ~Copyable, Sendable {
         case native = 0
         /// In OpenAI's shape, whoever the provider is.
         case compat = 1
+        /// The same as an answer of the Responses API.
+        case responses = 2
     }
 
     private let account: AccountID

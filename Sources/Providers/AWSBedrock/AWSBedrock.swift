@@ -14,6 +14,7 @@ extension ProviderDefinition {
         }
         provider.credential = credential
         provider.compat = .translated(surface: nil, by: BedrockChat(provider: "aws-bedrock"))
+        provider.embeddings = .translated { BedrockEmbeddings(model: $0) }
         provider.usage = UsageRule(
             .bedrockConverse,
             except: [
@@ -22,7 +23,8 @@ extension ProviderDefinition {
             ])
         provider.model = .after("model/", until: [0x2f])
         provider.prices = PriceNaming(
-            geographies: ["us-gov.", "global.", "apac.", "us.", "eu.", "au.", "jp.", "in.", "ca."])
+            geographies: ["us-gov.", "global.", "apac.", "us.", "eu.", "au.", "jp.", "in.", "ca."],
+            isRegion: { BedrockHost.isRegion($0) })
         return provider
     }()
 

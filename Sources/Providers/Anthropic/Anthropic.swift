@@ -12,6 +12,7 @@ extension ProviderDefinition {
         provider.requiredHeaders = [("anthropic-version", "2023-06-01")]
         provider.compat = .translated(
             surface: CompatSurface(base: "v1/", credentialForms: [.bearer]), by: AnthropicChat(provider: "anthropic"))
+        provider.responses = .chat(webSearch: .options)
         provider.usage = UsageRule(.anthropic, except: [(.ends("/chat/completions"), .openAI)])
         return provider
     }()

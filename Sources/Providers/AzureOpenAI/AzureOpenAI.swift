@@ -14,7 +14,15 @@ extension ProviderDefinition {
                 }
                 return (model + "/", String(model[model.index(after: slash)...]))
             })
-        provider.usage = UsageRule(.openAI, except: [(.contains("/anthropic/"), .anthropic)])
+        // The base of a chat is {resource}/{deployment}/; here the deployment stands in the body.
+        provider.responses = .native { base in base.prefix { $0 != "/" } + "/openai/v1/" }
+        provider.embeddings = .openAI
+        provider.usage = UsageRule(
+            .openAI,
+            except: [
+                (.contains("/anthropic/"), .anthropic), (.contains("/images/"), .openAIImages),
+                (.ends("/speech"), .openAISpeech), (.contains("/audio/trans"), .openAITranscription),
+            ])
         provider.model = ModelPathRule { path in
             let segments = path.split(separator: "/")
             if segments.count > 3, segments[1] == "openai", segments[2] == "deployments" { return String(segments[3]) }
@@ -22,6 +30,8 @@ extension ProviderDefinition {
             return String(segments[1])
         }
         provider.prices = PriceNaming(fallback: "openai")
+        // Deployments have names of their owner's.
+        provider.prices.callableName = { _ in nil }
         return provider
     }()
 

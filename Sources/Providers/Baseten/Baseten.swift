@@ -18,6 +18,7 @@ extension ProviderDefinition {
                 credentialForms: [CredentialRule.Form("authorization", scheme: "Api-Key ")])
         }
         provider.compat = .openAI(.usual(.maxTokens))
+        provider.embeddings = .adapted(by: EmbeddingAdapter(provider: "baseten"))
         provider.usage = UsageRule(.openAI)
         return provider
     }()

@@ -154,6 +154,8 @@ package struct TranslatedChat: Sendable {
     /// Header fields that belong to the request and not to its credential.
     package var fields: [(name: StaticString, value: String)] = []
     package var body: ByteBuffer
+    /// Further calls that belong to the request; nil: one is enough.
+    package var further: FurtherCalls?
     package var terms: ChatTerms
 }
 
@@ -182,6 +184,8 @@ package struct ChatTerms: Sendable {
     package var outputTool: String?
     /// The answer's name where its body does not tell it; empty when nothing tells it.
     package var answerID = ""
+    /// What the client wants of embeddings; nil for chats.
+    package var embedding: EmbeddingTerms?
 
     package init() {}
 

@@ -7,6 +7,7 @@ extension ProviderDefinition {
         provider.path = .plain(PlainPath(prefix: "v1/", segments: ["v1", "v2", "compatibility"]))
         provider.compat = .translated(
             surface: CompatSurface(base: "compatibility/v1/"), by: CohereChat(provider: "cohere"))
+        provider.embeddings = .translated { _ in CohereEmbeddings() }
         provider.usage = UsageRule(.cohere, except: [(.contains("/compatibility/"), .openAI)])
         return provider
     }()

@@ -20,6 +20,7 @@ extension ProviderDefinition {
             .bearer, accepts: ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
         let endsInVersion = root.prefix.split(separator: "/").last.map { PlainPath.isVersion($0) } ?? false
         provider.compat = .openAI(CompatSurface(base: endsInVersion ? "" : "v1/", dialect: .lenient))
+        provider.embeddings = .openAI
         provider.usage = UsageRule(.openAI, except: [(.ends("/messages"), .anthropic)])
         provider.prices = PriceNaming(catalogue: .never)
         provider.egress = .publicAddressesOnly

@@ -21,6 +21,9 @@ package struct ProviderDefinition: Sendable {
         var path: PathRule = .plain(PlainPath())
         var credential: CredentialRule = .bearer
         var compat: CompatRule = .unsupported
+        var responses: ResponsesRule = .chat()
+        var embeddings: EmbeddingRule = .unsupported
+        var modelPrefix: String?
         var usage: UsageRule = UsageRule(.none)
         var model: ModelPathRule = .none
         var requiredHeaders: [(name: StaticString, value: String)] = []
@@ -74,6 +77,21 @@ package struct ProviderDefinition: Sendable {
     package var compat: CompatRule {
         get { shared.facts.compat }
         set { change { $0.compat = newValue } }
+    }
+    /// How the Responses API is served on the OpenAI-compatible endpoint.
+    package var responses: ResponsesRule {
+        get { shared.facts.responses }
+        set { change { $0.responses = newValue } }
+    }
+    /// How embeddings are made on the OpenAI-compatible endpoint.
+    package var embeddings: EmbeddingRule {
+        get { shared.facts.embeddings }
+        set { change { $0.embeddings = newValue } }
+    }
+    /// What stands before the models of the provider where they are listed; the slug unless another alias is usual.
+    package var modelPrefix: String {
+        get { shared.facts.modelPrefix ?? id.rawValue }
+        set { change { $0.modelPrefix = newValue } }
     }
     package var usage: UsageRule {
         get { shared.facts.usage }

@@ -67,6 +67,23 @@ enum UntrustedPath {
         }
     }
 
+    /// The text as one segment of a path; nil when it is empty or would not stay one.
+    ///
+    /// Everything but letters, digits and `-._` is percent-encoded.
+    static func segment(_ text: String) -> String? {
+        guard !text.isEmpty, text != ".", text != "..", text.utf8.count <= 512 else { return nil }
+        let digits = Array("0123456789ABCDEF".utf8)
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            if isAlphanumeric(byte) || byte == 0x2d || byte == 0x2e || byte == 0x5f {
+                bytes.append(byte)
+            } else {
+                bytes += [0x25, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// The text with `%XX` replaced by bytes; what is not valid UTF-8 afterwards is repaired.
     static func percentDecoded(_ text: String) -> String {
         guard text.utf8.contains(0x25) else { return text }

@@ -68,10 +68,11 @@ extension ProviderDefinition {
     ///   - model: the name behind the provider prefix.
     ///   - place: what the call's credential tells.
     ///   - endpoint: path below the OpenAI-shaped base.
+    ///   - rebase: makes that base from the one of chats, where the endpoint has another.
     /// - Throws: `.invalidProvider` when the provider has no such endpoint.
     package func compatTarget(
-        model: String, place: CredentialPlace? = nil, endpoint: String = "chat/completions", account: AccountID = "",
-        workersAIAccount: String? = nil
+        model: String, place: CredentialPlace? = nil, endpoint: String = "chat/completions",
+        rebase: (@Sendable (String) -> String)? = nil, account: AccountID = "", workersAIAccount: String? = nil
     ) throws(GatewayError) -> (UpstreamTarget, model: String) {
         guard let surface = compat.surface else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "\(id) has no OpenAI-shaped endpoint")
@@ -79,7 +80,8 @@ extension ProviderDefinition {
         guard !model.isEmpty else { throw GatewayError(.badChatCompletion, origin: .client) }
         let (base, name) = try surface.place(model, place)
         var target = try target(
-            path: base + endpoint, query: surface.query, account: account, workersAIAccount: workersAIAccount)
+            path: (rebase?(base) ?? base) + endpoint, query: rebase?(base) ?? base == base ? surface.query : nil,
+            account: account, workersAIAccount: workersAIAccount)
         if let forms = surface.credentialForms { target.credentialForms = forms }
         return (target, name)
     }

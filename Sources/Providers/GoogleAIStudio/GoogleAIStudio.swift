@@ -13,7 +13,10 @@ extension ProviderDefinition {
         provider.credential = CredentialRule(
             CredentialRule.Form("x-goog-api-key"), accepts: ["x-goog-api-key", "authorization"], queryKeys: ["key"])
         provider.compat = .translated(surface: CompatSurface(base: "v1beta/openai/", credentialForms: [.bearer]))
-        provider.usage = UsageRule(.gemini, except: [(.contains("/openai/"), .openAI)])
+        provider.responses = .chat(webSearch: .options)
+        provider.embeddings = .translated { _ in GeminiEmbeddings() }
+        provider.usage = UsageRule(
+            .gemini, except: [(.contains("/openai/"), .openAI), (.ends(":predict"), .googlePredict)])
         provider.model = .after("models/", until: [0x3a, 0x2f])
         return provider
     }()

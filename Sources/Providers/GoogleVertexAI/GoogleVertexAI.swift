@@ -8,14 +8,26 @@ extension ProviderDefinition {
         provider.path = .bespoke { (input) throws(GatewayError) in try vertexPath(input) }
         provider.credential = CredentialRule(.bearer, accepts: ["authorization", "x-goog-api-key"])
         provider.compat = .translated(surface: nil)
+        provider.responses = .chat(webSearch: .options)
+        provider.embeddings = .translated { _ in VertexEmbeddings() }
         provider.usage = UsageRule(
             .gemini,
-            except: [(.contains("/publishers/anthropic/"), .anthropic), (.contains("/endpoints/openapi/"), .openAI)])
+            except: [
+                (.contains("/publishers/anthropic/"), .anthropic), (.contains("/endpoints/openapi/"), .openAI),
+                (.ends(":predict"), .googlePredict),
+            ])
         provider.model = .after("models/", until: [0x3a, 0x2f])
         provider.prices = PriceNaming(publishers: [
             "google/", "anthropic/", "meta/", "mistralai/", "deepseek-ai/", "openai/", "qwen/", "xai/", "zai-org/",
             "moonshotai/", "minimaxai/",
         ])
+        // Vertex lists its usual publishers without their names, and is called with them.
+        provider.prices.callableName = { name in
+            if name.contains("/") { return name }
+            if name.hasPrefix("claude-") { return "anthropic/" + name }
+            return ["gemini-", "text-embedding-", "text-multilingual-embedding-"].contains { name.hasPrefix($0) }
+                ? "google/" + name : nil
+        }
         return provider
     }()
 

@@ -7,6 +7,7 @@ extension ProviderDefinition {
         provider.aliases = ["xai", "x-ai"]
         provider.path = .plain(.version1)
         provider.compat = .openAI(.grok)
+        provider.responses = .native
         provider.usage = UsageRule(
             .xAI, except: [(.ends("/messages"), .anthropic), (.contains("/images/"), .openAIImages)])
         return provider

@@ -6,7 +6,9 @@ extension ProviderDefinition {
         var provider = ProviderDefinition("groq", host: "api.groq.com", prefix: "/openai/v1")
         provider.path = .plain(PlainPath(stripped: ["openai/v1/", "v1/"]))
         provider.compat = .openAI(.groq)
-        provider.usage = UsageRule(.groq)
+        provider.responses = .native
+        provider.usage = UsageRule(
+            .groq, except: [(.contains("/audio/trans"), .openAITranscription), (.ends("/speech"), .openAISpeech)])
         return provider
     }()
 }

@@ -7,6 +7,7 @@ extension ProviderDefinition {
         provider.aliases = ["mistralai"]
         provider.path = .plain(.version1)
         provider.compat = .openAI(CompatSurface(usageOption: .leave, dialect: .mistral))
+        provider.embeddings = .adapted(by: EmbeddingAdapter(provider: "mistral", dimensions: "output_dimension"))
         provider.usage = UsageRule(.mistral)
         return provider
     }()

@@ -6,8 +6,14 @@ extension ProviderDefinition {
         var provider = ProviderDefinition("openai", host: "api.openai.com")
         provider.path = .plain(.version1)
         provider.compat = .openAI(.openAI)
+        provider.responses = .native
+        provider.embeddings = .openAI
         provider.usage = UsageRule(
-            .openAI, except: [(.contains("/images/"), .openAIImages), (.ends("/speech"), .openAISpeech)])
+            .openAI,
+            except: [
+                (.contains("/images/"), .openAIImages), (.ends("/speech"), .openAISpeech),
+                (.contains("/audio/trans"), .openAITranscription),
+            ])
         return provider
     }()
 }

@@ -6,6 +6,7 @@ extension ProviderDefinition {
         var provider = ProviderDefinition("openrouter", host: "openrouter.ai", prefix: "/api")
         provider.path = .plain(PlainPath(prefix: "v1/", segments: ["v1"], stripped: ["api/"]))
         provider.compat = .openAI(.lenient)
+        provider.embeddings = .adapted(by: EmbeddingAdapter(provider: "openrouter"))
         provider.usage = UsageRule(.openRouter)
         provider.prices = PriceNaming(suffixes: [":free", ":nitro", ":floor", ":online"])
         return provider

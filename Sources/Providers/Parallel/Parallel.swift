@@ -11,6 +11,7 @@ extension ProviderDefinition {
                 credentialForms: ["chat/completions", "v1/chat/completions"].map { ($0, [key, .bearer]) }))
         provider.credential = CredentialRule(key, accepts: ["x-api-key", "authorization"])
         provider.compat = .openAI(CompatSurface(usageOption: .leave, dialect: .usual()))
+        provider.embeddings = .adapted(by: EmbeddingAdapter(provider: "parallel"))
         provider.usage = UsageRule(.parallel)
         return provider
     }()

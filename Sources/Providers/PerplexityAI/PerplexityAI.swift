@@ -7,6 +7,7 @@ extension ProviderDefinition {
         provider.aliases = ["perplexity"]
         provider.path = .plain(PlainPath(segments: ["v1"]))
         provider.compat = .openAI(CompatSurface(usageOption: .leave, dialect: .perplexity))
+        provider.modelPrefix = "perplexity"
         provider.usage = UsageRule(.perplexity)
         return provider
     }()

@@ -16,7 +16,9 @@ extension ProviderDefinition {
                 origin: input.root.origin, path: "\(input.root.prefix)/\(account)/ai/\(own)\(path)", fixed: 5)
         }
         provider.compat = .openAI(CompatSurface(base: "v1/", dialect: .workersAI))
+        provider.embeddings = .adapted(by: EmbeddingAdapter(provider: "workers-ai"))
         provider.usage = UsageRule(.workersAI, except: [(.contains("/ai/v1/"), .openAI)])
+        provider.prices = PriceNaming(importedAs: "cloudflare")
         provider.model = ModelPathRule { path in
             var name = path[...]
             if name.hasPrefix("run/") { name = name.dropFirst(4) }
