@@ -17,7 +17,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 func fuzzer(_ name: String) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CFuzzer", nioCore],
+        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CByteKernels", "CFuzzer", nioCore],
         swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
     )

@@ -19,6 +19,7 @@ private func isSaid(_ name: String = "", _ data: String) -> Bool {
             ("response.created", #"{"type":"response.created"}"#),
             ("response.in_progress", "{}"), ("response.output_item.added", "{}"),
             ("response.content_part.added", "{}"), ("response.queued", "{}"),
+            ("messageStart", #"{"role":"assistant"}"#), ("contentBlockStart", "{}"),
             ("", ""),
             ("", #"{"choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}"#),
             ("", #"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null}}]}"#),
@@ -42,6 +43,7 @@ private func isSaid(_ name: String = "", _ data: String) -> Bool {
             ("content_block_delta", #"{"delta":{"type":"text_delta","text":"Hi"}}"#),
             ("response.output_text.delta", #"{"delta":"Hi"}"#), ("response.failed", "{}"),
             ("", #"{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}"#),
+            ("contentBlockDelta", "{}"), ("messageStop", "{}"), ("exception:throttlingException", ""),
             ("", "[DONE]"), ("", "not JSON"), ("pinging", "{}"),
         ])
     func content(_ name: String, _ data: String) {

@@ -97,7 +97,8 @@ final class TranslatedStream: TranslatedReply, ReplySink {
         do {
             try events.feed(payload) { name, data in translator.take(name, data, into: &pending) }
         } catch {
-            finish(.broken(GatewayError(.providerUnreachable, origin: .provider, detail: "its events cannot be read")))
+            let error = GatewayError(.providerUnreachable, origin: .provider, detail: "its events cannot be read")
+            finish(.broken(error), note: Self.cutNote)
         }
     }
 

@@ -1,0 +1,168 @@
+"""Bedrock's own API through the gateway, by boto3, with calls that the client signs."""
+
+import json
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, EventStreamError
+
+from harness.bedrock import (FRAMES_HEAD, SLUG, chunk, converse_answer, converse_events, exception, frames_reply,
+                             sent_signature, signature_of, usage)
+from harness.calls import header, post, refusal
+from harness.provider import json_reply
+
+MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0"
+HOST = "bedrock-runtime.eu-west-1.amazonaws.com"
+MESSAGES = [{"role": "user", "content": [{"text": "Say hello, bitte: ä"}]}]
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+@pytest.fixture
+def bedrock(daemon, gateway):
+    """A client that signs for AWS' own host; the signed request is then sent to the gateway."""
+    client = boto3.client("bedrock-runtime", region_name="eu-west-1", aws_access_key_id="AKIDEXAMPLE",
+                          aws_secret_access_key=SECRET, config=Config(retries={"total_max_attempts": 1}))
+
+    def redirect(request, **_):
+        own = f"https://{HOST}"
+        assert request.url.startswith(own)
+        request.url = f"{daemon.base(gateway)}/aws-bedrock/bedrock-runtime/eu-west-1{request.url.removeprefix(own)}"
+
+    client.meta.events.register("before-send.bedrock-runtime", redirect)
+    return client
+
+
+def is_valid(seen):
+    """Whether AWS would accept the client's signature: for its host, and for the path behind the test's base URL."""
+    assert seen.header("host") == HOST and seen.target.startswith(SLUG + "/model/")
+    return sent_signature(seen) == signature_of(seen, SECRET, path=seen.target.removeprefix(SLUG))
+
+
+@pytest.mark.parametrize("model", [MODEL, ARN], ids=["id", "resource name"])
+def test_row_60_converse_signed_by_the_client(bedrock, provider, gateway, log_of, daemon, model):
+    provider.reply(json_reply(converse_answer(cacheReadInputTokens=5), headers=[("x-amzn-RequestId", "req-1")]))
+    answer = bedrock.converse(modelId=model, messages=MESSAGES)
+    assert answer["output"]["message"]["content"] == [{"text": "Hello from Bedrock."}]
+    seen = provider.only()
+    assert is_valid(seen) and seen.json == {"messages": MESSAGES}
+    assert answer["ResponseMetadata"]["RequestId"] == "req-1"
+    entry = daemon.api.entries(gateway, 1)[0]
+    assert (entry["provider"], entry["model"], entry["tokens_in"], entry["tokens_out"], entry["success"]) == (
+        "aws-bedrock", model, 30, 12, True)
+
+
+def test_converse_stream(bedrock, provider, gateway, daemon):
+    provider.reply(frames_reply(converse_events(["One ", "two."], tokens_in=30, tokens_out=9)))
+    answer = bedrock.converse_stream(modelId=MODEL, messages=MESSAGES)
+    events = list(answer["stream"])
+    assert "".join(part["contentBlockDelta"]["delta"]["text"] for part in events
+                   if "contentBlockDelta" in part) == "One two."
+    assert events[-1]["metadata"]["usage"] == usage(30, 9)
+    assert is_valid(provider.only())
+    entry = daemon.api.entries(gateway, 1)[0]
+    assert (entry["tokens_in"], entry["tokens_out"], entry["status_code"], entry["success"]) == (30, 9, 200, True)
+
+
+def test_invoke_model(bedrock, provider, gateway, daemon):
+    counts = [("x-amzn-bedrock-input-token-count", "8"), ("x-amzn-bedrock-output-token-count", "3")]
+    provider.reply(json_reply({"generation": "hi", "stop_reason": "stop"}, headers=counts))
+    body = json.dumps({"prompt": "hi"})
+    answer = bedrock.invoke_model(modelId="meta.llama4-scout-17b-instruct-v1:0", body=body)
+    assert json.loads(answer["body"].read()) == {"generation": "hi", "stop_reason": "stop"}
+    seen = provider.only()
+    assert is_valid(seen) and seen.body == body.encode()
+    entry = daemon.api.entries(gateway, 1)[0]
+    assert (entry["tokens_in"], entry["tokens_out"]) == (8, 3)
+
+
+def test_invoke_model_with_response_stream(bedrock, provider, gateway, daemon):
+    events = [
+        {"type": "message_start", "message": {"id": "m", "model": "claude-haiku-4-5-20251001",
+                                              "usage": {"input_tokens": 20, "output_tokens": 1}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 20, "outputTokenCount": 9}}]
+    provider.reply(frames_reply([chunk(value) for value in events]))
+    answer = bedrock.invoke_model_with_response_stream(modelId=MODEL, body=b"{}")
+    assert [json.loads(part["chunk"]["bytes"]) for part in answer["body"]] == events
+    assert is_valid(provider.only())
+    entry = daemon.api.entries(gateway, 1)[0]
+    assert (entry["tokens_in"], entry["tokens_out"], entry["success"]) == (20, 9, True)
+
+
+@pytest.mark.parametrize("status, kind", [
+    (400, "ValidationException"), (403, "AccessDeniedException"), (424, "ModelErrorException"),
+    (429, "ThrottlingException"), (503, "ServiceUnavailableException")])
+def test_errors_reach_the_sdk_as_they_are(bedrock, provider, gateway, daemon, status, kind):
+    script = json_reply({"message": "no such luck"}, status, [("x-amzn-ErrorType", f"{kind}:http://internal/")])
+    provider.always(script)
+    with pytest.raises(ClientError) as caught:
+        bedrock.converse(modelId=MODEL, messages=MESSAGES)
+    assert caught.value.response["Error"] == {"Message": "no such luck", "Code": kind}
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    entry = daemon.api.newest_log(gateway)
+    assert (entry["status_code"], entry["success"]) == (status, False)
+
+
+def test_an_exception_in_a_stream_reaches_the_sdk(bedrock, provider):
+    provider.reply(frames_reply([*converse_events(["One "])[:2], exception("modelStreamErrorException", "it broke")]))
+    parts = iter(bedrock.converse_stream(modelId=MODEL, messages=MESSAGES)["stream"])
+    assert "messageStart" in next(parts) and "contentBlockDelta" in next(parts)
+    with pytest.raises(EventStreamError, match="it broke"):
+        next(parts)
+
+
+def test_a_client_that_leaves_a_stream_after_its_end_was_said_has_had_it_all(daemon, gateway, provider):
+    frames = converse_events(["One "])
+
+    def script(exchange):
+        exchange.head(200, FRAMES_HEAD)
+        for data in frames:
+            exchange.chunk(data)
+        exchange.await_peer_close(10)
+
+    provider.reply(script)
+    length = sum(map(len, frames))
+    with httpx.stream("POST", f"{daemon.base(gateway)}/aws-bedrock/bedrock-runtime/us-east-1/model/{MODEL}/"
+                      "converse-stream", json={"messages": MESSAGES}, timeout=30) as answer:
+        body = b""
+        for part in answer.iter_raw():
+            body += part
+            if len(body) >= length:
+                break
+    assert body == b"".join(frames)
+    entry = daemon.api.entries(gateway, 1)[0]
+    assert (entry["status_code"], entry["success"], entry["tokens_in"]) == (200, True, 25)
+
+
+STREAM = f"aws-bedrock/bedrock-runtime/us-east-1/model/{MODEL}/converse-stream"
+
+
+def test_a_stream_has_begun_with_the_first_event_that_says_something(daemon, gateway, provider):
+    frames = converse_events(["One "])
+
+    def announces(exchange):
+        exchange.head(200, FRAMES_HEAD)
+        exchange.chunk(frames[0])
+        exchange.await_peer_close(10)
+
+    provider.reply(announces)
+    answer = post(daemon, gateway, STREAM, {"cf-aig-request-timeout": "500"}, json={"messages": MESSAGES})
+    assert refusal(answer) == (408, 2014)
+    provider.reply(frames_reply(frames))
+    answer = post(daemon, gateway, STREAM, {"cf-aig-request-timeout": "5000"}, json={"messages": MESSAGES})
+    assert answer.status_code == 200 and answer.content == b"".join(frames)
+
+
+def test_only_a_complete_stream_is_kept_by_the_cache(daemon, gateway, provider):
+    frames = converse_events(["One "])
+    provider.reply(frames_reply(frames[:2]), frames_reply(frames))
+    headers = {"cf-aig-cache-ttl": "600", "cf-aig-cache-key": "named"}
+    answers = [post(daemon, gateway, STREAM, headers, json={"messages": MESSAGES}) for _ in range(3)]
+    assert [header(answer, "cf-aig-cache-status") for answer in answers] == ["MISS", "MISS", "HIT"]
+    assert answers[2].content == answers[1].content == b"".join(frames)
+    assert header(answers[2], "content-type") == "application/vnd.amazon.eventstream"
+    assert len(provider.requests) == 2
