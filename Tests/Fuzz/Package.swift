@@ -14,10 +14,10 @@ let settings: [SwiftSetting] = [
 ]
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 
-func fuzzer(_ name: String) -> Target {
+func fuzzer(_ name: String, _ more: [Target.Dependency] = []) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CByteKernels", "CFuzzer", nioCore],
+        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CByteKernels", "CFuzzer", nioCore] + more,
         swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
     )
@@ -34,6 +34,12 @@ let package = Package(
         .target(
             name: "CloudflareWire", dependencies: ["GatewayCore", "WireFormats", nioCore], swiftSettings: settings
         ),
+        .target(name: "CPriceCatalog", exclude: ["prices.json"]),
+        .target(
+            name: "Providers", dependencies: ["GatewayCore", "WireFormats", "CByteKernels", "CPriceCatalog", nioCore],
+            swiftSettings: settings
+        ),
+        fuzzer("fuzz-chat", ["Providers"]),
         fuzzer("fuzz-eventstream"),
         fuzzer("fuzz-http1"),
         fuzzer("fuzz-json"),
