@@ -19,8 +19,10 @@ struct ProviderConformanceTests {
     private static let isUpdating = ProcessInfo.processInfo.environment["UPDATE_FIXTURES"] == "1"
 
     static let slugs = ProviderRegistry.builtIn.slugs.filter { $0 != "sandbox" }
-    /// Their paths need what a credential tells, and one has binary framing.
-    static let ownTests: Set<ProviderID> = ["google-ai-studio", "google-vertex-ai", "aws-bedrock"]
+    /// Binary framing has tests of its own.
+    static let ownTests: Set<ProviderID> = ["aws-bedrock"]
+    /// What a credential tells that knows a place.
+    static let place = CredentialPlace(project: "p", region: "us-east1")
     static let chatSlugs = ProviderRegistry.builtIn.all.filter { provider in
         guard provider.id != "sandbox", !ownTests.contains(provider.id) else { return false }
         if case .unsupported = provider.compat { return false }
@@ -76,7 +78,7 @@ struct ProviderConformanceTests {
             var terms = ChatTerms()
             let result: (String, (any ChatAnswerTranslator)?)
             if let translator = provider.compat.translator(for: model) {
-                let chat = try translator.request(bytes, for: ChatModel(name: model))
+                let chat = try translator.request(bytes, for: ChatModel(name: model, place: Self.place))
                 terms = chat.terms
                 result = ("\(chat.path)\n\(String(buffer: chat.body))\n", translator)
             } else {

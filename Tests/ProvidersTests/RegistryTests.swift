@@ -81,9 +81,9 @@ private let account: AccountID = "0123456789abcdef0123456789abcdef"
 
     @Test("providers without an OpenAI-shaped endpoint refuse the compat call with 2008")
     func noSurface() throws {
-        let vertex = try #require(ProviderRegistry.builtIn.provider(segment: "vertex"))
+        let bedrock = try #require(ProviderRegistry.builtIn.provider(segment: "bedrock"))
         do {
-            _ = try vertex.compatTarget(model: "google/gemini")
+            _ = try bedrock.compatTarget(model: "amazon.nova")
             Issue.record("accepted")
         } catch { #expect(error.kind == .invalidProvider) }
     }

@@ -36,14 +36,7 @@ struct BedrockChat: ChatTranslator {
     /// Images on the web; Converse takes bytes only.
     func remoteMedia(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] {
         guard let chat = try? ChatCompletionRequest(body) else { return [] }
-        var addresses: [String] = []
-        for message in chat.messages {
-            for case .image(let url, _) in message.parts
-            where BedrockMedia.isRemote(url) && !addresses.contains(url) {
-                addresses.append(url)
-            }
-        }
-        return addresses
+        return chat.imageAddresses { BedrockMedia.isRemote($0) }
     }
 
     /// A model's name as one segment of a path; the names of resources have colons and slashes.

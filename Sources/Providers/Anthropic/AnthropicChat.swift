@@ -5,10 +5,24 @@ import WireFormats
 /// Chat completions through Anthropic's Messages API (providers.md §7).
 struct AnthropicChat: ChatTranslator {
     let provider: String
+    var host = AnthropicHost.anthropic
 
     func request(_ body: UnsafeRawBufferPointer, for model: ChatModel) throws(GatewayError) -> TranslatedChat {
-        var writer = AnthropicRequest(try ChatCompletionRequest(body), model)
-        return TranslatedChat(path: "v1/messages", body: try writer.write(), terms: writer.terms)
+        try request(body, for: model, with: ChatSupplements())
+    }
+
+    func request(
+        _ body: UnsafeRawBufferPointer, for model: ChatModel, with supplements: ChatSupplements
+    ) throws(GatewayError) -> TranslatedChat {
+        let chat = try ChatCompletionRequest(body)
+        var writer = AnthropicRequest(chat, model, host, media: supplements.media)
+        let path = try host.path(for: model, isStream: chat.isStream)
+        return TranslatedChat(path: path, body: try writer.write(), terms: writer.terms)
+    }
+
+    func remoteMedia(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] {
+        guard host == .vertex, let chat = try? ChatCompletionRequest(body) else { return [] }
+        return chat.imageAddresses { $0.lowercased().hasPrefix("https://") }
     }
 
     func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer {

@@ -27,6 +27,14 @@ enum AnthropicMedia {
         }
     }
 
+    /// An image that was fetched for a host that does not do so itself.
+    static func image(_ media: RemoteMedia, _ cacheControl: JSONView?) throws(GatewayError) -> ByteBuffer {
+        guard imageTypes.contains(media.mediaType) else {
+            throw ChatCompletionRequest.refusal("images must be of type \(imageTypes.joined(separator: ", "))")
+        }
+        return block("image", cacheControl) { $0.base64(media.mediaType, media.base64[...]) }
+    }
+
     static func document(_ file: JSONView, _ cacheControl: JSONView?) throws(GatewayError) -> ByteBuffer {
         let title = file.member("filename")?.string
         if let id = file.member("file_id")?.string {

@@ -6,6 +6,9 @@ import WireFormats
 struct AnthropicRequest {
     private let chat: ChatCompletionRequest
     private let model: ChatModel
+    private let host: AnthropicHost
+    /// Images by their addresses, for hosts that do not fetch them.
+    private let media: [String: RemoteMedia]
     private var out = JSONWriter()
     /// How the answer has to be written.
     private(set) var terms = ChatTerms()
@@ -18,9 +21,11 @@ struct AnthropicRequest {
     /// Tokens of an answer when neither client nor catalogue has a limit (decisions 29).
     private static let usualLimit = 4096
 
-    init(_ chat: ChatCompletionRequest, _ model: ChatModel) {
+    init(_ chat: ChatCompletionRequest, _ model: ChatModel, _ host: AnthropicHost, media: [String: RemoteMedia]) {
         self.chat = chat
         self.model = model
+        self.host = host
+        self.media = media
     }
 
     /// The request's body; afterwards `terms` are complete.
@@ -32,8 +37,13 @@ struct AnthropicRequest {
         terms.callStyle = chat.tools.style
         let format = try ChatResponseFormat(chat, model)
         out.beginObject()
-        out.key("model")
-        out.string(model.name)
+        if let version = host.version {
+            out.key("anthropic_version")
+            out.string(version)
+        } else {
+            out.key("model")
+            out.string(model.name)
+        }
         out.key("max_tokens")
         out.int(limit)
         if chat.isStream {
@@ -79,7 +89,7 @@ struct AnthropicRequest {
     }
 
     private mutating func writeMessages(_ format: ChatResponseFormat) throws(GatewayError) {
-        var turns = AnthropicTurns(systemTurns: model.has("mid_system") ? .kept : .hoisted)
+        var turns = AnthropicTurns(systemTurns: model.has("mid_system") ? .kept : .hoisted, host, media)
         for message in chat.messages { try turns.add(message, &names, &callIDs) }
         if case .object = format { turns.addSystem(ChatResponseFormat.objectInstruction) }
         turns.write(into: &out)

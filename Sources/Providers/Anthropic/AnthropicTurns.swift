@@ -18,10 +18,16 @@ struct AnthropicTurns {
     }
 
     private let systemTurns: SystemTurns
+    private let host: AnthropicHost
+    private let media: [String: RemoteMedia]
     private var system: [ByteBuffer] = []
     private var turns: [Turn] = []
 
-    init(systemTurns: SystemTurns) { self.systemTurns = systemTurns }
+    init(systemTurns: SystemTurns, _ host: AnthropicHost, _ media: [String: RemoteMedia]) {
+        self.systemTurns = systemTurns
+        self.host = host
+        self.media = media
+    }
 
     mutating func add(
         _ message: ChatMessage, _ names: inout ChatNames, _ callIDs: inout ChatNames
@@ -154,12 +160,21 @@ struct AnthropicTurns {
             case .text(let text, let cacheControl):
                 // Empty blocks of text are refused.
                 if !text.isEmpty { blocks.append(Self.text(text, cacheControl)) }
-            case .image(let url, let cacheControl): blocks.append(try AnthropicMedia.image(url, cacheControl))
+            case .image(let url, let cacheControl): blocks.append(try image(url, cacheControl))
             case .file(let file, let cacheControl): blocks.append(try AnthropicMedia.document(file, cacheControl))
             case .audio: throw ChatPart.unsupported("input_audio")
             }
         }
         return blocks
+    }
+
+    private func image(_ url: String, _ cacheControl: JSONView?) throws(GatewayError) -> ByteBuffer {
+        if host == .anthropic { return try AnthropicMedia.image(url, cacheControl) }
+        if let media = media[url] { return try AnthropicMedia.image(media, cacheControl) }
+        guard DataURL(url) != nil else {
+            throw ChatCompletionRequest.refusal("the image at an address was not fetched; send it as a data URL")
+        }
+        return try AnthropicMedia.image(url, cacheControl)
     }
 
     private func result(_ message: ChatMessage, _ callIDs: inout ChatNames) throws(GatewayError) -> ByteBuffer {

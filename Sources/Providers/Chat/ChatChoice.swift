@@ -19,6 +19,8 @@ struct ChatChoice {
     var calls: [ChatCall] = []
     /// JSON text of the tokens' probabilities.
     var logprobs: String?
+    /// Whether there is no content at all, not even an empty one.
+    var isSilent = false
     /// Nil: the provider did not say.
     var finish: ChatFinish?
 
@@ -49,7 +51,8 @@ struct ChatChoice {
         out.key("role")
         out.string("assistant")
         out.key("content")
-        let isEmpty = !calls.isEmpty || refusal != nil || finish == .contentFilter || !images.isEmpty || audio != nil
+        let isEmpty =
+            isSilent || !calls.isEmpty || refusal != nil || finish == .contentFilter || !images.isEmpty || audio != nil
         if text.isEmpty, isEmpty { out.null() } else { out.string(text) }
         out.key("refusal")
         if let refusal { out.string(refusal) } else { out.null() }

@@ -85,6 +85,18 @@ struct ChatCompletionRequest {
         return texts.filter { !$0.allSatisfy(\.isWhitespace) }
     }
 
+    /// The addresses of images in all messages, each once.
+    func imageAddresses(where isWanted: (String) -> Bool) -> [String] {
+        var addresses: [String] = []
+        var known: Set<String> = []
+        for message in messages {
+            for case .image(let url, _) in message.parts where isWanted(url) && known.insert(url).inserted {
+                addresses.append(url)
+            }
+        }
+        return addresses
+    }
+
     static func refusal(_ message: String) -> GatewayError {
         GatewayError(.badChatCompletion, origin: .client, detail: message, message: message)
     }

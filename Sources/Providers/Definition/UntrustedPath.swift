@@ -60,6 +60,14 @@ enum UntrustedPath {
         return text.utf8.allSatisfy { isAlphanumeric($0) || $0 == 0x2e || $0 == 0x5f || $0 == 0x2d }
     }
 
+    /// Whether a model's name can stand in a path as it is: letters, digits, `.`, `_`, `-` and `@`, at most 256 bytes.
+    static func isModelName(_ text: some StringProtocol) -> Bool {
+        guard (1...256).contains(text.utf8.count), text != ".", text != ".." else { return false }
+        return text.utf8.allSatisfy {
+            isAlphanumeric($0) || $0 == 0x2e || $0 == 0x5f || $0 == 0x2d || $0 == 0x40
+        }
+    }
+
     static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true

@@ -12,7 +12,9 @@ extension ProviderDefinition {
                 credentialForms: openAISurface.map { ($0, [.bearer]) }))
         provider.credential = CredentialRule(
             CredentialRule.Form("x-goog-api-key"), accepts: ["x-goog-api-key", "authorization"], queryKeys: ["key"])
-        provider.compat = .translated(surface: CompatSurface(base: "v1beta/openai/", credentialForms: [.bearer]))
+        provider.compat = .translated(
+            surface: CompatSurface(base: "v1beta/openai/", credentialForms: [.bearer]),
+            by: GeminiChat(provider: "google-ai-studio", service: .aiStudio))
         provider.responses = .chat(webSearch: .options)
         provider.embeddings = .translated { _ in GeminiEmbeddings() }
         provider.usage = UsageRule(

@@ -6,8 +6,23 @@ extension ProviderDefinition {
         var provider = ProviderDefinition("google-vertex-ai", host: "aiplatform.googleapis.com")
         provider.aliases = ["google-vertex", "vertex"]
         provider.path = .bespoke { (input) throws(GatewayError) in try vertexPath(input) }
-        provider.credential = CredentialRule(.bearer, accepts: ["authorization", "x-goog-api-key"])
-        provider.compat = .translated(surface: nil)
+        provider.credential = CredentialRule(
+            .bearer, accepts: ["authorization", "x-goog-api-key"],
+            exceptions: VertexCredential.expressPrefixes.map { ($0, [CredentialRule.Form("x-goog-api-key")]) })
+        provider.credential.place = { VertexCredential.place($0) }
+        provider.compat = .perModel(
+            surface: CompatSurface { (model, place) throws(GatewayError) in
+                // The surface wants every model with its publisher.
+                let name = model.contains("/") ? model : VertexModel(model).publisher + "/" + model
+                return (try VertexPath.project(place) + "endpoints/openapi/", name)
+            }
+        ) { model in
+            switch VertexModel(model).publisher {
+            case "google": GeminiChat(provider: "google-vertex-ai", service: .vertex)
+            case "anthropic": AnthropicChat(provider: "google-vertex-ai", host: .vertex)
+            default: nil
+            }
+        }
         provider.responses = .chat(webSearch: .options)
         provider.embeddings = .translated { _ in VertexEmbeddings() }
         provider.usage = UsageRule(
