@@ -3,7 +3,6 @@ package import GatewayCore
 package import NIOCore
 import Policy
 import Providers
-import WireFormats
 
 /// One request from its complete head to its settled record.
 ///
@@ -15,25 +14,13 @@ package final class Exchange {
     private let head: RequestHead
     private let downstream: any Downstream
     private let cancel = CancelHook()
-    private let body: RequestBody
-    /// What a body that comes in pieces says.
-    private var facts: JSONCapture?
-    /// The body, when it came in one piece: then it is scanned once, at the end.
-    private var piece: ByteBuffer?
-    private var requestCapture: PayloadCapture
-    private var allowance: Int
+    private var intake: RequestIntake
     private var relay: ReplyRelay?
     /// The obligation towards others who want the same answer, as long as it is not there.
     private var lead: (any AnswerLead)?
     private var isClientGone = false
-    private var bodyWaiter: CheckedContinuation<Void, Never>?
-    private var wholeBodyHeld = 0
-    private var bodyRefusal: GatewayError?
     private var hasAnswered = false
 
-    /// Members of a request body that are worth a name: `factModel`.
-    private static let wantedFacts: [StaticString] = ["model"]
-    private static let factModel = 0
     /// Bytes of a request body that are waited for before a limit is asked.
     private static let smallBody = 64 << 10
 
@@ -42,10 +29,7 @@ package final class Exchange {
         self.memo = memo
         self.head = head
         self.downstream = downstream
-        body = RequestBody()
-        allowance = environment.limits.loggedPayload
-        requestCapture = PayloadCapture(wanted: head.framing != .none, environment: environment)
-        if head.framing == .none || head.framing == .length(0) { body.finish() }
+        intake = RequestIntake(head, environment: environment)
     }
 
     /// Begins to work on the request; the connection goes on feeding the body.
@@ -57,52 +41,31 @@ package final class Exchange {
 
     /// Asks the connection to pause (`false`) or resume reading the body.
     package func onDemandChange(_ action: @escaping @WorkerLoop (_ wanted: Bool) -> Void) {
-        body.onDemandChange(action)
+        intake.body.onDemandChange(action)
     }
 
     package func receive(_ payload: ByteBuffer) {
-        guard bodyRefusal == nil, body.state == .open else { return }
-        if body.received + payload.readableBytes > environment.limits.requestBody {
-            return refuseBody(GatewayError(.bodyTooLarge, origin: .client))
-        }
-        if body.waitsForWhole {
-            guard environment.wholeBodiesHeld + payload.readableBytes <= environment.limits.wholeBodiesTotal else {
-                return refuseBody(
-                    GatewayError(.notReady, origin: .gateway, detail: "memory for whole request bodies is used up")
-                )
-            }
-            wholeBodyHeld += payload.readableBytes
-            environment.wholeBodiesHeld += payload.readableBytes
-        }
-        if body.received == 0, head.framing == .length(payload.readableBytes) {
-            piece = payload
-            requestCapture.keep(payload, allowance: &allowance)
-        } else {
-            payload.withUnsafeReadableBytes { bytes in
-                if facts == nil { facts = JSONCapture(wanted: Self.wantedFacts) }
-                facts?.feed(bytes)
-                requestCapture.append(bytes, allowance: &allowance)
-            }
-        }
-        body.append(payload)
+        if intake.admit(payload, of: head.framing, environment) { return intake.body.append(payload) }
+        guard intake.refusal != nil, intake.body.state == .open else { return }
+        failBody()
+        if relay == nil { cancel.cancel() }
     }
 
     package func finishBody() {
-        body.finish()
-        wakeBodyWaiter()
+        intake.body.finish()
+        intake.wake()
     }
 
     /// The client broke its body off or its framing; the connection is going to close.
     package func failBody() {
-        body.fail()
-        wakeBodyWaiter()
+        intake.body.fail()
+        intake.wake()
     }
 
     package func clientGone() {
         guard !isClientGone else { return }
         isClientGone = true
-        body.fail()
-        wakeBodyWaiter()
+        failBody()
         if let relay { return relay.clientGone() }
         // Others wait for this very answer: it is fetched for them.
         guard lead?.isAwaited == true else { return cancel.cancel() }
@@ -116,17 +79,6 @@ package final class Exchange {
         guard relay == nil, !cancel.isCancelled else { return }
         guard lead?.isAwaited == true else { return cancel.cancel() }
         environment.timers.after(Self.audienceCheck) { [weak self] in self?.cancelIfNobodyWaits() }
-    }
-
-    private func refuseBody(_ error: GatewayError) {
-        bodyRefusal = error
-        failBody()
-        if relay == nil { cancel.cancel() }
-    }
-
-    private func wakeBodyWaiter() {
-        bodyWaiter?.resume()
-        bodyWaiter = nil
     }
 
     // MARK: The line
@@ -156,7 +108,7 @@ package final class Exchange {
             fail(error, outcome)
         }
         settle(outcome, isFinal: true)
-        body.detach()
+        intake.body.detach()
     }
 
     private func newID(at time: Instant) -> LogID {
@@ -212,7 +164,7 @@ package final class Exchange {
                     after: first, eventID: eventID, id: newID(at: current.inbound.receivedAt), step: number
                 )
             }
-            outcome.begin(current, SentBody(bytes: step.body, model: Self.model(of: step.body)))
+            outcome.begin(current, SentBody(bytes: step.body, model: RequestIntake.model(of: step.body)))
             let fallback: RetrySchedule.Fallback = number < steps.count - 1 ? .remains : .none
             do throws(GatewayError) {
                 if try await serve(current, .given(step.body), outcome, fallback: fallback, &progress) { return }
@@ -251,7 +203,7 @@ package final class Exchange {
                 attempt = try plan.native(admitted, memo: memo, body: RequestBody(complete: bytes))
                 whole = bytes
             case .client:
-                attempt = try plan.native(admitted, memo: memo, body: body)
+                attempt = try plan.native(admitted, memo: memo, body: intake.body)
                 if wantsWhole(admitted) { whole = try await wholeBody() } else { downstream.askForBody() }
             }
         }
@@ -286,7 +238,7 @@ package final class Exchange {
             outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
         } catch {
             endLead(cancel.isCancelled ? .abandoned : .failed)
-            throw bodyRefusal ?? error
+            throw intake.refusal ?? error
         }
         let answer = try await translated(reply, attempt)
         if fallback == .remains, !(200..<300).contains(answer.head.status) {
@@ -340,16 +292,12 @@ package final class Exchange {
 
     /// The complete request body, read within the limits.
     private func wholeBody() async throws(GatewayError) -> ByteBuffer {
-        body.waitsForWhole = true
+        intake.body.waitsForWhole = true
         downstream.askForBody()
-        if body.state == .open {
-            await withCheckedContinuation { bodyWaiter = $0 }
+        if intake.body.state == .open {
+            await withCheckedContinuation { intake.wait($0) }
         }
-        if let bodyRefusal { throw bodyRefusal }
-        guard body.state == .complete else {
-            throw GatewayError(.malformedRequest, origin: .client, detail: "the request body broke off")
-        }
-        return body.whole() ?? ByteBuffer()
+        return try intake.whole()
     }
 
     private func relay(
@@ -381,7 +329,7 @@ package final class Exchange {
             reply: reply, downstream: downstream, delivery: delivery, shape: shape,
             truncation: shape != .asIs && stream == .sse && translated == nil ? .errorEvent : .silent,
             usage: translated == nil ? attempt.reader(for: stream, head, isStored: outcome.isCached) : nil,
-            capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: allowance,
+            capture: PayloadCapture(wanted: outcome.logsPayload, environment: environment), allowance: intake.allowance,
             lead: lead.flatMap { Gate.begin($0, head, stream) }, needsTerminal: stream.framing != nil,
             timers: environment.timers
         )
@@ -434,13 +382,10 @@ package final class Exchange {
 
     /// - Parameter isFinal: whether the request ends with this step.
     private func settle(_ outcome: Outcome, isFinal: Bool) {
-        if isFinal {
-            environment.wholeBodiesHeld -= wholeBodyHeld
-            wholeBodyHeld = 0
-        }
+        if isFinal { intake.release(environment) }
         let settle = Settle(environment: environment)
         if let sent = outcome.sent {
-            if isFinal { _ = requestCapture.take() }
+            if isFinal { _ = intake.takeCapture() }
             let size = sent.bytes.readableBytes
             let room = max(environment.limits.loggedPayload - (outcome.responseBody?.readableBytes ?? 0), 0)
             let kept = sent.bytes.getSlice(at: sent.bytes.readerIndex, length: min(size, room))
@@ -449,26 +394,11 @@ package final class Exchange {
                 requestBody: outcome.logsPayload ? kept : nil, isRequestWhole: size <= room
             )
         } else {
-            let isWhole = requestCapture.isComplete && body.state == .complete
+            let isWhole = intake.isCaptureWhole
             settle.settle(
-                outcome, isFinal: isFinal, requestedModel: requestedModel(), requestBytes: body.received,
-                requestBody: requestCapture.take(), isRequestWhole: isWhole
+                outcome, isFinal: isFinal, requestedModel: intake.model, requestBytes: intake.body.received,
+                requestBody: intake.takeCapture(), isRequestWhole: isWhole
             )
-        }
-    }
-}
-
-extension Exchange {
-    /// The `model` member of the client's body, if it is a JSON object that has one.
-    private func requestedModel() -> String? {
-        if let piece { return Self.model(of: piece) }
-        return facts?.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
-    }
-
-    private static func model(of body: ByteBuffer) -> String? {
-        body.withUnsafeReadableBytes { raw in
-            guard let range = JSONScan.topLevel(raw, wanted: wantedFacts)?[factModel] else { return nil }
-            return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
         }
     }
 }

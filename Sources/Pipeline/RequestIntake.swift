@@ -1,0 +1,111 @@
+import GatewayCore
+import NIOCore
+import WireFormats
+
+/// The client's side of a request's body: bounds what comes in, and keeps what the record says of it.
+///
+/// A value inside its exchange. It calls nobody while it changes; bytes are handed on by the exchange afterwards.
+@WorkerLoop
+struct RequestIntake {
+    /// The bytes on their way to the provider.
+    let body = RequestBody()
+    /// Why no more of the body is taken.
+    private(set) var refusal: GatewayError?
+    /// Bytes that the log may still take of this request and its answer.
+    private(set) var allowance: Int
+    /// What a body that comes in pieces says.
+    private var facts: JSONCapture?
+    /// The body, when it came in one piece: then it is scanned once, at the end.
+    private var piece: ByteBuffer?
+    private var capture: PayloadCapture
+    /// Bytes of the worker's memory for whole bodies that this one takes.
+    private var wholeHeld = 0
+    private var waiter: CheckedContinuation<Void, Never>?
+
+    /// Members of a request body that are worth a name: `factModel`.
+    private static let wantedFacts: [StaticString] = ["model"]
+    private static let factModel = 0
+
+    init(_ head: RequestHead, environment: WorkerEnvironment) {
+        allowance = environment.limits.loggedPayload
+        capture = PayloadCapture(wanted: head.framing != .none, environment: environment)
+        if head.framing == .none || head.framing == .length(0) { body.finish() }
+    }
+
+    /// Takes note of bytes that are going to be appended to the body; false when they must not be, for which `refusal`
+    /// then has the reason, unless the body had ended before.
+    mutating func admit(_ payload: ByteBuffer, of framing: BodyFraming, _ environment: WorkerEnvironment) -> Bool {
+        guard refusal == nil, body.state == .open else { return false }
+        guard body.received + payload.readableBytes <= environment.limits.requestBody else {
+            refusal = GatewayError(.bodyTooLarge, origin: .client)
+            return false
+        }
+        if body.waitsForWhole {
+            guard environment.wholeBodiesHeld + payload.readableBytes <= environment.limits.wholeBodiesTotal else {
+                refusal = GatewayError(
+                    .notReady, origin: .gateway, detail: "memory for whole request bodies is used up"
+                )
+                return false
+            }
+            wholeHeld += payload.readableBytes
+            environment.wholeBodiesHeld += payload.readableBytes
+        }
+        if body.received == 0, framing == .length(payload.readableBytes) {
+            piece = payload
+            capture.keep(payload, allowance: &allowance)
+        } else {
+            payload.withUnsafeReadableBytes { bytes in
+                if facts == nil { facts = JSONCapture(wanted: Self.wantedFacts) }
+                facts?.feed(bytes)
+                capture.append(bytes, allowance: &allowance)
+            }
+        }
+        return true
+    }
+
+    /// Remembers who waits for the end of the body.
+    mutating func wait(_ waiter: CheckedContinuation<Void, Never>) { self.waiter = waiter }
+
+    /// Lets go on who waits for the end of the body.
+    mutating func wake() {
+        waiter?.resume()
+        waiter = nil
+    }
+
+    /// The complete body, once its end is here.
+    func whole() throws(GatewayError) -> ByteBuffer {
+        if let refusal { throw refusal }
+        guard body.state == .complete else {
+            throw GatewayError(.malformedRequest, origin: .client, detail: "the request body broke off")
+        }
+        return body.whole() ?? ByteBuffer()
+    }
+
+    /// Gives the memory for a whole body back to the worker's allowance.
+    mutating func release(_ environment: WorkerEnvironment) {
+        environment.wholeBodiesHeld -= wholeHeld
+        wholeHeld = 0
+    }
+
+    // MARK: For the record
+
+    /// Whether the captured bytes are the whole body.
+    var isCaptureWhole: Bool { capture.isComplete && body.state == .complete }
+
+    /// What the log gets of the body; gives the memory for it back to the worker's allowance.
+    mutating func takeCapture() -> ByteBuffer? { capture.take() }
+
+    /// The `model` member of the body, if it is a JSON object that has one.
+    var model: String? {
+        if let piece { return Self.model(of: piece) }
+        return facts?.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
+    }
+
+    /// The `model` member of a body that is here as a whole.
+    static func model(of body: ByteBuffer) -> String? {
+        body.withUnsafeReadableBytes { raw in
+            guard let range = JSONScan.topLevel(raw, wanted: wantedFacts)?[factModel] else { return nil }
+            return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
+        }
+    }
+}
