@@ -185,6 +185,10 @@ let package = Package(
             path: "Tests/Conformance", exclude: ["Fixtures"], swiftSettings: strict
         ),
         .testTarget(
+            name: "ProxyServerTests", dependencies: ["ProxyServer", "WireFormats", "GatewayCore", nioCore],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "PolicyTests", dependencies: ["Policy", "GatewayCore", "TestKit"],
             swiftSettings: strict
         ),

@@ -11,19 +11,6 @@ import WireFormats
 /// last bytes leave at the end of the turn, so that the record is on disk before the client knows the end.
 @WorkerLoop
 package final class ClientConnection: Downstream {
-    /// Where the next input bytes belong.
-    private enum Input {
-        /// Before or inside a head.
-        case head
-        /// Inside the body of the present exchange.
-        case length(remaining: Int)
-        case chunked(BodyFollower)
-        /// The body is complete; the answer is not.
-        case done
-        /// The connection is ending: the rest is thrown away.
-        case discarding
-    }
-
     /// How far the present answer is.
     private enum Output: Equatable {
         case none
@@ -31,8 +18,6 @@ package final class ClientConnection: Downstream {
         case sent
     }
 
-    /// Input that may wait while an exchange is busy; beyond it reading stops.
-    private static let pipelineLimit = 64 << 10
     /// Answers up to this size are joined with their head into one write.
     private static let joinLimit = 16 << 10
 
@@ -41,12 +26,10 @@ package final class ClientConnection: Downstream {
     /// The socket, for handing the connection over; nil when it carries TLS.
     private let descriptor: Int32?
     private var context: ChannelHandlerContext?
-    private var parser = RequestParser()
-    private var buffered = ByteBuffer()
-    private var input = Input.head
+    private var reader = RequestReader()
+    private var patience: ConnectionPatience
     private var output = Output.none
     private var exchange: Exchange?
-    private var headInProgress: RequestHead?
     private var answerHead: ByteBuffer?
     private var writable: (@WorkerLoop () -> Void)?
     private var closesAfter = false
@@ -55,14 +38,6 @@ package final class ClientConnection: Downstream {
     private var isBodyPaused = false
     private var isReadHeld = false
     private var isDirty = false
-    /// When something last moved, in the registry's seconds.
-    private var lastActivity: Int
-    /// When the head that is being received began.
-    private var headSince: Int
-    /// Since when the connection is ending.
-    private var endingSince: Int?
-    /// Whether an answer's bytes are still on their way to a client that reads slowly.
-    private var awaitsWrites = false
     private var isProcessing = false
 
     package private(set) var version = HTTPVersion.http11
@@ -71,8 +46,7 @@ package final class ClientConnection: Downstream {
     package init(registry: ConnectionRegistry, descriptor: Int32?) {
         self.registry = registry
         self.descriptor = descriptor
-        lastActivity = registry.second
-        headSince = registry.second
+        patience = ConnectionPatience(now: registry.second)
     }
 
     // MARK: The channel's side
@@ -90,20 +64,16 @@ package final class ClientConnection: Downstream {
     }
 
     func receive(_ bytes: ByteBuffer) {
-        if case .discarding = input { return }
-        lastActivity = registry.second
-        if buffered.readableBytes == 0 {
-            headSince = registry.second
-            buffered = bytes
-        } else {
-            buffered.writeImmutableBuffer(bytes)
-        }
+        if case .discarding = reader.place { return }
+        patience.lastActivity = registry.second
+        if reader.isEmpty { patience.headSince = registry.second }
+        reader.append(bytes)
         process()
     }
 
     func peerClosed() {
         isClosing = true
-        input = .discarding
+        reader.discard()
         writable = nil
         let gone = exchange
         exchange = nil
@@ -117,13 +87,12 @@ package final class ClientConnection: Downstream {
 
     /// Asked by the channel before each read; a refusal is made up for by `resumeReading`.
     func allowsReading() -> Bool {
-        let isFull = buffered.readableBytes > Self.pipelineLimit
-        isReadHeld = isBodyPaused || isFull
+        isReadHeld = isBodyPaused || reader.isFull
         return !isReadHeld
     }
 
     private func resumeReading() {
-        guard isReadHeld, !isBodyPaused, buffered.readableBytes <= Self.pipelineLimit else { return }
+        guard isReadHeld, !isBodyPaused, !reader.isFull else { return }
         isReadHeld = false
         context?.read()
     }
@@ -135,82 +104,36 @@ package final class ClientConnection: Downstream {
         isProcessing = true
         defer { isProcessing = false }
         while true {
-            switch input {
-            case .discarding:
-                buffered = ByteBuffer()
+            switch reader.next() {
+            case .wait: return
+            case .head(let head): startExchange(of: head)
+            case .body(let payload, let isLast):
+                waitsForContinue = false
+                if payload.readableBytes > 0 { exchange?.receive(payload) }
+                if isLast { finishBody() }
+            case .refused(let error): return refuse(error)
+            case .broken(let error):
+                waitsForContinue = false
+                exchange?.failBody()
+                if exchange == nil, output == .none { refuse(error) }
+                closesAfter = true
                 return
-            case .done:
-                return
-            case .head:
-                guard exchange == nil, takeHead() else { return }
-            case .length(let remaining):
-                guard takeBody(remaining: remaining) else { return }
-            case .chunked(let follower):
-                guard takeChunks(follower) else { return }
             }
         }
     }
 
-    /// Parses one head and starts its exchange; false when more bytes are needed or the connection ends.
-    private func takeHead() -> Bool {
-        let head: RequestHead?
-        do {
-            head = try parser.parse(&buffered)
-        } catch {
-            refuse(error)
-            return false
-        }
-        guard let head else { return false }
+    /// Answers the request whose head has come.
+    private func startExchange(of head: RequestHead) {
         version = head.version
         closesAfter = !head.keepsAlive
         waitsForContinue = head.expectsContinue && head.framing != .none
         output = .pending
-        switch head.framing {
-        case .none, .untilClose, .length(0): input = .done
-        case .length(let count): input = .length(remaining: count)
-        case .chunked: input = .chunked(BodyFollower(.chunked))
-        }
-        if answerLocally(head) { return true }
+        if answerLocally(head) { return }
         let exchange = Exchange(environment: registry.environment, memo: memo, head: head, downstream: self)
         self.exchange = exchange
         // The exchange holds this connection already, until it is settled; weak references would slow down all others.
         exchange.onDemandChange { wanted in self.bodyDemandChanged(wanted) }
         exchange.start()
-        return true
-    }
-
-    private func takeBody(remaining: Int) -> Bool {
-        let count = min(remaining, buffered.readableBytes)
-        guard count > 0, let part = buffered.readSlice(length: count) else { return false }
-        waitsForContinue = false
-        input = remaining > count ? .length(remaining: remaining - count) : .done
-        exchange?.receive(part)
-        if remaining == count { finishBody() }
-        return true
-    }
-
-    private func takeChunks(_ follower: BodyFollower) -> Bool {
-        guard buffered.readableBytes > 0 else { return false }
-        waitsForContinue = false
-        var follower = follower
-        var payload = ByteBuffer()
-        let progress: BodyFollower.Progress
-        do {
-            progress = try buffered.withUnsafeReadableBytes { bytes throws(HTTP1Error) in
-                try follower.follow(bytes) { payload.writeBytes($0) }
-            }
-        } catch {
-            exchange?.failBody()
-            if exchange == nil, output == .none { refuse(error) }
-            closesAfter = true
-            input = .discarding
-            return false
-        }
-        buffered.moveReaderIndex(forwardBy: progress.consumed)
-        input = progress.isComplete ? .done : .chunked(follower)
-        if payload.readableBytes > 0 { exchange?.receive(payload) }
-        if progress.isComplete { finishBody() }
-        return progress.isComplete || progress.consumed > 0
     }
 
     private func finishBody() {
@@ -243,7 +166,6 @@ package final class ClientConnection: Downstream {
     /// Answers bytes that are no acceptable request and ends the connection.
     private func refuse(_ error: HTTP1Error) {
         registry.environment.observer.record(.requestMalformed(reason: error.reason))
-        input = .discarding
         closesAfter = true
         let kind: GatewayError.Kind = error.isTooLarge ? .headTooLarge : .malformedRequest
         let rendered = ErrorBody(GatewayError(kind, origin: .client, detail: error.reason))
@@ -268,14 +190,7 @@ package final class ClientConnection: Downstream {
         if closesAfter || isClosing { return true }
         // What cannot be handed over, a draining worker ends in the regular way.
         if registry.isDraining, descriptor == nil || !registry.canHandBack { return true }
-        return !isBodyComplete
-    }
-
-    private var isBodyComplete: Bool {
-        switch input {
-        case .head, .done: true
-        case .length, .chunked, .discarding: false
-        }
+        return !reader.isRequestComplete
     }
 
     /// Whether the channel takes more bytes now; kept here because the channel is far to ask.
@@ -290,14 +205,14 @@ package final class ClientConnection: Downstream {
     }
 
     package func begin(_ head: ByteBuffer, _ note: ConnectionNote) {
-        if note == .close || !isBodyComplete { closesAfter = true }
+        if note == .close || !reader.isRequestComplete { closesAfter = true }
         answerHead = head
         markDirty()
     }
 
     package func send(_ bytes: ByteBuffer, isLast: Bool) {
         guard context != nil else { return }
-        lastActivity = registry.second
+        patience.lastActivity = registry.second
         var out = bytes
         if var head = answerHead {
             answerHead = nil
@@ -319,7 +234,7 @@ package final class ClientConnection: Downstream {
 
     package func abort() {
         isClosing = true
-        input = .discarding
+        reader.discard()
         writable = nil
         exchange = nil
         if let head = answerHead {
@@ -368,13 +283,13 @@ package final class ClientConnection: Downstream {
         exchange = nil
         writable = nil
         if closesAfter || isClosing {
-            if !isBodyComplete { return linger() }
+            if !reader.isRequestComplete { return linger() }
             return closeAfterWrites()
         }
-        guard isBodyComplete else { return }
+        guard reader.isRequestComplete else { return }
         output = .none
-        input = .head
-        headSince = registry.second
+        reader.startOver()
+        patience.headSince = registry.second
         isBodyPaused = false
         process()
         resumeReading()
@@ -383,9 +298,8 @@ package final class ClientConnection: Downstream {
 
     /// Ends the sending side and lets the client finish what it was sending, so that it gets to read the answer.
     private func linger() {
-        input = .discarding
+        reader.discard()
         isBodyPaused = false
-        buffered = ByteBuffer()
         resumeReading()
         guard !isClosing, let context else { return }
         isClosing = true
@@ -394,7 +308,7 @@ package final class ClientConnection: Downstream {
 
     private func closeAfterWrites() {
         isClosing = true
-        input = .discarding
+        reader.discard()
         guard let context else { return }
         afterWrites(context) { $0.close(promise: nil) }
     }
@@ -403,13 +317,13 @@ package final class ClientConnection: Downstream {
     private func afterWrites(_ context: ChannelHandlerContext, _ action: @escaping @WorkerLoop (any Channel) -> Void) {
         let written = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
-        awaitsWrites = true
-        endingSince = registry.second
+        patience.awaitsWrites = true
+        patience.endingSince = registry.second
         let connection = self
         written.futureResult.whenComplete { _ in
             WorkerLoop.onLoop {
-                connection.awaitsWrites = false
-                connection.endingSince = connection.registry.second
+                connection.patience.awaitsWrites = false
+                connection.patience.endingSince = connection.registry.second
                 action(channel)
             }
         }
@@ -419,25 +333,23 @@ package final class ClientConnection: Downstream {
     // MARK: Deadlines and drain
 
     func checkDeadlines(now: Int) {
-        guard let context else { return }
-        let quiet = now - lastActivity
-        let deadlines = registry.deadlines
-        let isOverdue: Bool =
-            switch input {
-            case .head where exchange == nil && output == .none:
-                buffered.readableBytes > 0 ? now - headSince > deadlines.head : quiet > deadlines.idle
-            case .head, .done: !isWritable && quiet > deadlines.stalledReader
-            case .length, .chunked: quiet > deadlines.body && !isBodyPaused
-            case .discarding:
-                now - (endingSince ?? lastActivity) > (awaitsWrites ? deadlines.stalledReader : deadlines.linger)
-            }
-        if isOverdue { context.close(promise: nil) }
+        guard let context, patience.isOver(awaited, now: now, registry.deadlines) else { return }
+        context.close(promise: nil)
+    }
+
+    private var awaited: ConnectionPatience.Subject {
+        switch reader.place {
+        case .head where exchange == nil && output == .none: reader.isEmpty ? .request : .head
+        case .head, .done: isWritable ? .answer : .reader
+        case .length, .chunked: isBodyPaused ? .answer : .body
+        case .discarding: .end
+        }
     }
 
     /// Gives the connection to another worker if it is between requests.
     func leaveIfIdle() {
-        guard let context, !isClosing, case .head = input, exchange == nil, output == .none,
-            buffered.readableBytes == 0, !isDirty
+        guard let context, !isClosing, case .head = reader.place, exchange == nil, output == .none,
+            reader.isEmpty, !isDirty
         else { return }
         if let descriptor {
             if registry.handBack(descriptor: descriptor) == .later { return }
@@ -446,7 +358,7 @@ package final class ClientConnection: Downstream {
             return
         }
         isClosing = true
-        input = .discarding
+        reader.discard()
         context.close(promise: nil)
     }
 }
