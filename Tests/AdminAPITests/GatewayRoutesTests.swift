@@ -23,7 +23,7 @@ struct GatewayRoutesTests {
             "guardrails": nil, "is_default": false, "log_classification": false, "log_management": 100_000,
             "log_management_strategy": "STOP_INSERTING", "logpush": false, "logpush_public_key": nil, "otel": nil,
             "retry_backoff": nil, "retry_delay": nil, "retry_max_attempts": nil, "spend_limits": nil, "store_id": "",
-            "stripe": nil, "workers_ai_billing_mode": "postpaid", "zdr": false,
+            "stream_idle_timeout": nil, "stripe": nil, "workers_ai_billing_mode": "postpaid", "zdr": false,
             "created_at": object["created_at"] ?? .null, "modified_at": object["modified_at"] ?? .null,
         ]
         #expect(object == expected)

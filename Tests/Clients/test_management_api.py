@@ -12,7 +12,8 @@ MEMBERS = {
     "id", "cache_invalidate_on_update", "cache_ttl", "collect_logs", "rate_limiting_interval", "rate_limiting_limit",
     "rate_limiting_technique", "authentication", "byok_only", "dlp", "guardrails", "is_default", "log_classification",
     "log_management", "log_management_strategy", "logpush", "logpush_public_key", "otel", "retry_backoff",
-    "retry_delay", "retry_max_attempts", "spend_limits", "store_id", "stripe", "workers_ai_billing_mode", "zdr",
+    "retry_delay", "retry_max_attempts", "spend_limits", "store_id", "stream_idle_timeout", "stripe",
+    "workers_ai_billing_mode", "zdr",
     "created_at", "modified_at",
 }
 

@@ -31,6 +31,7 @@ extension Gateway {
             ("retry_max_attempts", JSONValue(settings.retryMaxAttempts)),
             ("spend_limits", Self.structure(settings.spendLimits)),
             ("store_id", JSONValue(settings.storeID)),
+            ("stream_idle_timeout", JSONValue(settings.streamIdleTimeout)),
             ("stripe", Self.structure(settings.stripe)),
             ("workers_ai_billing_mode", .string(settings.workersAIBillingMode)),
             ("zdr", .bool(settings.zdr)),

@@ -6,6 +6,8 @@ package import PostgresStore
 /// - Source: control-plane §3.2 · documented; "omitted = unchanged, null = cleared" is assumed.
 package enum GatewayDraft {
     package static let retentionBounds = 10_000...10_000_000
+    /// Milliseconds; the upper bound is what every provider connection has.
+    package static let streamIdleBounds = 1_000...600_000
     /// Most requests that a sliding window counts: each of them is remembered until it leaves the window.
     package static let largestSlidingLimit = 1_000_000
 
@@ -66,6 +68,7 @@ package enum GatewayDraft {
         reader.choice("workers_ai_billing_mode", into: &billing)
         settings.workersAIBillingMode = (billing ?? .postpaid).rawValue
         reader.bool("zdr", into: &settings.zdr)
+        reader.integer("stream_idle_timeout", in: streamIdleBounds, into: &settings.streamIdleTimeout)
         reader.structure("dlp", into: &settings.dlp, check: GatewayStructures.dlp)
         reader.structure("guardrails", into: &settings.guardrails, check: GatewayStructures.guardrails)
         reader.structure("otel", into: &settings.otel, check: GatewayStructures.otel)

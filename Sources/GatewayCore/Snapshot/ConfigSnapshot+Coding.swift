@@ -57,6 +57,7 @@ extension GatewayPlan {
         out.write(12, retryBackoff?.rawValue)
         out.write(13, byokOnly)
         out.write(14, zeroDataRetention)
+        out.write(15, streamIdleTimeoutMilliseconds)
     }
 
     fileprivate init(decoding reader: TaggedReader) {
@@ -79,6 +80,7 @@ extension GatewayPlan {
             case 12: retryBackoff = RetryBackoff(rawValue: field.string)
             case 13: byokOnly = field.bool
             case 14: zeroDataRetention = field.bool
+            case 15: streamIdleTimeoutMilliseconds = field.int
             default: break
             }
         }

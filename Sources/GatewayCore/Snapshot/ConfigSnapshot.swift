@@ -42,6 +42,8 @@ package struct GatewayPlan: Sendable, Equatable {
     package var retryBackoff: RetryBackoff?
     package var byokOnly: Bool
     package var zeroDataRetention: Bool
+    /// How long the provider of an event stream may be silent; nil: as long as that of any call.
+    package var streamIdleTimeoutMilliseconds: Int?
 
     package init(account: AccountID, id: GatewayID) {
         self.account = account

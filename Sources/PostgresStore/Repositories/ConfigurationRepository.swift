@@ -114,6 +114,7 @@ extension Gateway {
         plan.retryBackoff = settings.retryBackoff
         plan.byokOnly = settings.byokOnly
         plan.zeroDataRetention = settings.zdr
+        plan.streamIdleTimeoutMilliseconds = settings.streamIdleTimeout
         return plan
     }
 }

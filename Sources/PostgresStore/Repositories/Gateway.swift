@@ -58,6 +58,8 @@ package struct GatewaySettings: Sendable, Equatable {
     /// `postpaid` or `unified`.
     package var workersAIBillingMode = "postpaid"
     package var zdr = false
+    /// Milliseconds; nil: streams are cut as late as other answers.
+    package var streamIdleTimeout: Int?
 
     package init(
         cacheInvalidateOnUpdate: Bool, cacheTTL: Int?, collectLogs: Bool, rateLimitingInterval: Int?,

@@ -55,9 +55,9 @@ package struct GatewayRepository: Sendable {
                     rate_limiting_interval, rate_limiting_limit, rate_limiting_technique, authentication, byok_only,
                     log_management, log_management_strategy, log_classification, logpush, logpush_public_key,
                     retry_max_attempts, retry_delay, retry_backoff, dlp, guardrails, otel, spend_limits, stripe,
-                    store_id, workers_ai_billing_mode, zdr)
+                    store_id, workers_ai_billing_mode, zdr, stream_idle_timeout)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                    $22, $23, $24, $25, $26)
+                    $22, $23, $24, $25, $26, $27)
                 ON CONFLICT (account_id, id) DO NOTHING RETURNING *
                 """,
                 [.text(account.rawValue), .text(id.rawValue)] + settings.values
@@ -87,7 +87,7 @@ package struct GatewayRepository: Sendable {
                     log_classification = $13, logpush = $14, logpush_public_key = $15, retry_max_attempts = $16,
                     retry_delay = $17, retry_backoff = $18, dlp = $19, guardrails = $20, otel = $21,
                     spend_limits = $22, stripe = $23, store_id = $24, workers_ai_billing_mode = $25, zdr = $26,
-                    modified_at = now(),
+                    stream_idle_timeout = $27, modified_at = now(),
                     cache_epoch = CASE WHEN cache_invalidate_on_update OR $3 THEN nextval('cache_epochs')
                         ELSE cache_epoch END
                 WHERE account_id = $1 AND id = $2 RETURNING *
@@ -132,7 +132,7 @@ extension GatewaySettings {
             .int(logManagement), .text(logManagementStrategy), .bool(logClassification), .bool(logpush),
             .text(logpushPublicKey), .int(retryMaxAttempts), .int(retryDelay), .text(retryBackoff?.rawValue),
             .json(dlp), .json(guardrails), .json(otel), .json(spendLimits), .json(stripe), .text(storeID),
-            .text(workersAIBillingMode), .bool(zdr),
+            .text(workersAIBillingMode), .bool(zdr), .int(streamIdleTimeout),
         ]
     }
 }
@@ -166,6 +166,7 @@ extension Gateway {
         settings.storeID = try row.textOrNil("store_id")
         settings.workersAIBillingMode = try row.text("workers_ai_billing_mode")
         settings.zdr = try row.bool("zdr")
+        settings.streamIdleTimeout = try row.intOrNil("stream_idle_timeout")
         self.init(
             account: AccountID(try row.text("account_id")), id: GatewayID(try row.text("id")), settings: settings,
             cacheEpoch: try row.int("cache_epoch"), createdAt: try row.instant("created_at"),
