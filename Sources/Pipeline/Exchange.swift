@@ -21,9 +21,6 @@ package final class Exchange {
     private var isClientGone = false
     private var hasAnswered = false
 
-    /// Bytes of a request body that are waited for before a limit is asked.
-    private static let smallBody = 64 << 10
-
     package init(environment: WorkerEnvironment, memo: ConnectionMemo, head: RequestHead, downstream: any Downstream) {
         self.environment = environment
         self.memo = memo
@@ -204,7 +201,11 @@ package final class Exchange {
                 whole = bytes
             case .client:
                 attempt = try plan.native(admitted, memo: memo, body: intake.body)
-                if wantsWhole(admitted) { whole = try await wholeBody() } else { downstream.askForBody() }
+                if Gate.wantsWhole(admitted, head.framing) {
+                    whole = try await wholeBody()
+                } else {
+                    downstream.askForBody()
+                }
             }
         }
         outcome.attempt = attempt
@@ -229,9 +230,12 @@ package final class Exchange {
                 }
             }
             progress.isAdmitted = true
-            if admitted.settings.attempts == 1, admitted.settings.timeout == nil {
+            if admitted.settings.attempts == 1, admitted.settings.timeout == nil,
+                !Serve.looksAhead(attempt, fallback)
+            {
                 // One try, no hurry: most calls, on the shortest way.
                 reply = try await serve.client(for: attempt).send(attempt.request, cancel: cancel)
+                serve.limitSilence(of: reply, admitted.gateway)
             } else {
                 reply = try await serve.call(attempt, admitted, fallback)
             }
@@ -270,17 +274,6 @@ package final class Exchange {
             endLead(cancel.isCancelled ? .abandoned : .failed)
             throw error
         }
-    }
-
-    /// Whether something has to see the whole body, or may have to send it again.
-    private func wantsWhole(_ admitted: Admitted) -> Bool {
-        guard admitted.settings.attempts > 1 || Gate.needsBody(admitted.settings.cache) else {
-            // A refusal is logged with the model that was asked for; a small body is as good as here.
-            guard admitted.gateway.rateLimit > 0, case .length(let count) = head.framing else { return false }
-            return count <= Self.smallBody
-        }
-        if case .length(let count) = head.framing, count > Gate.cacheableBody { return false }
-        return true
     }
 
     private func whole(_ payload: Payload) async throws(GatewayError) -> ByteBuffer {
@@ -345,39 +338,36 @@ package final class Exchange {
     /// Answers out of the gateway's own knowledge.
     private func answerAlone(_ json: ByteBuffer, _ outcome: Outcome) {
         outcome.status = 200
+        say(json, status: 200, outcome, marks: outcome.marks)
+    }
+
+    private func fail(_ error: GatewayError, _ outcome: Outcome) {
+        let rendered = outcome.fail(error)
+        if isClientGone { return outcome.ending = .clientGone }
+        guard !hasAnswered else { return downstream.abort() }
+        let json = rendered.json
+        if outcome.logsPayload { outcome.responseBody = json }
+        say(
+            json, status: rendered.status, outcome, marks: outcome.admitted == nil ? nil : outcome.marks,
+            retryAfter: error.retryAfter
+        )
+    }
+
+    /// Sends an answer of the gateway's own.
+    private func say(
+        _ json: ByteBuffer, status: Int, _ outcome: Outcome, marks: AnswerHead.Marks?, retryAfter: Duration? = nil
+    ) {
         outcome.responseBytes = json.readableBytes
         hasAnswered = true
         guard !isClientGone else { return }
         let note = downstream.connectionNote
         downstream.begin(
             AnswerHead.own(
-                status: 200, contentType: ErrorBody.contentType, length: json.readableBytes, note: note,
-                marks: outcome.marks
+                status: status, contentType: ErrorBody.contentType, length: json.readableBytes, note: note,
+                marks: marks, retryAfter: retryAfter
             ), note
         )
         downstream.send(outcome.inbound.isHeadMethod ? ByteBuffer() : json, isLast: true)
-    }
-
-    private func fail(_ error: GatewayError, _ outcome: Outcome) {
-        let rendered = outcome.fail(error)
-        guard !isClientGone else {
-            outcome.ending = .clientGone
-            return
-        }
-        guard !hasAnswered else { return downstream.abort() }
-        hasAnswered = true
-        let json = rendered.json
-        let isHead = outcome.inbound.isHeadMethod
-        outcome.responseBytes = json.readableBytes
-        if outcome.logsPayload { outcome.responseBody = json }
-        let note = downstream.connectionNote
-        downstream.begin(
-            AnswerHead.own(
-                status: rendered.status, contentType: ErrorBody.contentType, length: json.readableBytes,
-                note: note, marks: outcome.admitted == nil ? nil : outcome.marks, retryAfter: error.retryAfter
-            ), note
-        )
-        downstream.send(isHead ? ByteBuffer() : json, isLast: true)
     }
 
     /// - Parameter isFinal: whether the request ends with this step.

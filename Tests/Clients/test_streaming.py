@@ -39,9 +39,11 @@ def test_row_62_every_event_reaches_the_client_within_50_ms(daemon, gateway, pro
     lags = []
     with daemon.connect() as connection:
         open_stream(daemon, gateway, connection, path, body)
+        # Natively the head arrives although no event has been sent; compat looks at the first event before it.
+        if "compat" in path:
+            gates[0].open()
         answer = connection.head()
-        # The head arrived although no event has been sent.
-        assert answer.status == 200 and not sent
+        assert answer.status == 200 and len(sent) == ("compat" in path)
         assert answer.header("content-type").startswith("text/event-stream")
         assert answer.header("cf-aig-step") == "0" and answer.header("cf-aig-cache-status") == "MISS"
         arrivals = connection.events(answer)

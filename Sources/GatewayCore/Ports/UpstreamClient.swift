@@ -87,6 +87,15 @@ package protocol UpstreamReply: AnyObject {
     func setReading(_ reading: Bool)
     /// Gives the answer up; the connection is closed unless the answer was complete.
     func cancel()
+    /// Ends the answer with `.requestTimedOut` when its provider sends nothing for so long while it is read from.
+    ///
+    /// - Units: seconds are counted; one that has begun is granted in full.
+    func limitSilence(to limit: Duration)
+}
+
+extension UpstreamReply {
+    /// What has no provider at its other end is never silent.
+    package func limitSilence(to limit: Duration) {}
 }
 
 /// Receives a provider's answer body.

@@ -11,6 +11,8 @@ struct Gate {
 
     /// Largest request body of a cacheable request (data-plane §12).
     static let cacheableBody = 25 << 20
+    /// Bytes of a request body that are waited for before a limit is asked.
+    private static let smallBody = 64 << 10
 
     /// The terms on which a call uses the cache; nil when it does not.
     ///
@@ -46,8 +48,19 @@ struct Gate {
         return type.hasPrefix("text/") || type.hasPrefix("image/") || type.hasPrefix("application/json")
     }
 
+    /// Whether something has to see the whole body, or may have to send it again.
+    static func wantsWhole(_ admitted: Admitted, _ framing: BodyFraming) -> Bool {
+        guard admitted.settings.attempts > 1 || needsBody(admitted.settings.cache) else {
+            // A refusal is logged with the model that was asked for; a small body is as good as here.
+            guard admitted.gateway.rateLimit > 0, case .length(let count) = framing else { return false }
+            return count <= smallBody
+        }
+        if case .length(let count) = framing, count > cacheableBody { return false }
+        return true
+    }
+
     /// Whether the terms of a call depend on its body.
-    static func needsBody(_ cache: CacheUse) -> Bool {
+    private static func needsBody(_ cache: CacheUse) -> Bool {
         guard case .on(let options) = cache else { return false }
         return options.customKey == nil
     }

@@ -42,6 +42,8 @@ final class Outcome {
     var usage = Usage()
     var answeredModel: String?
     var sawTerminal = false
+    /// The error that a stream told of after its head had told of success.
+    var streamFailure: StreamFailure?
     var responseBytes = 0
     var responseBody: ByteBuffer?
     var isResponseWhole = true
@@ -110,9 +112,11 @@ final class Outcome {
     }
 
     func take(_ relay: ReplyRelay) {
+        if case .truncated(let error) = ending, error.kind == .requestTimedOut { errorCode = ErrorBody(error).code }
         responseBytes = relay.payloadBytes
         if let reader = relay.usage {
             sawTerminal = reader.sawTerminal
+            streamFailure = reader.failure
             if !isCached {
                 usage = reader.usage
                 answeredModel = reader.model
@@ -130,6 +134,7 @@ final class Outcome {
         self.usage = reader.usage
         answeredModel = reader.model
         sawTerminal = reader.sawTerminal
+        streamFailure = reader.failure
     }
 
     /// Takes the answer of a step that failed.

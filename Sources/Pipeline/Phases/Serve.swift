@@ -35,7 +35,7 @@ struct Serve {
         case .call(let lead): return .call(lead: lead)
         case .answer(let reply):
             guard let timeout = admitted.settings.timeout else { return .stored(reply) }
-            return .stored(try await begun(reply, since: asked, within: timeout))
+            return .stored(try await begun(reply, since: asked, within: timeout, .content) ?? reply)
         case .limited(let retryAfter):
             throw GatewayError(.rateLimited, origin: .gateway, retryAfter: retryAfter)
         }
@@ -56,8 +56,11 @@ struct Serve {
         let client = client(for: attempt)
         guard admitted.settings.attempts > 1 else {
             let reply = try await client.send(attempt.request, cancel: cancel)
-            guard let timeout = attempt.request.firstByteTimeout else { return reply }
-            return try await begun(reply, since: started, within: timeout)
+            limitSilence(of: reply, admitted.gateway)
+            let limit = attempt.request.firstByteTimeout
+            guard limit != nil || Self.looksAhead(attempt, fallback) else { return reply }
+            let opening = try await begun(reply, since: started, within: limit, limit == nil ? .event : .content)
+            return opening.map { answer($0, attempt, fallback) } ?? reply
         }
         let settings = admitted.settings
         let schedule = RetrySchedule(
@@ -74,19 +77,23 @@ struct Serve {
             var asked: Duration?
             do throws(GatewayError) {
                 started = environment.clock.monotonic
-                var reply = try await client.send(request, cancel: cancel)
-                if let timeout = request.firstByteTimeout {
-                    reply = try await begun(reply, since: started, within: timeout)
+                let reply = try await client.send(request, cancel: cancel)
+                limitSilence(of: reply, admitted.gateway)
+                let limit = request.firstByteTimeout
+                var opening: StreamOpening?
+                if limit != nil || !isLast || Self.looksAhead(attempt, fallback) {
+                    opening = try await begun(reply, since: started, within: limit, limit == nil ? .event : .content)
                 }
                 let head = reply.head
-                guard !isLast, RetrySchedule.isRetried(status: head.status), canRepeat(request.body) else {
-                    return reply
+                let status = opening?.failed?.failure.status ?? head.status
+                guard !isLast, RetrySchedule.isRetried(status: status), canRepeat(request.body) else {
+                    return opening.map { answer($0, attempt, fallback) } ?? reply
                 }
                 asked = retryAfter(head)
                 // Now: while it waits, the client may send so much that the start of a body could be dropped.
                 request.body.rewind {}
-                reply.cancel()
-                note("status \(head.status)", attempt)
+                if let opening { opening.cancel() } else { reply.cancel() }
+                note("status \(status)", attempt)
             } catch {
                 guard !isLast, error.retry != .never, !cancel.isCancelled, canRepeat(request.body) else { throw error }
                 note(error.detail, attempt)
@@ -98,17 +105,51 @@ struct Serve {
         }
     }
 
-    /// The answer, once it has begun: an event stream with its first event that says something (decisions 26).
-    private func begun(
-        _ reply: any UpstreamReply, since started: ContinuousClock.Instant, within timeout: Duration
-    ) async throws(GatewayError) -> any UpstreamReply {
-        guard (200..<300).contains(reply.head.status), let framing = StreamKind(of: reply.head).framing else {
-            return reply
+    /// Lets an event stream be cut when its provider stalls, if the gateway asks for that.
+    func limitSilence(of reply: any UpstreamReply, _ gateway: GatewayPlan) {
+        guard let limit = gateway.streamIdleTimeoutMilliseconds, StreamKind(of: reply.head).framing != nil else {
+            return
         }
-        let opening = StreamOpening(reply, framing)
-        let left = timeout - (environment.clock.monotonic - started)
-        try await opening.wait(atMost: max(left, .zero), environment.timers, cancel)
+        reply.limitSilence(to: .milliseconds(limit))
+    }
+
+    /// Whether a stream that begins with an error is something else than that stream to whoever gets it: a step that
+    /// failed, or an error with a status where the client speaks OpenAI's dialect.
+    ///
+    /// Translation looks ahead by itself; a native client gets its provider's own bytes.
+    static func looksAhead(_ attempt: Attempt, _ fallback: RetrySchedule.Fallback) -> Bool {
+        attempt.translation == nil && (fallback == .remains || attempt.reply != .asIs)
+    }
+
+    /// The stream, once it has begun; nil for an answer that is none.
+    private func begun(
+        _ reply: any UpstreamReply, since started: ContinuousClock.Instant, within timeout: Duration?,
+        _ beginning: StreamOpening.Beginning
+    ) async throws(GatewayError) -> StreamOpening? {
+        guard (200..<300).contains(reply.head.status), let framing = StreamKind(of: reply.head).framing else {
+            return nil
+        }
+        let opening = StreamOpening(reply, framing, until: beginning)
+        let left = timeout.map { max($0 - (environment.clock.monotonic - started), .zero) }
+        try await opening.wait(atMost: left, environment.timers, cancel)
         return opening
+    }
+
+    /// What is made of a stream that has begun: the error that it began with, where that is looked for.
+    private func answer(
+        _ opening: StreamOpening, _ attempt: Attempt, _ fallback: RetrySchedule.Fallback
+    ) -> any UpstreamReply {
+        guard let (failure, event) = opening.failed, Self.looksAhead(attempt, fallback) else { return opening }
+        let json =
+            event.withUnsafeReadableBytes { JSONScan.validate($0) }
+            ? event : ByteBuffer(string: #"{"error":{"message":\#(JSONPatch.quoted(String(buffer: event)))}}"#)
+        guard
+            let head = TranslatedHead.make(
+                opening.head, status: failure.status, .whole(length: json.readableBytes)
+            )
+        else { return opening }
+        opening.cancel()
+        return WrittenReply(head, json, nil)
     }
 
     /// How long the provider asks to wait.

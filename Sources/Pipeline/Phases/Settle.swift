@@ -122,9 +122,12 @@ struct Settle {
     }
 
     private func verdict(_ outcome: Outcome) -> (status: Int, success: Bool) {
-        switch outcome.ending {
+        // What a stream says of itself counts more than the head that it began with (providers.md §12.3).
+        if let failure = outcome.streamFailure, outcome.status < 400 { return (failure.status, false) }
+        return switch outcome.ending {
         case .complete: (outcome.status, outcome.error == nil && (200..<400).contains(outcome.status))
-        case .truncated: (Self.badGateway, false)
+        case .truncated(let error):
+            (error.kind == .requestTimedOut ? ErrorBody(error).status : Self.badGateway, false)
         case .clientGone:
             outcome.sawTerminal ? (outcome.status, outcome.status < 400) : (Self.clientClosedRequest, false)
         }

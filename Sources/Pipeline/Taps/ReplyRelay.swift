@@ -141,6 +141,7 @@ final class ReplyRelay: ReplySink {
             reply.cancel()
             return fail(filterError)
         }
+        if isLast, isCut { return cut(raw) }
         switch delivery {
         case .raw: if !isDetached { downstream.send(raw, isLast: isLast) }
         case .empty: if isLast, !isDetached { downstream.send(ByteBuffer(), isLast: true) }
@@ -163,6 +164,34 @@ final class ReplyRelay: ReplySink {
                 watchAudience()
             }
         }
+    }
+
+    /// Whether a stream that its connection calls complete lacks the end that its dialect has (providers.md §3).
+    private var isCut: Bool {
+        guard needsTerminal, let usage else { return false }
+        finishUsage()
+        return usage.isUnfinished
+    }
+
+    /// Hands over the last bytes of such a stream, and not the end of the body.
+    private func cut(_ raw: ByteBuffer) {
+        switch delivery {
+        case .raw:
+            var rest = raw
+            let end: [UInt8] = Array("0\r\n\r\n".utf8)
+            let isEnd = rest.readableBytesView.suffix(end.count).elementsEqual(end)
+            rest.moveWriterIndex(to: rest.writerIndex - min(isEnd ? end.count : 2, rest.readableBytes))
+            if !isDetached, rest.readableBytes > 0 { downstream.send(rest, isLast: false) }
+        case .empty: break
+        case .chunks, .plain:
+            filter?.finish(into: &pending)
+            sendPending(isLast: false)
+        }
+        fail(
+            GatewayError(
+                .providerUnreachable, origin: .provider, detail: "the stream ended before its closing event"
+            )
+        )
     }
 
     /// Lets the reader take in what the end of the answer tells; once.

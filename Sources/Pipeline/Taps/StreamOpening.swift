@@ -4,13 +4,21 @@ import NIOCore
 import Providers
 import WireFormats
 
-/// An event stream that is held back until it says something, and then goes on as if nothing had been.
+/// An event stream that is held back until it has begun, and then goes on as if nothing had been.
 ///
 /// While it is held, it can still time out or break without the client having seen a byte of it.
 @WorkerLoop
 final class StreamOpening: UpstreamReply, ReplySink {
     /// Bytes that are held at most; a stream that says nothing in so many is let through.
     private static let limit = 64 << 10
+
+    /// What a stream has to show before it counts as begun.
+    enum Beginning {
+        /// Any event.
+        case event
+        /// An event that says something to its reader (decisions 26).
+        case content
+    }
 
     private enum Result { case begun, expired, cancelled, broken(GatewayError) }
 
@@ -26,6 +34,9 @@ final class StreamOpening: UpstreamReply, ReplySink {
     private var heldBytes = 0
     private var payload = ByteBuffer()
     private var events: EventReader
+    private let beginning: Beginning
+    /// The error that the stream began with, and the event that told of it.
+    private(set) var failed: (failure: StreamFailure, event: ByteBuffer)?
     private var hasBegun = false
     private var failure: GatewayError?
     private var waiter: CheckedContinuation<Result, Never>?
@@ -36,8 +47,9 @@ final class StreamOpening: UpstreamReply, ReplySink {
     /// The sink has been told the end, or wants nothing more.
     private var isClosed = false
 
-    init(_ reply: any UpstreamReply, _ framing: EventFraming) {
+    init(_ reply: any UpstreamReply, _ framing: EventFraming, until beginning: Beginning) {
         self.reply = reply
+        self.beginning = beginning
         events = EventReader(framing)
     }
 
@@ -46,8 +58,8 @@ final class StreamOpening: UpstreamReply, ReplySink {
     /// Returns when the stream has begun.
     ///
     /// - Errors: `.requestTimedOut` when it does not in time, the provider's failure when it breaks before.
-    func wait(atMost limit: Duration, _ timers: any Timers, _ cancel: CancelHook) async throws(GatewayError) {
-        let timer = timers.after(limit) { [weak self] in self?.end(.expired) }
+    func wait(atMost limit: Duration?, _ timers: any Timers, _ cancel: CancelHook) async throws(GatewayError) {
+        let timer = limit.map { timers.after($0) { [weak self] in self?.end(.expired) } }
         cancel.onCancel { self.end(.cancelled) }
         reply.relay(to: self)
         let result: Result
@@ -56,7 +68,7 @@ final class StreamOpening: UpstreamReply, ReplySink {
         } else {
             result = await withCheckedContinuation { waiter = $0 }
         }
-        timer.cancel()
+        timer?.cancel()
         cancel.onCancel { self.reply.cancel() }
         switch result {
         case .begun: return
@@ -89,9 +101,19 @@ final class StreamOpening: UpstreamReply, ReplySink {
         payload.writeBytes(bytes)
         guard !hasBegun else { return }
         do {
-            try events.feed(bytes) { name, data in if EventContent.isSaid(name, data) { hasBegun = true } }
+            try events.feed(bytes) { name, data in note(name, data) }
         } catch {
             hasBegun = true
+        }
+    }
+
+    private func note(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) {
+        guard !hasBegun else { return }
+        if let failure = StreamFailure(name, data) {
+            failed = (failure, ByteBuffer(bytes: data))
+            hasBegun = true
+        } else {
+            hasBegun = beginning == .event ? data.count > 0 : EventContent.isSaid(name, data)
         }
     }
 
@@ -103,6 +125,17 @@ final class StreamOpening: UpstreamReply, ReplySink {
         held.append(Piece(payload: payload, raw: raw, isLast: isLast))
         heldBytes += raw.readableBytes
         payload = ByteBuffer()
+        if isLast, !hasBegun { events.finish { name, data in note(name, data) } }
+        if isLast, !hasBegun, beginning == .event {
+            // A stream of nothing is no answer.
+            return end(
+                .broken(
+                    GatewayError(
+                        .providerUnreachable, origin: .provider, detail: "the stream ended before its first event"
+                    )
+                )
+            )
+        }
         if isLast || heldBytes > Self.limit { hasBegun = true }
         if hasBegun {
             // Until somebody listens, nothing more is taken in.

@@ -59,6 +59,8 @@ enum BedrockUsage {
             if let usage = view.member("usage") { read(usage, &tally) }
             tally.usage.serviceTier = view.member("serviceTier")?.member("type")?.string ?? tally.usage.serviceTier
             tally.sawTerminal = true
+        } else if name.isText("messageStart") {
+            tally.expectsTerminal = true
         } else if name.isText("messageStop") {
             tally.sawTerminal = true
         } else {

@@ -63,6 +63,7 @@ enum AnthropicUsage {
         // The many events between start and end are told apart by name alone.
         if name.isText("content_block_delta") { return }
         if name.isText("message_start") || (name.isEmpty && data.position(of: "\"message_start\"") != nil) {
+            tally.expectsTerminal = true
             guard let message = JSONView(data).member("message") else { return }
             tally.note(model: message.member("model"))
             if let usage = message.member("usage") { read(usage, &tally) }

@@ -16,6 +16,8 @@ extension UsageFormat {
             } else if name.isText("stream-end") || data.position(of: "\"stream-end\"") != nil {
                 tally.sawTerminal = true
                 if let meta = data.object(ofKey: "\"meta\"") { CohereUsage.read(meta, &tally) }
+            } else if name.isText("message-start") || data.position(of: "\"message-start\"") != nil {
+                tally.expectsTerminal = true
             }
         })
 }

@@ -103,6 +103,7 @@ enum GeminiUsage {
             tally.hasLookedForModel = true
             tally.note(model: JSONView(data).member("modelVersion"))
         }
+        if !tally.expectsTerminal { tally.expectsTerminal = JSONView(data).member("candidates")?.firstElement != nil }
         if data.value(ofKey: "\"finishReason\"") != nil { tally.sawTerminal = true }
         if let usage = data.object(ofKey: "\"usageMetadata\"") { read(usage, &tally) }
         if data.value(ofKey: "\"error\"") != nil { tally.sawErrorEvent = true }

@@ -94,6 +94,7 @@ enum OpenAIUsage {
             namedEvent(name, data, &tally, read: read)
             return
         }
+        if !tally.expectsTerminal { tally.expectsTerminal = JSONView(data).member("choices")?.firstElement != nil }
         if data.value(ofKey: "\"finish_reason\"") != nil { tally.sawTerminal = true }
         if name.isText("error") || data.value(ofKey: "\"error\"") != nil { tally.sawErrorEvent = true }
         guard let view = data.object(ofKey: "\"usage\"") else { return }
@@ -121,6 +122,7 @@ enum OpenAIUsage {
         _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ tally: inout UsageTally,
         read: (JSONView, inout UsageTally) -> Void
     ) {
+        tally.expectsTerminal = true
         let failed = name.isText("response.failed")
         guard failed || name.isText("response.completed") || name.isText("response.incomplete") else { return }
         tally.sawTerminal = true

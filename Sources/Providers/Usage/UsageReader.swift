@@ -88,15 +88,15 @@ package final class UsageReader {
                 try Self.feed(payload, &parser, format, &tally)
                 source = .events(parser)
             } catch {
-                // An event beyond the limit: the stream goes on, its usage stays unknown.
-                source = .nothing
+                // An event beyond the limit: the stream goes on, its usage and its end stay unknown.
+                lose()
             }
         case .frames(var parser):
             do {
                 try Self.feed(payload, &parser, format, &tally)
                 source = .frames(parser)
             } catch {
-                source = .nothing
+                lose()
             }
         case .unread, .nothing: break
         }
@@ -114,6 +114,18 @@ package final class UsageReader {
         return true
     }
 
+    private func lose() {
+        source = .nothing
+        tally.expectsTerminal = false
+    }
+
+    private static func take(
+        _ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer, _ format: UsageFormat, _ tally: inout UsageTally
+    ) {
+        format.event(name, data, &tally)
+        if tally.sawErrorEvent, tally.failure == nil { tally.failure = StreamFailure(name, data) }
+    }
+
     /// Moves the source out, so that feeding it does not copy what it holds.
     private func takeSource() -> Source {
         var taken = Source.nothing
@@ -124,14 +136,14 @@ package final class UsageReader {
     private static func feed(
         _ payload: UnsafeRawBufferPointer, _ parser: inout SSEParser, _ format: UsageFormat, _ tally: inout UsageTally
     ) throws(SSEError) {
-        try parser.feed(payload) { name, data in format.event(name, data, &tally) }
+        try parser.feed(payload) { name, data in take(name, data, format, &tally) }
     }
 
     private static func feed(
         _ payload: UnsafeRawBufferPointer, _ parser: inout EventStreamParser, _ format: UsageFormat,
         _ tally: inout UsageTally
     ) throws(EventStreamError) {
-        try parser.feed(payload) { EventReader.tell($0) { name, data in format.event(name, data, &tally) } }
+        try parser.feed(payload) { EventReader.tell($0) { name, data in take(name, data, format, &tally) } }
     }
 
     /// Takes a response header whose lower-case name the format wants.
@@ -181,7 +193,7 @@ package final class UsageReader {
     }
 
     private static func finish(_ parser: inout SSEParser, _ format: UsageFormat, _ tally: inout UsageTally) {
-        parser.finish { name, data in format.event(name, data, &tally) }
+        parser.finish { name, data in take(name, data, format, &tally) }
     }
 
     /// What is known so far; nil members are unknown.
@@ -192,4 +204,9 @@ package final class UsageReader {
     package var sawTerminal: Bool { tally.sawTerminal }
     /// Whether a stream carried an error event.
     package var sawErrorEvent: Bool { tally.sawErrorEvent }
+    /// The error that a stream told of after its head had told of success.
+    package var failure: StreamFailure? { tally.failure }
+    /// Whether a stream that ended now would lack its end: it began as streams of its dialect do, and neither its
+    /// terminal signal nor an error has come.
+    package var isUnfinished: Bool { tally.expectsTerminal && !tally.sawTerminal && !tally.sawErrorEvent }
 }

@@ -9,6 +9,10 @@ struct UsageTally: Sendable {
     private(set) var requestedModel: String?
     var sawTerminal = false
     var sawErrorEvent = false
+    /// The error of the stream's own, once it is sure that an event told of one.
+    var failure: StreamFailure?
+    /// Whether the stream is of a kind that ends with a terminal signal.
+    var expectsTerminal = false
     /// Input tokens that a provider counts apart from cache reads and writes.
     var plainInput: Int?
     /// Cache writes of all lifetimes, where a provider gives the sum.

@@ -107,6 +107,9 @@ final class ProviderConnection {
     /// Closes an idle connection politely.
     func close() { context?.close(promise: nil) }
 
+    /// Counts the time without a byte anew: until now nobody wanted one.
+    func restartIdleTime() { lastActivity = client.tick }
+
     /// Tells the exchange when nothing has moved for as long as its request allows.
     func checkIdleTime(at tick: UInt32) {
         exchange?.checkIdleTime(ticks: tick &- lastActivity)

@@ -46,6 +46,8 @@ final class ProviderExchange {
     /// There was a reason to send while sending.
     private var isSendingWanted = false
     private var isDelivering = false
+    /// How long the provider may be silent inside its answer; nil: as long as the request says.
+    private var silenceLimit: Duration?
 
     init(_ request: UpstreamRequest, client: PooledUpstream) {
         self.request = request
@@ -231,6 +233,7 @@ final class ProviderExchange {
         guard isReading != reading else { return }
         isReading = reading
         guard reading, case .relaying = phase else { return }
+        connection?.restartIdleTime()
         deliver()
         if case .relaying = phase, isReading { connection?.read() }
     }
@@ -269,7 +272,17 @@ final class ProviderExchange {
 
     /// Nothing has moved on the connection for so many ticks of a second, of which the first was not a whole one.
     func checkIdleTime(ticks: UInt32) {
-        guard ticks > 1, .seconds(Int64(ticks) - 1) >= request.idleTimeout else { return }
+        guard ticks > 1 else { return }
+        let quiet = Duration.seconds(Int64(ticks) - 1)
+        if let silenceLimit, quiet >= silenceLimit, isReading, case .relaying = phase {
+            return fail(
+                GatewayError(
+                    .requestTimedOut, origin: .provider,
+                    detail: "the stream of \(request.origin) stalled: no byte for \(silenceLimit)"
+                )
+            )
+        }
+        guard quiet >= request.idleTimeout else { return }
         let isAnswering: Bool
         switch phase {
         case .awaitingHead: isAnswering = false
@@ -282,6 +295,9 @@ final class ProviderExchange {
             )
         )
     }
+
+    /// Allows less silence from here on than the request did.
+    func limitSilence(to limit: Duration) { silenceLimit = limit }
 
     /// Ends without another word to the sink; who waits for the head gets an error.
     func cancel() {

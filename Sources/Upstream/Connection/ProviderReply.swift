@@ -15,4 +15,5 @@ package final class ProviderReply: UpstreamReply {
     package func relay(to sink: any ReplySink) { exchange.relay(to: sink) }
     package func setReading(_ reading: Bool) { exchange.setReading(reading) }
     package func cancel() { exchange.cancel() }
+    package func limitSilence(to limit: Duration) { exchange.limitSilence(to: limit) }
 }
