@@ -17,7 +17,8 @@ private let translators: [any ChatTranslator] = [
 private let models: [ChatModel] = ["gemini-1.5-pro", "gemini-2.5-pro", "gemini-3-flash", "gemma-3", "claude-x"].map {
     ChatModel(
         name: $0, capabilities: $0 == "gemma-3" ? ["no_system"] : nil,
-        place: CredentialPlace(project: "p", region: "us-east1")
+        // Google's regions and Amazon's are not spelt alike, and each refuses the other's.
+        place: CredentialPlace(project: "p", region: $0 == "claude-x" ? "us-east-1" : "us-east1")
     )
 }
 
