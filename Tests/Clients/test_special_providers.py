@@ -101,6 +101,13 @@ def test_17_5_a_doubled_version_is_taken_once(daemon, gateway, provider, path, e
     assert provider.only().target == expected
 
 
+def test_17_5_a_doubled_compat_path_is_taken_once(daemon, gateway, provider):
+    body = {"model": "openai/m", "messages": [{"role": "user", "content": "hi"}]}
+    answer = post(daemon, gateway, "compat/chat/completions/chat/completions", json=body)
+    assert answer.status_code == 200 and provider.only().target == "/openai/v1/chat/completions"
+    assert refusal(post(daemon, gateway, "compat/chat/completions/x", json=body)) == (400, 2008)
+
+
 @pytest.mark.parametrize("slug, path, name", [
     ("openai", "openai/models", "Authorization"), ("elevenlabs", "elevenlabs/v1/voices", "xi-api-key"),
     ("azure-openai", "azure-openai/res/dep/x", "api-key"), ("parallel", "parallel/v1/tasks", "x-api-key"),

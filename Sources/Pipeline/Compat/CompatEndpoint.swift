@@ -15,7 +15,7 @@ enum CompatEndpoint: String, CaseIterable, Sendable {
     init(_ inbound: Inbound) throws(GatewayError) {
         let rest = inbound.address.rest
         let endpoint = inbound.head.withBytes { bytes in
-            Self.allCases.first { $0.text.equals(bytes, rest) }
+            Self.doubledChat.equals(bytes, rest) ? .chat : Self.allCases.first { $0.text.equals(bytes, rest) }
         }
         guard let endpoint else {
             throw GatewayError(.invalidProvider, origin: .client, detail: "unknown compat path")
@@ -26,6 +26,9 @@ enum CompatEndpoint: String, CaseIterable, Sendable {
         guard isAllowed else { throw GatewayError(.methodNotAllowed, origin: .client) }
         self = endpoint
     }
+
+    /// What clients address that were given the endpoint's whole address as a base URL (providers.md §17.5 · observed).
+    private static let doubledChat: StaticString = "chat/completions/chat/completions"
 
     private var text: StaticString {
         switch self {
