@@ -230,16 +230,16 @@ def test_an_exception_at_once_is_an_error_with_its_status(daemon, gateway, provi
     assert answer.status_code == 429 and answer.json()["error"]["message"] == "Too many requests"
 
 
-@pytest.mark.parametrize("last", [
-    exception("modelStreamErrorException", "it broke"),
-    frame([(":message-type", "error"), (":error-code", "Internal"), (":error-message", "it broke")])],
+@pytest.mark.parametrize("last, status", [
+    (exception("modelStreamErrorException", "it broke"), 424),
+    (frame([(":message-type", "error"), (":error-code", "Internal"), (":error-message", "it broke")]), 500)],
     ids=["exception", "error"])
-def test_an_exception_later_ends_the_stream_with_it(daemon, gateway, client, provider, last):
+def test_an_exception_later_ends_the_stream_with_it(daemon, gateway, client, provider, last, status):
     provider.reply(frames_reply([*converse_events(["One "])[:2], last]))
     with pytest.raises(openai.APIError, match="it broke"):
         list(client.chat.completions.create(**ASK, stream=True))
     entry = daemon.api.entries(gateway, 1)[0]
-    assert (entry["success"], entry["status_code"]) == (False, 502)
+    assert (entry["success"], entry["status_code"]) == (False, status)
 
 
 def test_each_event_is_handed_on_when_it_comes(daemon, gateway, provider):

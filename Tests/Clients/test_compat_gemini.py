@@ -282,7 +282,7 @@ def test_an_error_event_later_ends_the_stream_with_it(daemon, gateway, client, p
         list(client.chat.completions.create(**ASK, stream=True))
     assert "Quota exceeded" in str(caught.value)
     entry = daemon.api.entries(gateway, 1)[0]
-    assert (entry["success"], entry["status_code"]) == (False, 502)
+    assert (entry["success"], entry["status_code"]) == (False, 429)
 
 
 @pytest.mark.parametrize("change, words", [
