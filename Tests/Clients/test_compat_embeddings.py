@@ -125,8 +125,9 @@ def test_provider_errors_keep_their_status(client, provider):
         client.embeddings.create(model="openai/text-embedding-3-small", input="x")
     provider.reply(json_reply({"error": {"code": 400, "message": "bad key", "status": "INVALID_ARGUMENT",
                                          "details": [{"reason": "API_KEY_INVALID"}]}}, 400))
-    with pytest.raises(openai.AuthenticationError, match="bad key"):
+    with pytest.raises(openai.BadRequestError, match="bad key") as caught:
         client.embeddings.create(model="google-ai-studio/gemini-embedding-001", input="x")
+    assert caught.value.response.json()["error"]["type"] == "authentication_error"
 
 
 def test_equal_requests_are_answered_from_the_cache(daemon, gateway, provider):

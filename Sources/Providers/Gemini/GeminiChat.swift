@@ -93,8 +93,7 @@ struct GeminiChat: ChatTranslator {
     private var failure: GeminiFailure { GeminiFailure(provider: provider) }
 
     func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure {
-        if JSONScan.validate(body), let failure = failure.read(JSONView(body), status: status) { return failure }
-        return ChatFailure(status: status, message: ChatFailure.text(of: body), provider: provider)
+        failure.read(status: status, body)
     }
 
     func stream(_ terms: ChatTerms) -> any ChatStreamTranslator { GeminiStream(terms, failure) }

@@ -28,6 +28,12 @@ struct GeminiFailure {
         return failure
     }
 
+    /// The error that a whole answer with this status tells of, as text where it is none of Google's objects.
+    func read(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure {
+        if JSONScan.validate(body), let failure = read(JSONView(body), status: status) { return failure }
+        return ChatFailure(status: status, message: ChatFailure.text(of: body), provider: provider)
+    }
+
     /// What an error inside a successful answer stands for.
     private static func status(_ code: Int?, _ word: String) -> Int {
         if let code, (400..<600).contains(code) { return code }

@@ -76,6 +76,6 @@ struct GeminiEmbeddings: EmbeddingTranslator {
     }
 
     func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure {
-        GoogleFailure.read(status: status, body, provider: "google-ai-studio")
+        GeminiFailure(provider: "google-ai-studio").read(status: status, body)
     }
 }

@@ -113,6 +113,6 @@ struct VertexEmbeddings: EmbeddingTranslator {
     }
 
     func failure(status: Int, _ body: UnsafeRawBufferPointer) -> ChatFailure {
-        GoogleFailure.read(status: status, body, provider: "google-vertex-ai")
+        GeminiFailure(provider: "google-vertex-ai").read(status: status, body)
     }
 }
