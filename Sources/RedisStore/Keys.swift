@@ -12,6 +12,7 @@ package import GatewayCore
 /// | `aig:{account/gateway}:lease:EPOCH:DIGEST` | hash | 5 s | the worker that fetches it, once a second |
 /// | `aig:{account/gateway}:live:EPOCH:DIGEST` | bytes | 5 s | the worker that fetches it, as a stream comes |
 /// | `aig:{account/gateway}:limit:NAME:TECHNIQUE:SECONDS` | hash, list | the interval | the gate's script |
+/// | `aig:{account/gateway}:reasoning:KIND:CALL` | bytes | 1 day | the worker that relayed the answer with the call |
 package struct Keys {
     /// How long a day's count is kept after its last change, in seconds.
     package static let requestsLifetime = 3 * 86_400
@@ -28,6 +29,11 @@ package struct Keys {
     /// Requests of one gateway on one UTC day.
     package func requests(on day: CalendarDay) -> String {
         "aig:{" + account + "/" + gateway + "}:requests:\(day)"
+    }
+
+    /// What is remembered of the reasoning that led to a call of a function.
+    func reasoning(_ kind: ReasoningKind, _ call: String) -> String {
+        "aig:{" + account + "/" + gateway + "}:reasoning:" + kind.rawValue + ":" + call
     }
 
     /// Most bytes of a counter's key.
