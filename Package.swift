@@ -194,7 +194,9 @@ let package = Package(
         ),
         .testTarget(
             name: "PipelineTests",
-            dependencies: ["Pipeline", "CloudflareWire", "Providers", "WireFormats", "GatewayCore", nioCore],
+            dependencies: [
+                "Pipeline", "CloudflareWire", "Providers", "WireFormats", "GatewayCore", "TestKit", nioCore,
+            ],
             swiftSettings: strict
         ),
         .testTarget(

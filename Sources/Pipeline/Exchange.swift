@@ -192,7 +192,12 @@ package final class Exchange {
                 return true
             }
             let given = try await self.whole(payload)
-            attempt = try plan.compat(endpoint, admitted, body: given)
+            let reading = try plan.reading(endpoint, admitted, body: given)
+            if reading.mayNeedSupplements {
+                attempt = try await Supply(environment: environment, cancel: cancel).attempt(plan, admitted, reading)
+            } else {
+                attempt = try plan.compat(admitted, reading, ChatSupplements())
+            }
             whole = given
         } else {
             switch payload {
@@ -201,7 +206,7 @@ package final class Exchange {
                 whole = bytes
             case .client:
                 attempt = try plan.native(admitted, memo: memo, body: intake.body)
-                if Gate.wantsWhole(admitted, head.framing) {
+                if attempt.derived?.coversBody == true || Gate.wantsWhole(admitted, head.framing) {
                     whole = try await wholeBody()
                 } else {
                     downstream.askForBody()
@@ -266,6 +271,8 @@ package final class Exchange {
     private func translated(
         _ reply: any UpstreamReply, _ attempt: Attempt
     ) async throws(GatewayError) -> any UpstreamReply {
+        var reply = reply
+        if let scope = attempt.echo { reply = NotingReply.noting(reply, environment.reasoning, in: scope) }
         guard let translation = attempt.translation else { return reply }
         do throws(GatewayError) {
             return try await Translate(environment: environment, cancel: cancel, translation: translation)

@@ -110,6 +110,11 @@ struct UpstreamHead {
             if standing.contains(where: { $0.name.lowercased() == field.name.description }) { continue }
             HeadWriter.field(field.name, field.value, into: &buffer)
         }
+        addRequired(provider)
+    }
+
+    /// Writes what the provider insists on and the client did not send.
+    mutating func addRequired(_ provider: ProviderDefinition) {
         for field in provider.requiredHeaders where !present.contains(field.name.description) {
             HeadWriter.field(field.name, field.value, into: &buffer)
         }

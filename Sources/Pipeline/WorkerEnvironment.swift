@@ -34,6 +34,11 @@ package final class WorkerEnvironment {
     /// Nil: there is no shared store, so nothing is stored, shared or limited.
     package let contentHasher: any ContentHasher
     package let answerGate: (any AnswerGate)?
+    package let digests: any MessageDigests
+    package let assertions: any AssertionSigner
+    package let reasoning: any ReasoningStore
+    package let accessTokens: AccessTokens
+    package let mediaFetching: MediaFetching
     /// Account id in Workers AI's upstream URL; nil: the account of the request.
     package let workersAIAccount: String?
     package var random: LogIDEntropy
@@ -49,7 +54,9 @@ package final class WorkerEnvironment {
         hasher: any TokenHasher, upstream: any UpstreamClient, sandbox: any UpstreamClient,
         records: any RecordSink, counter: any RequestCounter, observer: any Observer, clock: any WallClock,
         providers: ProviderRegistry, prices: PriceBook, limits: Limits, workersAIAccount: String?,
-        timers: any Timers, contentHasher: any ContentHasher, answerGate: (any AnswerGate)?
+        timers: any Timers, contentHasher: any ContentHasher, answerGate: (any AnswerGate)?,
+        digests: any MessageDigests, assertions: any AssertionSigner, reasoning: any ReasoningStore,
+        mediaFetching: MediaFetching
     ) {
         self.snapshots = snapshots
         self.provisioner = provisioner
@@ -68,6 +75,11 @@ package final class WorkerEnvironment {
         self.timers = timers
         self.contentHasher = contentHasher
         self.answerGate = answerGate
+        self.digests = digests
+        self.assertions = assertions
+        self.reasoning = reasoning
+        self.mediaFetching = mediaFetching
+        accessTokens = AccessTokens(clock: clock)
         self.workersAIAccount = workersAIAccount
         random = LogIDEntropy()
         for definition in providers.all {

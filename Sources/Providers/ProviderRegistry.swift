@@ -66,6 +66,16 @@ package struct ProviderRegistry: Sendable {
                 changed[index].baseOverride = root
             }
             changed[index].webSocketOverride = override.webSocketURL ?? changed[index].webSocketOverride
+            if let text = override.tokenURL {
+                guard let root = UpstreamRoot(text) else {
+                    throw refusal(".token_url: not an http(s) URL without query")
+                }
+                guard case .exchanged(var exchange) = changed[index].credential.derivation else {
+                    throw refusal(".token_url: the provider's keys are not exchanged for access tokens")
+                }
+                exchange.endpoint = root
+                changed[index].credential.derivation = .exchanged(by: exchange)
+            }
             switch override.compatUpstream {
             case nil, "native": break
             case "openai":

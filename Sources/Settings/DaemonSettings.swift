@@ -78,6 +78,7 @@ package struct DaemonSettings: Sendable {
     package var providers: [WorkerSettings.ProviderOverride]
     package var processUser: String?
     package var egressAllowsPrivateAddresses: Bool
+    package var mediaFetching: MediaFetching
     package var egressCAFile: String?
     package var guardrails: Guardrails
     package var limits: Limits

@@ -31,6 +31,7 @@ struct SettingsAssembly {
             providers: try providers(),
             processUser: text("process.user"),
             egressAllowsPrivateAddresses: text("egress.allow_private_addresses") == "true",
+            mediaFetching: text("egress.fetch_media") == "false" ? .off : .on,
             egressCAFile: try path("egress.ca_file"),
             guardrails: DaemonSettings.Guardrails(
                 endpoint: text("guardrails.endpoint").flatMap { EndpointURL($0, schemes: ["http", "https"]) },
@@ -178,6 +179,9 @@ struct SettingsAssembly {
             entry.compatUpstream =
                 chosenProviderKeys.contains(prefix + "compat_upstream")
                 ? text(prefix + "compat_upstream") : nil
+            entry.tokenURL = text(prefix + "token_url").flatMap {
+                EndpointURL($0, schemes: ["http", "https"])?.description
+            }
             entry.enabled = text(prefix + "enabled") != "false"
             return entry
         }

@@ -125,9 +125,11 @@ struct CodingTests {
         var override = WorkerSettings.ProviderOverride(provider: "openai")
         override.baseURL = "http://x"
         override.enabled = false
+        override.tokenURL = "http://y/token"
         settings.providers = [override]
         settings.trustedProxies = ["10.0.0.0/8"]
         settings.egressAllowsPrivateAddresses = true
+        settings.mediaFetching = .off
         #expect(WorkerSettings(decoding: settings.encoded()) == settings)
     }
 

@@ -127,11 +127,13 @@ struct PrecedenceTests {
             environment: [
                 "AIGATEWAYD_PROVIDERS_GOOGLE_AI_STUDIO_WEBSOCKET_URL": "wss://example.com",
                 "AIGATEWAYD_PROVIDERS_GOOGLE_AI_STUDIO_COMPAT_UPSTREAM": "openai",
+                "AIGATEWAYD_PROVIDERS_GOOGLE_AI_STUDIO_TOKEN_URL": "http://127.0.0.1:9/token/",
             ]
         )
         var google = WorkerSettings.ProviderOverride(provider: "google-ai-studio")
         google.webSocketURL = "wss://example.com"
         google.compatUpstream = "openai"
+        google.tokenURL = "http://127.0.0.1:9/token"
         var openAI = WorkerSettings.ProviderOverride(provider: "openai")
         openAI.baseURL = "http://127.0.0.1:9/openai"
         var sandbox = WorkerSettings.ProviderOverride(provider: "sandbox")

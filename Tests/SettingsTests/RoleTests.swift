@@ -14,7 +14,7 @@ struct RoleTests {
         workers: {count: 2, drain_timeout: 5m}
         redis: {when_unavailable: refuse}
         cache: {max_entry_size: 2MiB, coalescing: false}
-        egress: {allow_private_addresses: true, ca_file: /ca.pem}
+        egress: {allow_private_addresses: true, fetch_media: false, ca_file: /ca.pem}
         logs: {spool_max: 1GiB, queue: 1MiB}
         limits: {gateways_per_account: 5, api_requests_per_5_minutes: 7, secret_stores_per_account: 3, secrets_per_account: 4}
         secrets:
@@ -43,6 +43,7 @@ struct RoleTests {
         #expect(worker.providers.map(\.baseURL) == ["http://127.0.0.1:9"])
         #expect(worker.egressCAFile == "/ca.pem")
         #expect(worker.egressAllowsPrivateAddresses)
+        #expect(worker.mediaFetching == .off)
         #expect(worker.tlsCertificateFile == "/c.pem")
         #expect(worker.tlsPrivateKeyFile == "/srv/k.pem")
         #expect(worker.trustedProxies == ["10.0.0.0/8"])

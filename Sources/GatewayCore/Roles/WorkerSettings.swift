@@ -9,6 +9,8 @@ package struct WorkerSettings: Sendable, Equatable {
         package var webSocketURL: String?
         /// `native` or `openai`.
         package var compatUpstream: String?
+        /// Where service accounts are exchanged for access tokens (decisions 11).
+        package var tokenURL: String?
         package var enabled: Bool
         package init(provider: ProviderID) {
             self.provider = provider
@@ -33,6 +35,7 @@ package struct WorkerSettings: Sendable, Equatable {
     /// PEM file with additional roots for upstream TLS.
     package var egressCAFile: String?
     package var egressAllowsPrivateAddresses: Bool
+    package var mediaFetching: MediaFetching
     package var tlsCertificateFile: String?
     package var tlsPrivateKeyFile: String?
     package var trustedProxies: [String]
@@ -57,6 +60,7 @@ package struct WorkerSettings: Sendable, Equatable {
         coalescing = .on
         providers = []
         egressAllowsPrivateAddresses = false
+        mediaFetching = .on
         trustedProxies = []
         logLevel = "info"
         logFormat = "json"
@@ -76,6 +80,9 @@ package enum RedisUnavailablePolicy: String, Sendable, CaseIterable { case allow
 
 /// Whether equal cacheable requests in flight share one provider call (`cache.coalescing`).
 package enum Coalescing: String, Sendable, CaseIterable { case off, on }
+
+/// Whether images that a request only names are fetched (`egress.fetch_media`).
+package enum MediaFetching: String, Sendable, CaseIterable { case off, on }
 
 /// Whether requests are written to the process log, one line each (`log.requests`).
 package enum AccessLogPolicy: String, Sendable, CaseIterable { case off, on }
@@ -127,6 +134,7 @@ extension WorkerSettings {
                 $0.write(3, entry.webSocketURL)
                 $0.write(4, entry.compatUpstream)
                 $0.write(5, !entry.enabled)
+                $0.write(6, entry.tokenURL)
             }
         }
         out.write(7, egressCAFile)
@@ -142,6 +150,7 @@ extension WorkerSettings {
         out.write(17, cacheMaxEntry)
         out.write(18, coalescing.rawValue)
         out.write(19, signed: redisTimeout.wholeMicroseconds)
+        out.write(20, mediaFetching.rawValue)
         return out.buffer
     }
 
@@ -170,6 +179,7 @@ extension WorkerSettings {
             case 17: cacheMaxEntry = field.int
             case 18: coalescing = Coalescing(rawValue: field.string) ?? .on
             case 19: redisTimeout = .microseconds(field.signed)
+            case 20: mediaFetching = MediaFetching(rawValue: field.string) ?? .on
             default: break
             }
         }
@@ -188,6 +198,7 @@ extension WorkerSettings.ProviderOverride {
             case 3: webSocketURL = field.string
             case 4: compatUpstream = field.string
             case 5: enabled = !field.bool
+            case 6: tokenURL = field.string
             default: break
             }
         }

@@ -5,7 +5,7 @@ import Providers
 /// A call of the OpenAI-compatible endpoint in the form in which its provider is asked: for most a chat.
 struct CompatCall {
     /// The body that is translated or rewritten, and what it says.
-    let facts: CompatBody
+    private(set) var facts: CompatBody
     /// What carries the body to a format of the provider's own; nil where it goes to the OpenAI-shaped surface.
     let translator: (any ChatTranslator)?
     /// What changes a body that goes to that surface, besides its model; nil: nothing.
@@ -65,6 +65,13 @@ struct CompatCall {
         }
     }
 
+    /// The same call with another body.
+    func with(body: ByteBuffer) throws(GatewayError) -> CompatCall {
+        var call = self
+        call.facts = try CompatBody.read(body)
+        return call
+    }
+
     /// How the answer is carried back to the client, given how it becomes a chat.
     func translation(
         _ chat: ChatTranslation?, _ provider: ProviderDefinition, at instant: Instant
@@ -75,7 +82,8 @@ struct CompatCall {
         // The last event of a response always says it.
         terms.usageChunk = .wanted
         return ChatTranslation(
-            translator: ResponsesAnswers(of: chat?.translator, echo, provider: provider.id), terms: terms
+            translator: ResponsesAnswers(of: chat?.translator, echo, provider: provider.id), terms: terms,
+            notes: chat?.notes
         )
     }
 

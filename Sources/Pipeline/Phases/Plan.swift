@@ -17,10 +17,15 @@ package final class Attempt: Sendable {
     let translation: ChatTranslation?
     /// Further calls that the request needs; nil for nearly all.
     let further: FurtherRequests?
+    /// What `request` still lacks: a credential that is made for each attempt; nil for nearly all calls.
+    let derived: DerivedCredential?
+    /// Where the answer's reasoning is noted for the next request; nil when nobody needs it.
+    let echo: ReasoningScope?
 
     init(
         route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape,
-        translation: ChatTranslation? = nil, further: FurtherRequests? = nil
+        translation: ChatTranslation? = nil, further: FurtherRequests? = nil, derived: DerivedCredential? = nil,
+        echo: ReasoningScope? = nil
     ) {
         self.route = route
         self.model = model
@@ -29,6 +34,8 @@ package final class Attempt: Sendable {
         self.reply = reply
         self.translation = translation
         self.further = further
+        self.derived = derived
+        self.echo = echo
     }
 }
 
@@ -72,23 +79,38 @@ struct Plan {
         let route = try route(admitted, memo)
         let target = route.target
         let provider = route.provider.definition
-        var key = namedKey(admitted)
+        var key = namedKey(admitted, for: provider)
         if key == nil { key = try configuredKey(for: provider, admitted) }
         try checkCredential(admitted, provider, key)
+        let derived = derivedCredential(admitted, key, provider, target)
         var head = UpstreamHead(
-            admitted, provider: provider, target: target, keepingCredentials: key == nil ? .providerKeys : .none
+            admitted, provider: provider, target: target,
+            keepingCredentials: key == nil && derived == nil ? .providerKeys : .none
         )
-        if let key {
+        if derived != nil {
+            head.addRequired(provider)
+        } else if let key {
             head.inject(key.value, provider, target)
         } else {
             admitted.memory?.keyless = KeylessCall(route: route, head: head.buffer)
         }
         head.finish(admitted.inbound.head.framing)
-        return native(admitted, route, head.buffer, key: key, body)
+        return native(admitted, route, head.buffer, key: key, derived: derived, body)
+    }
+
+    /// What is made of the call's key, where it is no key to be sent: a stored one, or the client's own.
+    private func derivedCredential(
+        _ admitted: Admitted, _ key: StoredKey?, _ provider: ProviderDefinition, _ target: UpstreamTarget
+    ) -> DerivedCredential? {
+        guard provider.credential.derivation.scheme != nil else { return nil }
+        if let key { return DerivedCredential(key.value, provider, target) }
+        guard let own = admitted.providerKey, admitted.carriesKey(for: provider) else { return nil }
+        return DerivedCredential(own, provider, target)
     }
 
     private func native(
-        _ admitted: Admitted, _ route: NativeRoute, _ head: ByteBuffer, key: StoredKey?, _ body: RequestBody
+        _ admitted: Admitted, _ route: NativeRoute, _ head: ByteBuffer, key: StoredKey?,
+        derived: DerivedCredential? = nil, _ body: RequestBody
     ) -> Attempt {
         let inbound = admitted.inbound
         let request = UpstreamRequest(
@@ -96,7 +118,7 @@ struct Plan {
             framing: inbound.head.framing, body: body, egress: route.target.egress,
             firstByteTimeout: admitted.settings.timeout
         )
-        return Attempt(route: route, model: route.model, request: request, key: key, reply: .asIs)
+        return Attempt(route: route, model: route.model, request: request, key: key, reply: .asIs, derived: derived)
     }
 
     /// Where a native URL leads.
@@ -140,19 +162,28 @@ struct Plan {
         return range.map { head.text($0) }
     }
 
-    /// A call through the OpenAI-compatible endpoint, once its whole body is there.
-    func compat(
+    /// What a call through the OpenAI-compatible endpoint asks for, once its whole body is there.
+    func reading(
         _ endpoint: CompatEndpoint, _ admitted: Admitted, body whole: ByteBuffer
-    ) throws(GatewayError) -> Attempt {
+    ) throws(GatewayError) -> CompatReading {
         let asked = try CompatBody.read(whole)
-        guard let (provider, prefixless) = try environment.compatProvider(model: asked.model, admitted) else {
+        guard let (provider, model) = try environment.compatProvider(model: asked.model, admitted) else {
             if asked.model.contains("/") {
                 throw GatewayError(.invalidProvider, origin: .client, detail: "unknown model prefix")
             }
             throw GatewayError(.badChatCompletion, origin: .client, detail: "model without provider prefix")
         }
+        return CompatReading(
+            call: try CompatCall(endpoint, asked, provider.definition, model: model), provider: provider, model: model
+        )
+    }
+
+    /// A call through the OpenAI-compatible endpoint, with what had to be got for it.
+    func compat(
+        _ admitted: Admitted, _ reading: CompatReading, _ supplements: ChatSupplements
+    ) throws(GatewayError) -> Attempt {
+        let (call, provider, prefixless) = (reading.call, reading.provider, reading.model)
         let definition = provider.definition
-        let call = try CompatCall(endpoint, asked, definition, model: prefixless)
         let target: UpstreamTarget
         let model: String
         let body: ByteBuffer
@@ -160,7 +191,7 @@ struct Plan {
         var further: FurtherCalls?
         var translation: ChatTranslation?
         var fields: [(name: StaticString, value: String)] = []
-        var key = namedKey(admitted)
+        var key = namedKey(admitted, for: definition)
         var own = key == nil ? admitted.providerKey : nil
         if key == nil, own.map({ Credential.isPlaceholder($0.reveal()) }) ?? true {
             // An alias is for native endpoints only (data-plane §3.3).
@@ -172,7 +203,8 @@ struct Plan {
         if let translator = call.translator {
             let chat: TranslatedChat
             (target, chat, translation) = try translated(
-                call.facts.bytes, by: translator, for: definition, model: prefixless, place: place, admitted
+                call.facts.bytes, with: supplements, by: translator, for: definition, model: prefixless, place: place,
+                admitted
             )
             (body, fields, further) = (chat.body, chat.fields, chat.further)
             model = prefixless
@@ -187,7 +219,12 @@ struct Plan {
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
         var head = UpstreamHead(admitted, provider: definition, target: target, keepingCredentials: .none)
-        if let credential { head.inject(credential, definition, target) }
+        let derived = credential.flatMap { DerivedCredential($0, definition, target) }
+        if derived != nil {
+            head.addRequired(definition)
+        } else if let credential {
+            head.inject(credential, definition, target)
+        }
         if admitted.providerKey == nil { try checkCredential(admitted, definition, key) }
         head.add(fields)
         let parts = further.map { further in
@@ -199,13 +236,14 @@ struct Plan {
         return Attempt(
             route: route, model: model, request: request, key: key,
             reply: call.replyShape(shape),
-            translation: call.translation(translation, definition, at: environment.clock.now), further: parts
+            translation: call.translation(translation, definition, at: environment.clock.now), further: parts,
+            derived: derived, echo: reading.echo == nil ? nil : Supply.scope(of: .text, admitted)
         )
     }
 
     /// The key that the request calls by the name of its secret (data-plane §3.3): in the place of a provider key, or
     /// in the gateway's own header where no token stands.
-    private func namedKey(_ admitted: Admitted) -> StoredKey? {
+    private func namedKey(_ admitted: Admitted, for provider: ProviderDefinition) -> StoredKey? {
         let index = admitted.index
         guard index.hasSecrets else { return nil }
         let account = admitted.gateway.account
@@ -213,16 +251,17 @@ struct Plan {
         if sealed == nil, let range = admitted.inbound.directives.authorization, !admitted.tokens.contains(range) {
             sealed = index.secret(named: admitted.inbound.head.text(range), of: account)
         }
-        guard let sealed, let value = open(sealed) else { return nil }
+        guard let sealed, let value = open(sealed, for: provider) else { return nil }
         return StoredKey(alias: nil, secret: sealed.id, value: value, limit: nil)
     }
 
-    /// The value of a secret that can stand in a header; nil when it cannot be opened or cannot stand there.
-    private func open(_ sealed: SealedSecret) -> Secret<String>? {
-        guard let bytes = environment.secrets.open(sealed)?.reveal(), !bytes.isEmpty,
-            bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
-        else { return nil }
-        return Secret(String(decoding: bytes, as: UTF8.self))
+    /// The value of a secret; nil when it cannot be opened, or can neither stand in a header nor be made something of
+    /// that can.
+    private func open(_ sealed: SealedSecret, for provider: ProviderDefinition) -> Secret<String>? {
+        guard let bytes = environment.secrets.open(sealed)?.reveal(), !bytes.isEmpty else { return nil }
+        let value = Secret(String(decoding: bytes, as: UTF8.self))
+        if bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) { return value }
+        return provider.credential.derivation.scheme?.document(in: value) == nil ? nil : value
     }
 
     private func configuredKey(
@@ -256,7 +295,7 @@ struct Plan {
             }
             chosen = preferred
         }
-        guard let sealed = admitted.index.secret(chosen.secret), let value = open(sealed) else {
+        guard let sealed = admitted.index.secret(chosen.secret), let value = open(sealed, for: provider) else {
             throw GatewayError(.storedKeyUnavailable, origin: .gateway, detail: "secret missing or unreadable")
         }
         return StoredKey(

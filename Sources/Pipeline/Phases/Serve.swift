@@ -43,7 +43,8 @@ struct Serve {
 
     /// Who carries out the calls of an attempt.
     func client(for attempt: Attempt) -> any UpstreamClient {
-        let client = attempt.route.isSandbox ? environment.sandbox : environment.upstream
+        var client = attempt.route.isSandbox ? environment.sandbox : environment.upstream
+        if let credential = attempt.derived { client = DerivingClient(client, credential, environment) }
         guard let further = attempt.further else { return client }
         return JoinedCalls(client, further, environment)
     }

@@ -1,20 +1,24 @@
 import GatewayCore
 import NIOCore
 
-/// Takes in a whole answer that has to be complete before it can be translated.
+/// Takes in a whole answer that has to be complete before it can be used.
 ///
-/// - Limit: `Translate.limit` bytes, and together with whole request bodies what the worker may hold of them.
+/// - Limit: `limit` bytes, and together with whole request bodies what the worker may hold of them.
 @WorkerLoop
 final class CollectedAnswer: ReplySink {
     private(set) var bytes = ByteBuffer()
     private let environment: WorkerEnvironment
+    private let limit: Int
     private var held = 0
     private var reply: (any UpstreamReply)?
     private var failure: GatewayError?
     private var isOver = false
     private var waiter: CheckedContinuation<Void, Never>?
 
-    init(environment: WorkerEnvironment) { self.environment = environment }
+    init(environment: WorkerEnvironment, limit: Int = Translate.limit) {
+        self.environment = environment
+        self.limit = limit
+    }
 
     /// Returns when all of the answer is there; afterwards the reply is not usable.
     func read(_ reply: any UpstreamReply, _ cancel: CancelHook) async throws(GatewayError) {
@@ -38,9 +42,9 @@ final class CollectedAnswer: ReplySink {
 
     func observe(_ payload: UnsafeRawBufferPointer) {
         guard !isOver else { return }
-        guard bytes.readableBytes + payload.count <= Translate.limit else {
+        guard bytes.readableBytes + payload.count <= limit else {
             return giveUp(
-                GatewayError(.unparsableModelOutput, origin: .provider, detail: "the answer is too long to translate")
+                GatewayError(.unparsableModelOutput, origin: .provider, detail: "the answer is too long")
             )
         }
         guard environment.wholeBodiesHeld + payload.count <= environment.limits.wholeBodiesTotal else {

@@ -5,16 +5,22 @@ import Policy
 import Providers
 
 extension Plan {
+    /// A model as the catalogue knows it.
+    func chatModel(_ model: String, of provider: ProviderDefinition) -> ChatModel {
+        let row = environment.prices.row(for: provider, model: model)?.row
+        return ChatModel(name: model, maxOutput: row?.maxOutput, capabilities: row?.capabilities)
+    }
+
     /// A compat call in the form of a provider with a chat format of its own.
     func translated(
-        _ body: ByteBuffer, by translator: any ChatTranslator, for provider: ProviderDefinition, model: String,
-        place: CredentialPlace?, _ admitted: Admitted
+        _ body: ByteBuffer, with supplements: ChatSupplements, by translator: any ChatTranslator,
+        for provider: ProviderDefinition, model: String, place: CredentialPlace?, _ admitted: Admitted
     ) throws(GatewayError) -> (UpstreamTarget, TranslatedChat, ChatTranslation) {
-        let row = environment.prices.row(for: provider, model: model)?.row
-        let facts = ChatModel(name: model, maxOutput: row?.maxOutput, capabilities: row?.capabilities, place: place)
+        var facts = chatModel(model, of: provider)
+        facts.place = place
         let result: Result<TranslatedChat, GatewayError> = body.withUnsafeReadableBytes { bytes in
             do throws(GatewayError) {
-                return .success(try translator.request(bytes, for: facts))
+                return .success(try translator.request(bytes, for: facts, with: supplements))
             } catch {
                 return .failure(error)
             }
@@ -26,7 +32,8 @@ extension Plan {
         )
         var terms = chat.terms
         terms.created = Int(environment.clock.now.milliseconds / 1000)
-        return (target, chat, ChatTranslation(translator: translator, terms: terms))
+        let notes = translator.reasoning.map { (kind: $0, scope: Supply.scope(of: $0, admitted)) }
+        return (target, chat, ChatTranslation(translator: translator, terms: terms, notes: notes))
     }
 
     /// A compat call of an OpenAI-shaped provider: the client's own body but for what this provider wants differently.
@@ -44,8 +51,7 @@ extension Plan {
         let change = asksForUsage ? CompatBody.Change.addUsageOption : .modelOnly
         let shape = asksForUsage ? ReplyShape.withoutUsageChunk : .compat
         guard let dialect = surface?.dialect else { return (try facts.rewritten(model: model, change), nil, shape) }
-        let row = environment.prices.row(for: provider, model: model)?.row
-        let known = ChatModel(name: model, maxOutput: row?.maxOutput, capabilities: row?.capabilities)
+        let known = chatModel(model, of: provider)
         let body = try facts.rewritten(model: model, change) { (bytes, edits) throws(GatewayError) in
             try dialect.edit(bytes, for: known, into: &edits)
         }

@@ -8,6 +8,17 @@ import WireFormats
 struct ChatTranslation: Sendable {
     let translator: any ChatAnswerTranslator
     let terms: ChatTerms
+    /// Where the answer's reasoning is noted; nil when nobody needs it.
+    let notes: (kind: ReasoningKind, scope: ReasoningScope)?
+
+    init(
+        translator: any ChatAnswerTranslator, terms: ChatTerms,
+        notes: (kind: ReasoningKind, scope: ReasoningScope)? = nil
+    ) {
+        self.translator = translator
+        self.terms = terms
+        self.notes = notes
+    }
 }
 
 extension Attempt {
@@ -58,6 +69,10 @@ struct Translate {
         let stream = TranslatedStream(
             reply, framing, streamHead, translation.translator.stream(terms(for: head)), usage
         )
+        if let (kind, scope) = translation.notes {
+            let store = environment.reasoning
+            stream.noted = { store.keep($0, of: kind, in: scope) }
+        }
         guard let failure = try await stream.open(cancel) else { return stream }
         return try written(failure.json, status: failure.status, head, stream.usage)
     }
@@ -69,16 +84,20 @@ struct Translate {
         let collected = CollectedAnswer(environment: environment)
         defer { collected.release() }
         try await collected.read(reply, cancel)
+        var notes: [ReasoningNote] = []
         let result: Result<ChatAnswer, GatewayError> = collected.bytes.withUnsafeReadableBytes { body in
             usage?.feed(body)
             guard isSuccess else {
                 return .success(.failure(translation.translator.failure(status: head.status, body)))
             }
             do throws(GatewayError) {
-                return .success(try translation.translator.answer(body, terms(for: head)))
+                return .success(try translation.translator.answer(body, terms(for: head), noting: &notes))
             } catch {
                 return .failure(error)
             }
+        }
+        if let (kind, scope) = translation.notes, !notes.isEmpty {
+            environment.reasoning.keep(notes, of: kind, in: scope)
         }
         switch try result.get() {
         case .completion(let json): return try written(json, status: head.status, head, usage)

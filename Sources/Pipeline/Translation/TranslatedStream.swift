@@ -18,6 +18,8 @@ final class TranslatedStream: TranslatedReply, ReplySink {
     private var pending = ByteBuffer()
     private var sink: (any ReplySink)?
     private var end: End?
+    /// Told what is to be remembered of the answer's reasoning, before the client sees the end of it.
+    var noted: (@WorkerLoop ([ReasoningNote]) -> Void)?
     private var waiter: CheckedContinuation<Void, Never>?
     private var isOver = false
 
@@ -115,7 +117,9 @@ final class TranslatedStream: TranslatedReply, ReplySink {
                 .providerUnreachable, origin: .provider, detail: "the provider reported an error in its stream"
             )
             finish(.broken(error), note: failure.event)
-        case .complete: if isLast { finish(.complete) }
+        case .complete:
+            note()
+            if isLast { finish(.complete) }
         case .open: if isLast { finish(.broken(Self.cut), note: Self.cutNote) }
         }
         if case .broken = end, !isLast { reply.cancel() }
@@ -132,8 +136,21 @@ final class TranslatedStream: TranslatedReply, ReplySink {
         guard !isOver else { return }
         if end == nil { translator.finish(into: &pending) }
         // After the closing event nothing is missing.
-        if translator.state == .complete { finish(.complete) } else { finish(.broken(error), note: Self.cutNote) }
+        if translator.state == .complete {
+            note()
+            finish(.complete)
+        } else {
+            finish(.broken(error), note: Self.cutNote)
+        }
         if sink != nil { deliver() }
+    }
+
+    /// Tells what is to be remembered, once, before the client sees the end and may come with its next request.
+    private func note() {
+        guard let noted else { return }
+        self.noted = nil
+        let notes = translator.notes
+        if !notes.isEmpty { noted(notes) }
     }
 
     private static var cut: GatewayError {

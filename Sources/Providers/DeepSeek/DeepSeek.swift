@@ -5,7 +5,9 @@ extension ProviderDefinition {
     static let deepSeek: ProviderDefinition = {
         var provider = ProviderDefinition("deepseek", host: "api.deepseek.com")
         provider.path = .plain(PlainPath(segments: ["v1", "beta", "anthropic"]))
-        provider.compat = .openAI(.deepSeek)
+        var surface = CompatSurface(dialect: .deepSeek)
+        surface.reasoningEcho = ReasoningEcho()
+        provider.compat = .openAI(surface)
         provider.usage = UsageRule(.openAI, except: [(.contains("/anthropic/"), .anthropic)])
         return provider
     }()

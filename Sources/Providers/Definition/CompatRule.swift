@@ -50,6 +50,8 @@ package struct CompatSurface: Sendable {
     package var credentialForms: [CredentialRule.Form]?
     /// How the endpoint differs from OpenAI's; nil: in nothing that matters.
     package var dialect: ChatDialect?
+    /// Set where the provider wants its own reasoning back with every call that it led to.
+    package var reasoningEcho: ReasoningEcho?
     /// Moves parts of the model name, or what the credential tells, into the path; returns the base and the name to send.
     var bespoke: Bespoke?
 

@@ -5,25 +5,22 @@ package import NIOCore
 ///
 /// Pure: who signs and who sends is not its business.
 package protocol TokenExchange: CredentialScheme {
-    /// Where tokens are asked for, unless the operator says otherwise (decisions 11).
-    var endpoint: UpstreamRoot { get }
+    /// Where tokens are asked for; never what a key says, but the operator may say otherwise (decisions 11).
+    var endpoint: UpstreamRoot { get set }
 
     /// What a token is asked for with.
     ///
-    /// - Parameters:
-    ///   - document: as `document(in:)` found it.
-    ///   - endpoint: where it is going to be asked for.
+    /// - Parameter document: as `document(in:)` found it.
     /// - Errors: `.storedKeyUnavailable` with a message for the client, for a document that lacks something.
-    func assertion(
-        of document: Secret<String>, for endpoint: UpstreamRoot, at now: Instant
-    ) throws(GatewayError) -> TokenAssertion
+    func assertion(of document: Secret<String>, at now: Instant) throws(GatewayError) -> TokenAssertion
 
     /// The body of the request, `application/x-www-form-urlencoded`.
     func form(_ assertion: TokenAssertion, signature: [UInt8]) -> ByteBuffer
 
     /// The token in an answer of the endpoint.
     ///
-    /// - Errors: `.storedKeyUnavailable` with a message for the client that names the endpoint's reason.
+    /// - Errors: `.storedKeyUnavailable` with a message for the client that names the endpoint's reason; worth another
+    ///   attempt where the endpoint had a weakness of its own.
     func token(status: Int, _ body: UnsafeRawBufferPointer) throws(GatewayError) -> AccessToken
 }
 

@@ -9,6 +9,7 @@ extension ProviderDefinition {
         provider.credential = CredentialRule(
             .bearer, accepts: ["authorization", "x-goog-api-key"],
             exceptions: VertexCredential.expressPrefixes.map { ($0, [CredentialRule.Form("x-goog-api-key")]) })
+        provider.credential.derivation = .exchanged(by: ServiceAccountExchange())
         provider.credential.place = { VertexCredential.place($0) }
         provider.compat = .perModel(
             surface: CompatSurface { (model, place) throws(GatewayError) in

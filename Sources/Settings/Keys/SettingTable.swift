@@ -58,6 +58,10 @@ package enum SettingTable {
             "egress.allow_private_addresses", .flag, "false",
             "Whether custom providers may resolve to private or loopback addresses."
         ),
+        SettingKey(
+            "egress.fetch_media", .flag, "true",
+            "Whether images that a request only names are fetched for providers that want them inside it."
+        ),
         SettingKey("egress.ca_file", .path, nil, "PEM file with additional roots for upstream TLS."),
         SettingKey(
             "guardrails.endpoint", .url(["http", "https"]), nil,
@@ -101,6 +105,10 @@ package enum SettingTable {
         ),
         SettingKey("websocket_url", .url(["ws", "wss"]), nil, "The same for its realtime socket."),
         SettingKey("compat_upstream", .choice(["native", "openai"]), "native", "Which of its surfaces /compat uses."),
+        SettingKey(
+            "token_url", .url(["http", "https"]), nil,
+            "Where service accounts are exchanged for access tokens, for providers that take them."
+        ),
         SettingKey("enabled", .flag, "true", "false: requests for it are refused as for an unknown provider."),
     ]
 

@@ -24,6 +24,7 @@ extension DaemonSettings {
         worker.providers = providers
         worker.egressCAFile = egressCAFile
         worker.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses
+        worker.mediaFetching = mediaFetching
         worker.tlsCertificateFile = dataTLS?.certificate
         worker.tlsPrivateKeyFile = dataTLS?.privateKey
         worker.trustedProxies = trustedProxies.map(\.description)

@@ -108,7 +108,10 @@ final class WorkerRole {
                 Self.gate(
                     RedisAnswerStore($0, scripts: scripts, observer: observer, clock: clock), timers, clock, settings
                 )
-            }
+            },
+            digests: LibcryptoDigests(), assertions: RSAAssertionSigner(),
+            reasoning: ReasoningMemory(shared: redis.map { RedisReasoningStore($0) }, clock: clock),
+            mediaFetching: settings.mediaFetching
         )
         let readiness = Readiness(scoreboard: scoreboard, own: slot, usesRedis: settings.redis != nil)
         registry = ConnectionRegistry(

@@ -75,6 +75,8 @@ class Daemon:
         }
         if provider:
             self.settings["providers"] = {slug: {"base_url": provider.base(slug)} for slug in PROVIDERS}
+            # Where it exchanges service accounts for access tokens.
+            self.settings["providers"]["google-vertex-ai"]["token_url"] = provider.base("google-token")
         if not generated_credentials:
             self.settings["bootstrap"] = {
                 "account_id": secrets.token_hex(16),
