@@ -1,4 +1,4 @@
-"""Reasoning that a provider wants back and clients drop: the gateway remembers it (providers.md §11.3)."""
+"""Reasoning that a provider wants back and clients drop: the gateway remembers it (providers.md §8.4, §11.3)."""
 
 import json
 
@@ -152,6 +152,48 @@ def test_contents_that_must_not_be_stored_stay_in_the_worker(daemon, provider):
     notes = until(lambda: [key.decode() for key in keys_of(redis_of(daemon), daemon, gateway) if b":reasoning:" in key],
                   10, "notes in Redis")
     assert [key.rpartition(":")[2] for key in notes] == ["call_shown"]
+
+
+GEMINI = "google-ai-studio/gemini-3-pro"
+SIGNATURE = "c2lnbmF0dXJl" * 8
+
+
+def gemini_answer(streamed):
+    parts = [{"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": SIGNATURE}]
+    answer = {"candidates": [{"index": 0, "content": {"role": "model", "parts": parts}, "finishReason": "STOP"}],
+              "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}}
+    return sse_reply([answer]) if streamed else json_reply(answer)
+
+
+def gemini_signatures(request):
+    return [part.get("thoughtSignature") for content in request.json["contents"] for part in content["parts"]
+            if "functionCall" in part]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_signatures_come_back_from_a_client_that_drops_them_through_any_node(
+        four_workers, second_node, provider, streamed):
+    gateway = gateway_of([four_workers, second_node])
+    provider.reply(gemini_answer(streamed))
+    ask = {"model": GEMINI, "messages": [{"role": "user", "content": "Weather?"}], "tools": TOOLS}
+    answer = sdk(four_workers, gateway).chat.completions.create(**ask, stream=streamed)
+    if streamed:
+        calls = [call for chunk in answer if chunk.choices for call in chunk.choices[0].delta.tool_calls or []]
+    else:
+        calls = answer.choices[0].message.tool_calls
+    call = calls[0].id
+    turns = [{"role": "user", "content": "Weather?"},
+             {"role": "assistant", "tool_calls": [
+                 {"id": call, "type": "function", "function": {"name": "weather", "arguments": "{}"}}]},
+             {"role": "tool", "tool_call_id": call, "content": "sun"}]
+    for node, known in [(second_node, gateway), (second_node, gateway_of([four_workers, second_node]))]:
+        provider.reply(json_reply({"candidates": [
+            {"content": {"parts": [{"text": "Sunny."}]}, "finishReason": "STOP"}]}))
+        again = sdk(node, known).chat.completions.create(model=GEMINI, messages=turns, tools=TOOLS)
+        assert again.choices[0].message.content == "Sunny."
+        signatures = gemini_signatures(provider.requests[-1])
+        # In another gateway it is not known.
+        assert len(signatures) == 1 and (signatures == [SIGNATURE]) == (known == gateway)
 
 
 def test_other_providers_never_get_reasoning(daemon, gateway, provider):
