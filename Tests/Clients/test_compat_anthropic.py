@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from harness.calls import header, post, refusal, run_steps, step
+from harness.compat import WEATHER, assert_cut, events_of
 from harness.daemon import Daemon
 from harness.provider import (SSE_HEAD, anthropic_events, anthropic_message, bytes_reply, chat_completion, error_reply,
                               json_reply, reset_reply, sse_reply)
@@ -17,22 +18,11 @@ MODEL = "claude-sonnet-4-5"
 MESSAGES = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Say hello."}]
 ASK = {"model": f"anthropic/{MODEL}", "messages": MESSAGES}
 TURN = {"role": "user", "content": [{"type": "text", "text": "Say hello."}]}
-TOOLS = [{"type": "function", "function": {
-    "name": "weather", "description": "The weather in a city.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
-TRUNCATED = {"error": {"message": "upstream closed the stream before completion", "type": "upstream_error",
-                       "code": "stream_truncated"}}
 
 
 @pytest.fixture
 def client(daemon, gateway):
     return openai.OpenAI(api_key="sk-ant-client", base_url=f"{daemon.base(gateway)}/compat", max_retries=0)
-
-
-def events_of(body):
-    """The data of each event of a stream, `[DONE]` as it is."""
-    data = [part.removeprefix(b"data: ") for part in body.split(b"\n\n") if part]
-    return [part.decode() if part == b"[DONE]" else json.loads(part) for part in data]
 
 
 def test_row_14_a_chat_completion(client, provider, gateway, log_of):
@@ -87,18 +77,18 @@ def test_parallel_calls_and_their_results_in_a_second_turn(client, provider):
         {"type": "text", "text": "Let me see."},
         {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Berlin"}},
         {"type": "tool_use", "id": "toolu_2", "name": "weather", "input": {"city": "Rome"}}])))
-    completion = client.chat.completions.create(**ASK, tools=TOOLS, tool_choice="required")
+    completion = client.chat.completions.create(**ASK, tools=WEATHER, tool_choice="required")
     choice = completion.choices[0]
     assert choice.finish_reason == "tool_calls" and choice.message.content == "Let me see."
     assert [(call.id, json.loads(call.function.arguments)) for call in choice.message.tool_calls] == [
         ("toolu_1", {"city": "Berlin"}), ("toolu_2", {"city": "Rome"})]
     first = provider.requests[0].json
     assert first["tools"] == [{"name": "weather", "description": "The weather in a city.",
-                               "input_schema": TOOLS[0]["function"]["parameters"]}]
+                               "input_schema": WEATHER[0]["function"]["parameters"]}]
     assert first["tool_choice"] == {"type": "any"}
     second = client.chat.completions.create(**{**ASK, "messages": [
         *MESSAGES, choice.message, {"role": "tool", "tool_call_id": "toolu_2", "content": "hot"},
-        {"role": "tool", "tool_call_id": "toolu_1", "content": "cold"}]}, tools=TOOLS)
+        {"role": "tool", "tool_call_id": "toolu_1", "content": "cold"}]}, tools=WEATHER)
     assert second.choices[0].message.content == "Hello from Claude."
     assert provider.requests[1].json["messages"][1:] == [
         {"role": "assistant", "content": [
@@ -125,7 +115,7 @@ def test_streamed_calls(client, provider):
         start, *block(1, "weather", ['{"city"', ': "Berlin"}']), *block(3, "time", []),
         ("message_delta", {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 5}}),
         ("message_stop", {"type": "message_stop"})]))
-    with client.chat.completions.stream(**ASK, tools=TOOLS) as stream:
+    with client.chat.completions.stream(**ASK, tools=WEATHER) as stream:
         final = stream.get_final_completion()
     calls = final.choices[0].message.tool_calls
     assert [(call.id, call.function.name, call.function.arguments) for call in calls] == [
@@ -207,17 +197,8 @@ def test_a_cut_stream_is_never_presented_as_complete(daemon, gateway, provider, 
         getattr(exchange, end)()
 
     provider.reply(script)
-    body = b""
-    with pytest.raises(httpx.RemoteProtocolError):
-        with httpx.stream("POST", f"{daemon.base(gateway)}/compat/chat/completions", json={**ASK, "stream": True},
-                          timeout=30) as answer:
-            for part in answer.iter_bytes():
-                body += part
-    told = events_of(body)
-    assert told[-1] == TRUNCATED and "[DONE]" not in told
-    assert [event["choices"][0]["finish_reason"] for event in told[:-1]] == [None] * (len(told) - 1)
-    entry = daemon.api.entries(gateway, 1)[0]
-    assert (entry["success"], entry["status_code"], entry["tokens_in"]) == (False, 502, 25)
+    entry = assert_cut(daemon, gateway, ASK)
+    assert entry["tokens_in"] == 25
 
 
 OVERLOADED = ("error", {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})

@@ -2,12 +2,12 @@
 
 import json
 
-import httpx
 import openai
 import pytest
 
 from harness import cohere
 from harness.calls import header, post, refusal, run_steps, step
+from harness.compat import WEATHER, assert_cut, events_of
 from harness.daemon import Daemon
 from harness.provider import SSE_HEAD, bytes_reply, chat_completion, error_reply, json_reply, sse_reply
 
@@ -15,21 +15,11 @@ MODEL = "command-a"
 MESSAGES = [{"role": "developer", "content": "Be kind."}, {"role": "user", "content": "Say hello."}]
 SENT = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Say hello."}]
 ASK = {"model": f"cohere/{MODEL}", "messages": MESSAGES}
-TOOLS = [{"type": "function", "function": {
-    "name": "weather", "description": "The weather in a city.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
-TRUNCATED = {"error": {"message": "upstream closed the stream before completion", "type": "upstream_error",
-                       "code": "stream_truncated"}}
 
 
 @pytest.fixture
 def client(daemon, gateway):
     return openai.OpenAI(api_key="co-client", base_url=f"{daemon.base(gateway)}/compat", max_retries=0)
-
-
-def told(body):
-    data = [part.removeprefix(b"data: ") for part in body.split(b"\n\n") if part]
-    return [part.decode() if part == b"[DONE]" else json.loads(part) for part in data]
 
 
 def test_a_chat_completion(client, provider, gateway, log_of):
@@ -68,7 +58,7 @@ def test_a_streamed_completion(client, provider, gateway, daemon, usage):
     assert [(total.prompt_tokens, total.completion_tokens) for total in totals] == ([(25, 12)] if usage else [])
     assert provider.requests[0].json == {"model": MODEL, "stream": True, "messages": SENT}
     answer = post(daemon, gateway, "compat/chat/completions", json={**ASK, "stream": True, **more})
-    assert header(answer, "content-type") == "text/event-stream" and told(answer.content)[-1] == "[DONE]"
+    assert header(answer, "content-type") == "text/event-stream" and events_of(answer.content)[-1] == "[DONE]"
 
 
 def test_parallel_calls_and_their_results_in_a_second_turn(client, provider):
@@ -76,16 +66,16 @@ def test_parallel_calls_and_their_results_in_a_second_turn(client, provider):
              cohere.call("weather_2", "weather", '{"city":"Rome"}')]
     provider.reply(json_reply(cohere.chat(None, "TOOL_CALL", tool_plan="I will look.", tool_calls=calls)),
                    json_reply(cohere.chat()))
-    choice = client.chat.completions.create(**ASK, tools=TOOLS, tool_choice="required").choices[0]
+    choice = client.chat.completions.create(**ASK, tools=WEATHER, tool_choice="required").choices[0]
     assert choice.finish_reason == "tool_calls" and choice.message.content is None
     assert choice.message.reasoning_content == "I will look."
     assert [(call.id, call.function.arguments) for call in choice.message.tool_calls] == [
         ("weather_1", '{"city":"Berlin"}'), ("weather_2", '{"city":"Rome"}')]
     first = provider.requests[0].json
-    assert first["tools"] == TOOLS and first["tool_choice"] == "REQUIRED"
+    assert first["tools"] == WEATHER and first["tool_choice"] == "REQUIRED"
     second = client.chat.completions.create(**{**ASK, "messages": [
         *MESSAGES, choice.message, {"role": "tool", "tool_call_id": "weather_2", "content": "hot"},
-        {"role": "tool", "tool_call_id": "weather_1", "content": "cold"}]}, tools=TOOLS)
+        {"role": "tool", "tool_call_id": "weather_1", "content": "cold"}]}, tools=WEATHER)
     assert second.choices[0].message.content == "Hello from Command."
     assert provider.requests[1].json["messages"][2:] == [
         {"role": "assistant", "tool_plan": "I will look.", "tool_calls": calls},
@@ -96,7 +86,7 @@ def test_parallel_calls_and_their_results_in_a_second_turn(client, provider):
 def test_streamed_calls(client, provider):
     provider.reply(sse_reply(cohere.streamed_calls(
         ("weather_1", "weather", ['{"city"', ': "Berlin"}']), ("time_1", "time", []))))
-    with client.chat.completions.stream(**ASK, tools=TOOLS) as stream:
+    with client.chat.completions.stream(**ASK, tools=WEATHER) as stream:
         final = stream.get_final_completion()
     calls = final.choices[0].message.tool_calls
     assert [(call.id, call.function.name, call.function.arguments) for call in calls] == [
@@ -179,17 +169,7 @@ def test_a_cut_stream_is_never_presented_as_complete(daemon, gateway, provider, 
         getattr(exchange, end)()
 
     provider.reply(script)
-    body = b""
-    with pytest.raises(httpx.RemoteProtocolError):
-        with httpx.stream("POST", f"{daemon.base(gateway)}/compat/chat/completions", json={**ASK, "stream": True},
-                          timeout=30) as answer:
-            for part in answer.iter_bytes():
-                body += part
-    events = told(body)
-    assert events[-1] == TRUNCATED and "[DONE]" not in events
-    assert [event["choices"][0]["finish_reason"] for event in events[:-1]] == [None] * (len(events) - 1)
-    entry = daemon.api.entries(gateway, 1)[0]
-    assert (entry["success"], entry["status_code"]) == (False, 502)
+    assert_cut(daemon, gateway, ASK)
 
 
 def test_an_error_later_ends_the_stream_with_it(daemon, gateway, client, provider):

@@ -2,11 +2,11 @@
 
 import json
 
-import httpx
 import openai
 import pytest
 
 from harness.calls import post, refusal
+from harness.compat import events_of, read_cut_stream
 from harness.provider import (SSE_HEAD, bytes_reply, chat_chunks, chat_completion, json_reply, sse_reply,
                               tool_call_completion)
 
@@ -18,11 +18,6 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"ty
 @pytest.fixture
 def client(daemon, gateway):
     return openai.OpenAI(api_key="sk-client", base_url=f"{daemon.base(gateway)}/compat", max_retries=0)
-
-
-def told(body):
-    data = [part.removeprefix(b"data: ") for part in body.split(b"\n\n") if part]
-    return [part.decode() if part == b"[DONE]" else json.loads(part) for part in data]
 
 
 def ask(daemon, gateway, model, **more):
@@ -142,7 +137,7 @@ def test_17_1_an_error_later_ends_the_stream_with_it(daemon, gateway, client, pr
 def test_17_1_a_good_stream_without_done_ends_well(daemon, gateway, provider, log_of):
     provider.reply(sse_reply(chat_chunks(["One "])[:-1]))
     answer = ask(daemon, gateway, "fireworks/m", stream=True)
-    assert told(answer.content)[-1] == "[DONE]" and told(answer.content)[-2]["choices"][0]["finish_reason"] == "stop"
+    assert events_of(answer.content)[-1] == "[DONE]" and events_of(answer.content)[-2]["choices"][0]["finish_reason"] == "stop"
     assert log_of(gateway, answer)["success"] is True
 
 
@@ -155,13 +150,7 @@ def test_17_1_a_cut_stream_is_not_presented_as_complete(daemon, gateway, provide
         getattr(exchange, end)()
 
     provider.reply(script)
-    body = b""
-    with pytest.raises(httpx.RemoteProtocolError):
-        with httpx.stream("POST", f"{daemon.base(gateway)}/compat/chat/completions", timeout=30, json={
-                "model": "groq/m", "messages": MESSAGES, "stream": True}) as answer:
-            for part in answer.iter_bytes():
-                body += part
-    events = told(body)
+    events = events_of(read_cut_stream(daemon, gateway, {"model": "groq/m", "messages": MESSAGES}))
     assert events[-1]["error"]["code"] == "stream_truncated" and "[DONE]" not in events
     assert daemon.api.entries(gateway, 1)[0]["success"] is False
 
@@ -171,7 +160,7 @@ def test_17_1_the_usage_chunk_is_for_those_who_asked(daemon, gateway, provider, 
     more = {"stream_options": {"include_usage": True}} if usage else {}
     provider.reply(sse_reply(chat_chunks(["One"], usage=(5, 3))))
     answer = ask(daemon, gateway, "groq/m", stream=True, **more)
-    assert [event["usage"] for event in told(answer.content)[:-1] if event.get("usage")] == (
+    assert [event["usage"] for event in events_of(answer.content)[:-1] if event.get("usage")] == (
         [{"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}] if usage else [])
     assert provider.only().json["stream_options"] == {"include_usage": True}
     assert (log_of(gateway, answer)["tokens_in"], log_of(gateway, answer)["tokens_out"]) == (5, 3)

@@ -4,11 +4,11 @@ import asyncio
 import base64
 import json
 
-import httpx
 import openai
 import pytest
 
 from harness.calls import header, post, refusal, run_steps, step
+from harness.compat import WEATHER, assert_cut, events_of
 from harness.daemon import Daemon
 from harness.gemini import call, gemini_answer, gemini_error, gemini_events, usage, well_behaved_gemini
 from harness.provider import (SSE_HEAD, bytes_reply, chat_chunks, chat_completion, error_reply, json_reply, sse_reply,
@@ -19,11 +19,6 @@ PATH = f"/google-ai-studio/v1beta/models/{MODEL}"
 MESSAGES = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Say hello."}]
 ASK = {"model": f"google-ai-studio/{MODEL}", "messages": MESSAGES}
 TURN = {"role": "user", "parts": [{"text": "Say hello."}]}
-TOOLS = [{"type": "function", "function": {
-    "name": "weather", "description": "The weather in a city.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
-TRUNCATED = {"error": {"message": "upstream closed the stream before completion", "type": "upstream_error",
-                       "code": "stream_truncated"}}
 EXPRESS_KEY = "AIzaSyExpress"
 # `skip_thought_signature_validator`
 BYPASS = base64.b64encode(b"skip_thought_signature_validator").decode()
@@ -42,12 +37,6 @@ def client(daemon, gateway):
 
 def answers(provider, *scripts):
     provider.at("google-ai-studio", *scripts)
-
-
-def events_of(body):
-    """The data of each event of a stream, `[DONE]` as it is."""
-    data = [part.removeprefix(b"data: ") for part in body.split(b"\n\n") if part]
-    return [part.decode() if part == b"[DONE]" else json.loads(part) for part in data]
 
 
 def test_a_chat_completion(client, provider, gateway, log_of):
@@ -116,7 +105,7 @@ def test_parallel_calls_and_their_results_in_a_second_turn(client, provider):
     answers(provider, json_reply(gemini_answer(parts=[
         {"text": "Let me see."}, call("weather", {"city": "Berlin"}, "fc-1", "U0lHTkFUVVJF"),
         call("weather", {"city": "Rome"}, "fc-2")])), json_reply(gemini_answer()))
-    completion = client.chat.completions.create(**ASK, tools=TOOLS, tool_choice="required")
+    completion = client.chat.completions.create(**ASK, tools=WEATHER, tool_choice="required")
     choice = completion.choices[0]
     assert choice.finish_reason == "tool_calls" and choice.message.content == "Let me see."
     assert [(made.id, json.loads(made.function.arguments)) for made in choice.message.tool_calls] == [
@@ -125,11 +114,11 @@ def test_parallel_calls_and_their_results_in_a_second_turn(client, provider):
     first = provider.requests[0].json
     assert first["tools"] == [{"functionDeclarations": [{
         "name": "weather", "description": "The weather in a city.",
-        "parametersJsonSchema": TOOLS[0]["function"]["parameters"]}]}]
+        "parametersJsonSchema": WEATHER[0]["function"]["parameters"]}]}]
     assert first["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
     second = client.chat.completions.create(**{**ASK, "messages": [
         *MESSAGES, choice.message, {"role": "tool", "tool_call_id": "fc-2", "content": "hot"},
-        {"role": "tool", "tool_call_id": "fc-1", "content": '{"degrees": 3}'}]}, tools=TOOLS)
+        {"role": "tool", "tool_call_id": "fc-1", "content": '{"degrees": 3}'}]}, tools=WEATHER)
     assert second.choices[0].message.content == "Hello from Gemini."
     assert provider.requests[1].json["contents"][1:] == [
         {"role": "model", "parts": [{"text": "Let me see."}, call("weather", {"city": "Berlin"}, "fc-1", "U0lHTkFUVVJF"),
@@ -144,7 +133,7 @@ def test_a_history_of_another_model_gets_the_bypass_once_per_turn(client, provid
              for name in "ab"]
     client.chat.completions.create(**{**ASK, "messages": [
         *MESSAGES, {"role": "assistant", "tool_calls": calls},
-        *[{"role": "tool", "tool_call_id": made["id"], "content": "r"} for made in calls]]}, tools=TOOLS)
+        *[{"role": "tool", "tool_call_id": made["id"], "content": "r"} for made in calls]]}, tools=WEATHER)
     assert provider.only().json["contents"][1] == {"role": "model", "parts": [
         call("weather", {}, "call_a", BYPASS), call("weather", {}, "call_b")]}
 
@@ -153,7 +142,7 @@ def test_streamed_calls(client, provider):
     answers(provider, sse_reply([
         gemini_answer(parts=[call("weather", {"city": "Berlin"}, signature="U0lH")], finish=None),
         gemini_answer(parts=[call("time", {}, "fc-2")], finish=None), gemini_answer("")]))
-    with client.chat.completions.stream(**ASK, tools=TOOLS) as stream:
+    with client.chat.completions.stream(**ASK, tools=WEATHER) as stream:
         final = stream.get_final_completion()
     first, second = final.choices[0].message.tool_calls
     assert (first.function.name, first.function.arguments) == ("weather", '{"city":"Berlin"}')
@@ -252,17 +241,8 @@ def test_a_cut_stream_is_never_presented_as_complete(daemon, gateway, provider, 
         getattr(exchange, end)()
 
     answers(provider, script)
-    body = b""
-    with pytest.raises(httpx.RemoteProtocolError):
-        with httpx.stream("POST", f"{daemon.base(gateway)}/compat/chat/completions", json={**ASK, "stream": True},
-                          timeout=30) as answer:
-            for part in answer.iter_bytes():
-                body += part
-    told = events_of(body)
-    assert told[-1] == TRUNCATED and "[DONE]" not in told
-    assert [event["choices"][0]["finish_reason"] for event in told[:-1]] == [None] * (len(told) - 1)
-    entry = daemon.api.entries(gateway, 1)[0]
-    assert (entry["success"], entry["status_code"], entry["tokens_in"]) == (False, 502, 25)
+    entry = assert_cut(daemon, gateway, ASK)
+    assert entry["tokens_in"] == 25
 
 
 EXHAUSTED = gemini_error(429, "RESOURCE_EXHAUSTED", "Quota exceeded")
@@ -402,7 +382,7 @@ def test_either_way_calls_functions(either, provider):
     arguments = {"city": "Berlin"}
     answers(provider, json_reply(gemini_answer(parts=[call("weather", arguments, "fc-1")]) if either.way == "native"
                                  else tool_call_completion("weather", arguments, MODEL)))
-    choice = either.chat.completions.create(**ASK, tools=TOOLS).choices[0]
+    choice = either.chat.completions.create(**ASK, tools=WEATHER).choices[0]
     assert choice.finish_reason == "tool_calls"
     assert json.loads(choice.message.tool_calls[0].function.arguments) == arguments
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from harness.calls import post, refusal
+from harness.compat import TRUNCATED
 from harness.daemon import forget_peak, peak_resident_bytes, resident_bytes
 from harness.provider import SSE_HEAD, anthropic_events, anthropic_message, bytes_reply
 from harness.waiting import Gate, until
@@ -15,8 +16,6 @@ from harness.waiting import Gate, until
 CHAT = {"model": "anthropic/claude-sonnet-4-5", "messages": [{"role": "user", "content": "hi"}]}
 STREAM = {**CHAT, "stream": True}
 COMPAT = "compat/chat/completions"
-TRUNCATED = {"error": {"message": "upstream closed the stream before completion", "type": "upstream_error",
-                       "code": "stream_truncated"}}
 BEGUN = [(name, value) for name, value in anthropic_events(["One "])[:4]]
 UNREACHABLE, UNPARSABLE = (400, 2005), (500, 2002)
 
