@@ -10,7 +10,7 @@ import pytest
 from harness.calls import CHAT_BYTES, header, post, refusal
 from harness.crowd import Crowd
 from harness.daemon import Daemon
-from harness.fleet import redis_as_workers_see_it
+from harness.fleet import metric, redis_as_workers_see_it
 from harness.load import Load
 from harness.scripts import numbered, said
 from harness.store import RedisServer, long_interval, redis_of
@@ -87,10 +87,24 @@ def statuses(daemon, gateway, count):
 
 
 def exactly(daemon, server, technique="fixed"):
-    """A fresh limit of 50 against 200 requests at once."""
-    gateway = limited(daemon, server, 50, technique)
-    found = statuses(daemon, gateway, 200)
+    """A fresh limit of 50 against 200 requests at once.
+
+    What Redis does not answer within 20 ms passes, and is counted as a loss of it: a busy machine is asked again.
+    """
+    for _ in range(20):
+        known = losses(daemon)
+        found = statuses(daemon, limited(daemon, server, 50, technique), 200)
+        if losses(daemon) == known:
+            break
+        await_redis(daemon)
+    else:
+        pytest.fail("Redis never answered 200 requests in time")
     assert (found.count(200), found.count(429)) == (50, 150)
+
+
+def losses(daemon):
+    """How often the workers have lost Redis."""
+    return sum(metric(daemon, "aig_store_losses_total", store="redis").values())
 
 
 def every_worker_refuses(daemon, gateway):
