@@ -57,37 +57,30 @@ enum BedrockReply {
     /// - Parameter range: the text that it supports; nil where that is not known yet.
     static func annotation(_ citation: JSONView, _ range: Range<Int>?) -> String {
         let title = citation.member("title")?.string
+        if let url = citation.member("location")?.member("web")?.member("url")?.string {
+            return URLCitation(url: url, title: title, range: range).json
+        }
         var out = JSONWriter()
         out.beginObject()
         out.key("type")
-        if let url = citation.member("location")?.member("web")?.member("url")?.string {
-            out.string("url_citation")
-            out.key("url_citation")
-            out.beginObject()
-            out.key("url")
-            out.string(url)
+        out.string("bedrock_citation")
+        out.key("bedrock_citation")
+        out.beginObject()
+        if let title {
             out.key("title")
-            out.string(title ?? "")
-        } else {
-            out.string("bedrock_citation")
-            out.key("bedrock_citation")
-            out.beginObject()
-            if let title {
-                out.key("title")
-                out.string(title)
-            }
-            if let source = citation.member("source")?.string {
-                out.key("source")
-                out.string(source)
-            }
-            var texts: [String] = []
-            citation.member("sourceContent")?.forEachElement { part in
-                if let text = part.member("text")?.string { texts.append(text) }
-            }
-            if !texts.isEmpty {
-                out.key("text")
-                out.string(texts.joined(separator: "\n"))
-            }
+            out.string(title)
+        }
+        if let source = citation.member("source")?.string {
+            out.key("source")
+            out.string(source)
+        }
+        var texts: [String] = []
+        citation.member("sourceContent")?.forEachElement { part in
+            if let text = part.member("text")?.string { texts.append(text) }
+        }
+        if !texts.isEmpty {
+            out.key("text")
+            out.string(texts.joined(separator: "\n"))
         }
         if let range {
             out.key("start_index")

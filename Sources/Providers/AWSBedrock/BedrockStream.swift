@@ -88,9 +88,9 @@ struct BedrockStream: ChatStreamTranslator {
     private mutating func delta(_ event: JSONView, into out: inout ByteBuffer) {
         guard let delta = event.member("delta") else { return }
         let index = Self.index(event)
-        if let text = Self.piece(delta.member("text")) {
+        if let text = delta.member("text")?.piece {
             begun(into: &out).piece("content", text, into: &out)
-        } else if let text = Self.piece(delta.member("toolUse")?.member("input")) {
+        } else if let text = delta.member("toolUse")?.member("input")?.piece {
             guard let block = blocks[index] else { return }
             switch block.kind {
             case .call(let call): begun(into: &out).arguments(call, text, into: &out)
@@ -98,7 +98,7 @@ struct BedrockStream: ChatStreamTranslator {
             case .hidden: return
             }
             blocks[index]?.hasPieces = true
-        } else if let text = Self.piece(delta.member("reasoningContent")?.member("text")) {
+        } else if let text = delta.member("reasoningContent")?.member("text")?.piece {
             begun(into: &out).piece("reasoning_content", text, into: &out)
         } else if let citation = delta.member("citation"), citation.kind == .object {
             let annotation = BedrockReply.annotation(citation, nil)
@@ -106,20 +106,10 @@ struct BedrockStream: ChatStreamTranslator {
         }
     }
 
-    /// The raw text of a string that is not empty.
-    private static func piece(_ view: JSONView?) -> UnsafeRawBufferPointer? {
-        guard let view, view.kind == .string, view.bytes.count > 2 else { return nil }
-        return view.bytes
-    }
-
     private mutating func close(_ index: Int, into out: inout ByteBuffer) {
         guard let block = blocks.removeValue(forKey: index), !block.hasPieces else { return }
         switch block.kind {
-        case .call(let call):
-            let chunks = begun(into: &out)
-            var empty = ByteBuffer()
-            JSONWriter.appendString("{}", to: &empty)
-            empty.withUnsafeReadableBytes { chunks.arguments(call, $0, into: &out) }
+        case .call(let call): begun(into: &out).noArguments(call, into: &out)
         case .output: begun(into: &out).piece("content", "{}", into: &out)
         case .hidden: break
         }

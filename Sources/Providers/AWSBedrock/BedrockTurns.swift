@@ -94,11 +94,11 @@ struct BedrockTurns {
     func write(into out: inout JSONWriter) {
         if !system.isEmpty {
             out.key("system")
-            Self.write(system, into: &out)
+            out.list(system)
         }
         out.key("messages")
         out.beginArray()
-        if turns.first?.role != .user { Self.write(.user, [Self.text(Self.nothing)], into: &out) }
+        if turns.first?.role != .user { out.turn(Role.user.rawValue, [Self.text(Self.nothing)]) }
         for (number, turn) in turns.enumerated() {
             var turn = turn
             // A text to be continued must not end in whitespace.
@@ -109,23 +109,8 @@ struct BedrockTurns {
             }
             // Documents alone are refused.
             if turn.hasDocument, !turn.hasText { turn.blocks.append(Self.text(Self.nothing)) }
-            Self.write(turn.role, turn.all, into: &out)
+            out.turn(turn.role.rawValue, turn.all)
         }
-        out.endArray()
-    }
-
-    private static func write(_ role: Role, _ blocks: [ByteBuffer], into out: inout JSONWriter) {
-        out.beginObject()
-        out.key("role")
-        out.string(role.rawValue)
-        out.key("content")
-        write(blocks, into: &out)
-        out.endObject()
-    }
-
-    private static func write(_ blocks: [ByteBuffer], into out: inout JSONWriter) {
-        out.beginArray()
-        for block in blocks { out.raw(block) }
         out.endArray()
     }
 
@@ -232,7 +217,7 @@ struct BedrockTurns {
         out.key("toolUseId")
         out.string(callIDs.accepted(message.callID))
         out.key("content")
-        Self.write(content, into: &out)
+        out.list(content)
         if message.hasFailed {
             out.key("status")
             out.string("error")

@@ -57,22 +57,6 @@ enum AnthropicReply {
     /// A citation of a page as OpenAI writes it, for the text that it supports.
     private static func annotation(_ citation: JSONView, _ range: Range<Int>) -> String? {
         guard let url = citation.member("url")?.string else { return nil }
-        var out = JSONWriter()
-        out.beginObject()
-        out.key("type")
-        out.string("url_citation")
-        out.key("url_citation")
-        out.beginObject()
-        out.key("url")
-        out.string(url)
-        out.key("title")
-        out.string(citation.member("title")?.string ?? "")
-        out.key("start_index")
-        out.int(range.lowerBound)
-        out.key("end_index")
-        out.int(range.upperBound)
-        out.endObject()
-        out.endObject()
-        return String(buffer: out.buffer)
+        return URLCitation(url: url, title: citation.member("title")?.string, range: range).json
     }
 }

@@ -96,7 +96,7 @@ struct AnthropicStream: ChatStreamTranslator {
         case .reasoning: piece("reasoning_content", delta.member("thinking"), of: index, chunks, into: &out)
         case .output: piece("content", delta.member("partial_json"), of: index, chunks, into: &out)
         case .call(let call):
-            guard let text = Self.piece(delta.member("partial_json")) else { return }
+            guard let text = delta.member("partial_json")?.piece else { return }
             chunks.arguments(call, text, into: &out)
             blocks[index]?.hasPieces = true
         }
@@ -105,24 +105,15 @@ struct AnthropicStream: ChatStreamTranslator {
     private mutating func piece(
         _ member: StaticString, _ text: JSONView?, of index: Int, _ chunks: ChatChunks, into out: inout ByteBuffer
     ) {
-        guard let text = Self.piece(text) else { return }
+        guard let text = text?.piece else { return }
         chunks.piece(member, text, into: &out)
         blocks[index]?.hasPieces = true
-    }
-
-    /// The raw text of a string that is not empty.
-    private static func piece(_ view: JSONView?) -> UnsafeRawBufferPointer? {
-        guard let view, view.kind == .string, view.bytes.count > 2 else { return nil }
-        return view.bytes
     }
 
     private mutating func close(_ index: Int, into out: inout ByteBuffer) {
         guard let chunks, let block = blocks.removeValue(forKey: index), !block.hasPieces else { return }
         switch block.kind {
-        case .call(let call):
-            var empty = ByteBuffer()
-            JSONWriter.appendString("{}", to: &empty)
-            empty.withUnsafeReadableBytes { chunks.arguments(call, $0, into: &out) }
+        case .call(let call): chunks.noArguments(call, into: &out)
         case .output: chunks.piece("content", "{}", into: &out)
         case .text, .reasoning: break
         }

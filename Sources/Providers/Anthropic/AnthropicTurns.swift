@@ -82,12 +82,12 @@ struct AnthropicTurns {
     func write(into out: inout JSONWriter) {
         if !system.isEmpty {
             out.key("system")
-            Self.write(system, into: &out)
+            out.list(system)
         }
         out.key("messages")
         out.beginArray()
         if turns.first?.role != .user {
-            Self.write(.user, [Self.text(Self.nothing, nil)], into: &out)
+            out.turn(Role.user.rawValue, [Self.text(Self.nothing, nil)])
         }
         for (number, turn) in turns.enumerated() {
             var blocks = turn.blocks
@@ -98,23 +98,8 @@ struct AnthropicTurns {
                 if let end { blocks.append(Self.text(String(text[...end]), nil)) }
                 if blocks.isEmpty { continue }
             }
-            Self.write(turn.role, blocks, into: &out)
+            out.turn(turn.role.rawValue, blocks)
         }
-        out.endArray()
-    }
-
-    private static func write(_ role: Role, _ blocks: [ByteBuffer], into out: inout JSONWriter) {
-        out.beginObject()
-        out.key("role")
-        out.string(role.rawValue)
-        out.key("content")
-        write(blocks, into: &out)
-        out.endObject()
-    }
-
-    private static func write(_ blocks: [ByteBuffer], into out: inout JSONWriter) {
-        out.beginArray()
-        for block in blocks { out.raw(block) }
         out.endArray()
     }
 
@@ -188,7 +173,7 @@ struct AnthropicTurns {
                 out.string(text)
             } else if !blocks.isEmpty {
                 out.key("content")
-                Self.write(blocks, into: &out)
+                out.list(blocks)
             }
             if message.hasFailed {
                 out.key("is_error")

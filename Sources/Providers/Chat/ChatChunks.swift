@@ -139,6 +139,12 @@ struct ChatChunks: Sendable {
         close(nil, into: &out)
     }
 
+    /// The arguments of a call that came without any.
+    func noArguments(_ index: Int, into out: inout ByteBuffer) {
+        let empty: StaticString = #""{}""#
+        arguments(index, UnsafeRawBufferPointer(start: empty.utf8Start, count: empty.utf8CodeUnitCount), into: &out)
+    }
+
     /// The closing events: why the model stopped, the usage if it was asked for, and `[DONE]`.
     func end(_ finish: ChatFinish, hasCalls: Bool, _ usage: Usage, into out: inout ByteBuffer) {
         self.finish(finish, hasCalls: hasCalls, into: &out)
@@ -164,4 +170,9 @@ struct ChatChunks: Sendable {
         }
         out.writeStaticString("data: [DONE]\n\n")
     }
+}
+
+extension JSONView {
+    /// The text of a string that is not empty, as it was written, with its quotes; nil for anything else.
+    var piece: UnsafeRawBufferPointer? { kind == .string && bytes.count > 2 ? bytes : nil }
 }

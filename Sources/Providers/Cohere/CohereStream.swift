@@ -77,9 +77,8 @@ struct CohereStream: ChatStreamTranslator {
     }
 
     private mutating func piece(_ member: StaticString, _ text: JSONView?, into out: inout ByteBuffer) {
-        // An empty string is two quotation marks.
-        guard let text, text.kind == .string, text.bytes.count > 2 else { return }
-        begun(into: &out).piece(member, text.bytes, into: &out)
+        guard let text = text?.piece else { return }
+        begun(into: &out).piece(member, text, into: &out)
     }
 
     private mutating func start(_ call: JSONView?, at index: Int, into out: inout ByteBuffer) {
@@ -97,17 +96,15 @@ struct CohereStream: ChatStreamTranslator {
     }
 
     private mutating func arguments(_ text: JSONView?, at index: Int, into out: inout ByteBuffer) {
-        guard let chunks, let call = open[index], let text, text.kind == .string, text.bytes.count > 2 else { return }
-        chunks.arguments(call.call, text.bytes, into: &out)
+        guard let chunks, let call = open[index], let text = text?.piece else { return }
+        chunks.arguments(call.call, text, into: &out)
         open[index]?.hasPieces = true
     }
 
     /// Calls without arguments get an empty object.
     private mutating func close(_ index: Int, into out: inout ByteBuffer) {
         guard let chunks, let call = open.removeValue(forKey: index), !call.hasPieces else { return }
-        var empty = ByteBuffer()
-        JSONWriter.appendString("{}", to: &empty)
-        empty.withUnsafeReadableBytes { chunks.arguments(call.call, $0, into: &out) }
+        chunks.noArguments(call.call, into: &out)
     }
 
     /// A stream that does not say why it ended has not ended.

@@ -28,23 +28,7 @@ enum GeminiGrounding {
             defer { index += 1 }
             guard index < limit, let web = chunk.member("web"), let url = web.member("uri")?.string else { return }
             let place = places[index] ?? 0..<length
-            var out = JSONWriter()
-            out.beginObject()
-            out.key("type")
-            out.string("url_citation")
-            out.key("url_citation")
-            out.beginObject()
-            out.key("url")
-            out.string(url)
-            out.key("title")
-            out.string(web.member("title")?.string ?? "")
-            out.key("start_index")
-            out.int(place.lowerBound)
-            out.key("end_index")
-            out.int(place.upperBound)
-            out.endObject()
-            out.endObject()
-            result.append(String(buffer: out.buffer))
+            result.append(URLCitation(url: url, title: web.member("title")?.string, range: place).json)
         }
         return result
     }
