@@ -34,13 +34,7 @@ struct RoutesPageTests {
         let rows = try DocumentationPage("api.md").rows(under: "method")
         let documented = rows.map { row in "\(row[0]) \(row[1].withoutCodeMarks) \(row[2])" }
         let actual = try table().map { route in
-            let permission =
-                switch route.requirement {
-                case .read: "read"
-                case .edit: "edit"
-                case .anyToken: "any"
-                }
-            return "\(route.method) \(route.template) \(permission)"
+            return "\(route.method) \(route.template) \(route.requirement.word)"
         }
         #expect(Set(documented) == Set(actual))
         #expect(documented.count == actual.count, "a route has more than one row")

@@ -27,6 +27,34 @@ extension AccountProvider {
 }
 
 extension AdminRoutes {
+    var customProviderTable: [AdminRoute] {
+        let list = Self.product + "/custom-providers"
+        let one = list + "/{id}"
+        let provider = CustomProviderSchema.provider
+        return [
+            AdminRoute(
+                "GET", list, "Lists the account's own providers.",
+                query: .pages() + [
+                    .init("enable", .boolean), .init("beta", .boolean), .init("search", .string),
+                    .init("order_by", .words(["position", "name", "created_at"])),
+                    .init("order_by_direction", .words(["asc", "desc"])),
+                ], answer: .list(provider)
+            ) { try await listCustomProviders($0) },
+            AdminRoute(
+                "POST", list, "Creates a provider.", body: CustomProviderSchema.creation, answer: .result(provider)
+            ) { try await createCustomProvider($0) },
+            AdminRoute("GET", one, "Shows a provider.", answer: .result(provider)) {
+                try await getCustomProvider($0)
+            },
+            AdminRoute(
+                "PATCH", one, "Changes a provider.", body: CustomProviderSchema.change, answer: .result(provider)
+            ) { try await updateCustomProvider($0) },
+            AdminRoute("DELETE", one, "Deletes a provider with the keys stored for it.", answer: .result(provider)) {
+                try await deleteCustomProvider($0)
+            },
+        ]
+    }
+
     func listCustomProviders(_ call: AdminCall) async throws -> AdminAnswer {
         let request = try PageQuery.read(call.query, sizes: 1...100)
         var selection = AccountProviderRepository.Selection()

@@ -2,6 +2,30 @@ import ControlPlane
 import PostgresStore
 
 extension AdminRoutes {
+    var gatewayTable: [AdminRoute] {
+        let list = Self.gateways
+        let one = Self.gateway
+        return [
+            AdminRoute(
+                "GET", list, "Lists gateways.", query: .pages() + [.init("search", .string)],
+                answer: .list(GatewaySchema.gateway)
+            ) { try await listGateways($0) },
+            AdminRoute(
+                "POST", list, "Creates a gateway.", body: GatewaySchema.creation,
+                answer: .result(GatewaySchema.gateway)
+            ) { try await createGateway($0) },
+            AdminRoute("GET", one, "Shows a gateway.", answer: .result(GatewaySchema.gateway)) {
+                try await getGateway($0)
+            },
+            AdminRoute(
+                "PUT", one, "Changes a gateway.", body: GatewaySchema.change, answer: .result(GatewaySchema.gateway)
+            ) { try await updateGateway($0) },
+            AdminRoute("DELETE", one, "Deletes a gateway.", answer: .result(GatewaySchema.gateway)) {
+                try await deleteGateway($0)
+            },
+        ]
+    }
+
     func listGateways(_ call: AdminCall) async throws -> AdminAnswer {
         let request = try PageQuery.read(call.query, sizes: 1...100)
         let page = try await gatewayUseCases.list(

@@ -2,6 +2,27 @@ import ControlPlane
 import PostgresStore
 
 extension AdminRoutes {
+    var logTable: [AdminRoute] {
+        let list = Self.gateway + "/logs"
+        let one = list + "/{log_id}"
+        return [
+            AdminRoute("GET", list, "Lists log entries.", query: .pages(1...50), answer: .list(.object)) {
+                try await listLogs($0)
+            },
+            AdminRoute("DELETE", list, "Deletes a selection of log entries.") { try await deleteLogs($0) },
+            AdminRoute("GET", one, "Shows a log entry.", answer: .result(.object)) { try await getLog($0) },
+            AdminRoute("PATCH", one, "Rates a log entry or changes its metadata.", body: .object) {
+                try await patchLog($0)
+            },
+            AdminRoute("GET", one + "/request", "The stored request body.", answer: .bytes) {
+                try await logBody(.request, $0)
+            },
+            AdminRoute("GET", one + "/response", "The stored answer.", answer: .bytes) {
+                try await logBody(.response, $0)
+            },
+        ]
+    }
+
     func listLogs(_ call: AdminCall) async throws -> AdminAnswer {
         let request = try PageQuery.read(call.query, sizes: 1...50)
         let query = try LogQueryReader.list(call)

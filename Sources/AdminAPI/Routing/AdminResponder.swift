@@ -56,14 +56,24 @@ package struct AdminResponder: Sendable {
                 : (1...256).contains(value.utf8.count) && !value.utf8.contains(0)
             guard isPlausible else { throw APIProblem.noRoute(path) }
         }
-        let token = try await admit(request, to: route, account: parameters["account_id"].map { AccountID($0) })
+        guard case .call(let operation) = route.operation else { return try open(route) }
+        let account = parameters["account_id"].map { AccountID($0) }
+        let token = try await admit(request, to: route, account: account)
         guard request.body.count <= Self.maximumBody else { throw APIProblem.bodyTooLarge }
-        return try await route.operation(
+        return try await operation(
             AdminCall(
-                account: parameters["account_id"].map { AccountID($0) } ?? token.account, token: token,
-                parameters: parameters, query: QueryItems(decoding: request.query), body: request.body
+                account: account ?? token.account, token: token, parameters: parameters,
+                query: QueryItems(decoding: request.query), body: request.body
             )
         )
+    }
+
+    /// The answer of a route that asks nobody who he is.
+    private func open(_ route: AdminRoute) throws -> AdminAnswer {
+        guard case .constant(let answer) = route.operation, route.requirement == .everyone else {
+            throw APIProblem.authentication(401)
+        }
+        return answer
     }
 
     /// The caller's token, when it gives the right to use `route` in `account`.
@@ -83,6 +93,8 @@ package struct AdminResponder: Sendable {
             case .anyToken: true
             case .read: !token.permissions.isDisjoint(with: [.read, .edit])
             case .edit: token.permissions.contains(.edit)
+            // Such a route runs nothing on anybody's behalf.
+            case .everyone: false
             }
         guard isAllowed else { throw APIProblem.authentication(403) }
         return token

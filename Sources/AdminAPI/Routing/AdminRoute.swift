@@ -10,6 +10,8 @@ package enum Requirement: Sendable, Equatable {
     case edit
     /// Any token that is in use, whatever it allows.
     case anyToken
+    /// Nothing: whoever reaches the port. Only for answers that are always the same.
+    case everyone
 }
 
 /// One entry of the route table.
@@ -21,23 +23,52 @@ package struct AdminRoute: Sendable {
         case parameter(String)
     }
 
+    /// What a route does.
+    enum Operation: Sendable {
+        case call(@Sendable (AdminCall) async throws -> AdminAnswer)
+        /// Always the same answer: all that a route may give to whoever asks.
+        case constant(AdminAnswer)
+    }
+
     package var method: String
     /// For example `/accounts/{account_id}/ai-gateway/gateways/{gateway_id}`.
     package var template: String
     package var requirement: Requirement
+    let description: RouteDescription
     let segments: [Segment]
-    let operation: @Sendable (AdminCall) async throws -> AdminAnswer
+    let operation: Operation
 
-    /// - Parameter requirement: nil stands for the rule of the API: `read` for GET, `edit` for everything else.
+    /// - Parameters:
+    ///   - summary: one sentence that says what it does.
+    ///   - requirement: nil stands for the rule of the API: `read` for GET, `edit` for everything else.
+    ///   - body: the form of the JSON body; nil when none is read.
+    ///   - status: of a successful answer.
     init(
-        _ method: String, _ template: String, _ requirement: Requirement? = nil,
+        _ method: String, _ template: String, _ summary: String, _ requirement: Requirement? = nil,
+        query: [RouteDescription.Parameter] = [], body: Schema? = nil,
+        answer: RouteDescription.Answer = .result(.anything), status: Int = 200,
         _ operation: @escaping @Sendable (AdminCall) async throws -> AdminAnswer
     ) {
         self.method = method
         self.template = template
+        description = RouteDescription(summary: summary, query: query, body: body, answer: answer, status: status)
         self.requirement = requirement ?? (method == "GET" ? .read : .edit)
-        self.operation = operation
-        segments = template.split(separator: "/").map { part in
+        self.operation = .call(operation)
+        segments = Self.segments(of: template)
+    }
+
+    /// A GET route that gives one document to everyone.
+    init(open template: String, _ summary: String, _ answer: AdminAnswer) {
+        method = "GET"
+        self.template = template
+        description = RouteDescription(summary: summary, answer: .document(.object))
+        requirement = .everyone
+        operation = .constant(answer)
+        segments = Self.segments(of: template)
+    }
+
+    private static func segments(of template: String) -> [Segment] {
+        template.split(separator: "/").map { part in
             if part == "{account_id}" { return .account }
             return part.hasPrefix("{") ? .parameter(String(part.dropFirst().dropLast())) : .literal(String(part))
         }

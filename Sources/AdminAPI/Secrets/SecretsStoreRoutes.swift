@@ -4,6 +4,71 @@ import PostgresStore
 
 /// The Secrets Store: stores, secrets and how many there may be (control-plane.md §13).
 extension AdminRoutes {
+    var secretsStoreTable: [AdminRoute] {
+        let service = Self.account + "/secrets_store"
+        return [
+            AdminRoute(
+                "GET", service + "/quota", "How many secrets the account may have and has.",
+                answer: .result(.object(["secrets": .object(["quota": .integer, "usage": .integer])]))
+            ) { try await secretsQuota($0) }
+        ] + storeTable(service + "/stores") + secretTable(service + "/stores/{store_id}/secrets")
+    }
+
+    private func storeTable(_ list: String) -> [AdminRoute] {
+        let one = list + "/{store_id}"
+        let store = SecretSchema.store
+        return [
+            AdminRoute(
+                "GET", list, "Lists stores.",
+                query: .pages(Self.pageSizes) + [
+                    .init("order", .words(["name", "created", "modified"])),
+                    .init("direction", .words(["asc", "desc"])),
+                ], answer: .list(store)
+            ) { try await listSecretStores($0) },
+            AdminRoute(
+                "POST", list, "Creates a store.", body: .object(["name": .string(1...255)]), answer: .result(store)
+            ) { try await createSecretStore($0) },
+            AdminRoute("GET", one, "Shows a store.", answer: .result(store)) { try await getSecretStore($0) },
+            AdminRoute(
+                "DELETE", one, "Deletes a store.", query: [.init("force", .boolean)], answer: .result(store)
+            ) { try await deleteSecretStore($0) },
+        ]
+    }
+
+    private func secretTable(_ list: String) -> [AdminRoute] {
+        let one = list + "/{secret_id}"
+        let secret = SecretSchema.secret
+        return [
+            AdminRoute(
+                "GET", list, "Lists secrets without their values.",
+                query: .pages(Self.pageSizes) + [
+                    .init("search", .string), .init("scopes", .array(of: SecretSchema.scope)),
+                    .init("order", .words(["name", "comment", "created", "modified", "status"])),
+                    .init("direction", .words(["asc", "desc"])),
+                ], answer: .list(secret)
+            ) { try await listSecrets($0) },
+            AdminRoute(
+                "POST", list, "Stores secrets, all or none.",
+                body: .array(of: SecretSchema.creation, counts: 1...100), answer: .result(.array(of: secret))
+            ) { try await createSecrets($0) },
+            AdminRoute(
+                "DELETE", list, "Deletes the named secrets.", body: .object(["ids?": .array(of: .string)]),
+                answer: .result(.array(of: secret)), status: 202
+            ) { try await deleteSecrets($0) },
+            AdminRoute("GET", one, "Shows a secret without its value.", answer: .result(secret)) {
+                try await getSecret($0)
+            },
+            AdminRoute("PATCH", one, "Changes a secret.", body: SecretSchema.change, answer: .result(secret)) {
+                try await editSecret($0)
+            },
+            AdminRoute("DELETE", one, "Deletes a secret.", answer: .result(secret)) { try await deleteSecret($0) },
+            AdminRoute(
+                "POST", one + "/duplicate", "Makes a second secret with the same value.",
+                body: SecretSchema.duplicate, answer: .result(secret)
+            ) { try await duplicateSecret($0) },
+        ]
+    }
+
     /// - Source: control-plane §13.1, §13.2 · documented.
     private static let pageSizes = 0...100
 

@@ -3,6 +3,36 @@ import GatewayCore
 import PostgresStore
 
 extension AdminRoutes {
+    var tokenTable: [AdminRoute] {
+        let verification = Schema.object([
+            "id": .string, "status": .words(["active", "disabled", "expired"]), "not_before?": .time,
+            "expires_on?": .time,
+        ]).named("TokenVerification")
+        let account = Schema.object(["id": .string, "name": .string, "type": .string]).named("Account")
+        let membership = Schema.object(["id": .string, "status": .string, "account": account])
+        return [
+            AdminRoute(
+                "GET", "/user/tokens/verify", "Says whether the token is in use.", .anyToken,
+                answer: .result(verification)
+            ) { try await verifyToken($0) },
+            AdminRoute(
+                "GET", Self.account + "/tokens/verify", "Says whether the token is in use.", .anyToken,
+                answer: .result(verification)
+            ) { try await verifyToken($0) },
+            AdminRoute(
+                "GET", "/accounts", "Lists the token's account.", .anyToken, query: .pages(1...1000),
+                answer: .list(account)
+            ) { try await listAccounts($0) },
+            AdminRoute("GET", Self.account, "Shows the token's account.", .anyToken, answer: .result(account)) {
+                try await getAccount($0)
+            },
+            AdminRoute(
+                "GET", "/memberships", "Lists the token's account as a membership.", .anyToken,
+                query: .pages(1...1000), answer: .list(membership)
+            ) { try await listMemberships($0) },
+        ]
+    }
+
     /// Tells a caller about its own token (control-plane.md §14 · documented).
     func verifyToken(_ call: AdminCall) async throws -> AdminAnswer {
         var result = [
