@@ -152,3 +152,17 @@ def test_the_configuration_names_only_settings_that_exist(variant, tmp_path):
     done = subprocess.run([BINARY, "check", "--config", file], capture_output=True, text=True, timeout=60,
                           env=environment_of({}), cwd=tmp_path)
     assert done.returncode == 69 and "postgres.url" in done.stderr, done.stdout + done.stderr
+
+
+def test_the_reports(run, daemon, locked_gateway):
+    """The query file says what was just called, through the role that sees nothing else."""
+    run("openai_sdk.py", locked_gateway)
+    daemon.api.newest_log(locked_gateway)
+    url = json.loads((daemon.state / "credentials.json").read_text())["postgres_url"]
+    done = subprocess.run(
+        ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", "SET ROLE aigatewayd_reader", "-f",
+         EXAMPLES / "usage.sql"], capture_output=True, text=True, timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "This month, by model" in done.stdout and "sandbox" in done.stdout
+    assert re.search(r"search|examples", done.stdout)

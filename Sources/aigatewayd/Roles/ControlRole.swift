@@ -219,6 +219,11 @@ struct ControlRole: Sendable {
                     logger.warning("log partitions could not be made", reason: error.description)
                 }.run()
             }
+            group.addTask {
+                await UsageKeeper(pool) { error in
+                    logger.warning("old roll-ups could not be removed", reason: error.description)
+                }.run()
+            }
         }
     }
 

@@ -1,0 +1,245 @@
+import GatewayCore
+import NIOCore
+import PostgresStore
+import TestKit
+import Testing
+
+@Suite("Usage roll-ups")
+struct UsageRollUpTests {
+    /// 2026-11-22 14:06:59.123 UTC.
+    private static let moment = Instant(milliseconds: 1_795_356_419_123)
+
+    private static func record(_ number: UInt64, at time: Instant = moment) -> RequestRecord {
+        var record = RequestRecord(
+            id: LogID(high: number << 16, low: number), eventID: "event", account: "aaaa", gateway: "g", createdAt: time
+        )
+        record.provider = "openai"
+        record.model = "gpt-4o"
+        record.status = 200
+        record.success = true
+        record.duration = .milliseconds(100)
+        return record
+    }
+
+    /// Everything that the roll-ups of one resolution say, as `psql` prints it.
+    private static func sums(_ pool: PostgresPool) async throws -> [String] {
+        try await pool.query(
+            """
+            SELECT concat_ws(' ', 'day', sum(requests), trim_scale(sum(cost)), sum(tokens_in), trim_scale(sum(duration_ms))) AS line
+            FROM usage.by_day
+            UNION ALL SELECT concat_ws(' ', 'hour', sum(requests), trim_scale(sum(cost)), sum(tokens_in), trim_scale(sum(duration_ms)))
+            FROM usage.by_hour
+            UNION ALL SELECT concat_ws(' ', 'minute', sum(requests), trim_scale(sum(cost)), sum(tokens_in), trim_scale(sum(duration_ms)))
+            FROM usage.by_minute
+            UNION ALL SELECT concat_ws(' ', 'durations', sum(requests)) FROM usage.durations_by_hour
+            UNION ALL SELECT concat_ws(' ', 'metadata', sum(requests)) FROM usage.metadata_by_hour
+            """
+        ).map { try $0.text("line") }
+    }
+
+    @Test(
+        "what is stored is counted in the same transaction, at every resolution, and a repeated batch changes nothing")
+    func exactlyOnce() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        let writer = RecordWriter(pool.makeSession())
+        var records: [RequestRecord] = []
+        for number in 1...10 {
+            var record = Self.record(
+                UInt64(number), at: Instant(milliseconds: Self.moment.milliseconds + Int64(number) * 1000))
+            record.usage.input = 7
+            record.usage.output = 3
+            record.cost = PicoUSD(picoDollars: 1_000_000)
+            record.metadata = #"{"team":"search","n":1}"#
+            records.append(record)
+        }
+        let expected = [
+            "day 10 0.00001 70 1000", "hour 10 0.00001 70 1000", "minute 10 0.00001 70 1000", "durations 10",
+            "metadata 20",
+        ]
+        try await writer.write(RecordBatch(records))
+        #expect(try await Self.sums(pool) == expected)
+        #expect(try await pool.query("SELECT DISTINCT minute FROM usage.by_minute").count == 1)
+        try await writer.write(RecordBatch(records))
+        #expect(try await Self.sums(pool) == expected)
+        // A batch that is known in part counts what is new of it.
+        try await writer.write(RecordBatch(records + [Self.record(11)]))
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.by_day")[0].int("n") == 11)
+        #expect(try await pool.query("SELECT DISTINCT minute FROM usage.by_minute").count == 2)
+        // Rows that are deleted were paid for all the same.
+        _ = try await pool.query("DELETE FROM logs")
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.by_hour")[0].int("n") == 11)
+    }
+
+    @Test("unknown tokens and prices are told apart from none")
+    func unknown() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        var free = Self.record(1)
+        free.cost = PicoUSD(picoDollars: 0)
+        free.usage.input = 0
+        var dark = Self.record(2)
+        dark.model = "dark"
+        try await RecordWriter(pool.makeSession()).write(RecordBatch([free, dark]))
+        let rows = try await pool.query("SELECT * FROM usage.by_day ORDER BY model")
+        #expect(try rows[0].textOrNil("cost") == nil && rows[0].int("unpriced_requests") == 1)
+        #expect(try rows[0].textOrNil("tokens_in") == nil && rows[0].int("unmetered_requests") == 1)
+        #expect(try rows[1].text("cost") == "0" && rows[1].int("unpriced_requests") == 0)
+        #expect(try rows[1].int("tokens_in") == 0 && rows[1].int("unmetered_requests") == 0)
+    }
+
+    @Test("what can be grouped by is kept apart")
+    func dimensions() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        var records = (1...7).map { Self.record(UInt64($0)) }
+        records[1].gateway = "other"
+        records[2].provider = "groq"
+        records[3].model = "gpt-5"
+        records[4].keyAlias = "spare"
+        records[5].status = 429
+        records[5].success = false
+        records[5].errorCode = 2003
+        records[6].cached = true
+        try await RecordWriter(pool.makeSession()).write(RecordBatch(records))
+        let rows = try await pool.query("SELECT * FROM usage.by_hour")
+        #expect(rows.count == 7)
+        #expect(try rows.allSatisfy { try $0.int("requests") == 1 })
+        let limited = try await pool.query("SELECT status_class, success FROM usage.by_hour WHERE rate_limited")
+        #expect(try limited.count == 1 && limited[0].text("status_class") == "4xx" && !limited[0].bool("success"))
+        #expect(try await pool.query("SELECT 1 FROM usage.by_hour WHERE key_alias = 'spare'").count == 1)
+        #expect(try await pool.query("SELECT 1 FROM usage.by_hour WHERE key_alias IS NULL").count == 6)
+    }
+
+    @Test("a metadata key with a value per request is counted, but not value by value beyond a thousand")
+    func manyValues() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        let writer = RecordWriter(pool.makeSession())
+        for batch in 0..<3 {
+            try await writer.write(
+                RecordBatch(
+                    (1...600).map { number in
+                        var record = Self.record(UInt64(batch * 600 + number))
+                        record.metadata = #"{"request":"\#(batch * 600 + number)","team":"search"}"#
+                        return record
+                    }))
+        }
+        let rows = try await pool.query(
+            "SELECT key, sum(requests) AS requests, count(DISTINCT value) AS known FROM usage.metadata_by_day GROUP BY key"
+        )
+        let byKey = try Dictionary(uniqueKeysWithValues: rows.map { (try $0.text("key"), $0) })
+        #expect(try byKey["request"]?.int("requests") == 1800)
+        #expect(try byKey["request"]?.int("known") == 1000)
+        #expect(try byKey["team"]?.int("requests") == 1800 && byKey["team"]?.int("known") == 1)
+    }
+
+    @Test("nasty content is counted, and does not keep a record from being stored")
+    func nasty() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        var records: [RequestRecord] = []
+        let long = String(repeating: "\u{1F600}", count: 5000)
+        for (index, metadata) in [
+            #"{"a":null}"#, "[1,2]", "7", #""text""#, "{}", #"{"\#(long)":"\#(long)"}"#, #"{"":"","x":{"y":1}}"#, nil,
+        ].enumerated() {
+            var record = Self.record(UInt64(index + 1))
+            record.metadata = metadata
+            record.model = long
+            record.provider = ProviderID(long)
+            record.keyAlias = KeyAlias(long)
+            records.append(record)
+        }
+        for (index, time) in [Int64.min, .max, -1].enumerated() {
+            var record = Self.record(UInt64(100 + index), at: Instant(microseconds: time))
+            record.metadata = #"{"team":"old"}"#
+            record.usage.input = .max
+            record.cost = PicoUSD(picoDollars: .min)
+            records.append(record)
+        }
+        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch(records)) == records.count)
+        for table in ["by_minute", "by_hour", "by_day", "durations_by_hour"] {
+            let rows = try await pool.query(
+                PostgresQuery.counting(view: table))
+            #expect(try rows[0].int("n") == records.count, "\(table)")
+        }
+        let old = try await pool.query("SELECT sum(requests) AS n FROM usage.metadata_by_hour WHERE value = 'old'")
+        #expect(try old[0].int("n") == 3)
+    }
+
+    @Test("nodes that store at the same time add up")
+    func concurrent() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        try await withThrowingTaskGroup { group in
+            for node in 0..<4 {
+                group.addTask {
+                    let writer = RecordWriter(pool.makeSession())
+                    for batch in 0..<10 {
+                        let records = (1...50).map { number in
+                            var record = Self.record(UInt64(node * 10_000 + batch * 100 + number))
+                            record.model = "model-\((number * 7 + node) % 11)"
+                            record.metadata = #"{"team":"team-\#((number + node) % 5)"}"#
+                            return record
+                        }
+                        try await writer.write(RecordBatch(records))
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.by_day")[0].int("n") == 2000)
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.metadata_by_hour")[0].int("n") == 2000)
+    }
+
+    @Test("minutes go after 62 days; hours and days stay")
+    func prune() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        let now = try await pool.query("SELECT now() AS now")[0].instant("now")
+        var records = [Self.record(1, at: Instant(microseconds: now.microseconds - 63 * 86_400 * 1_000_000))]
+        records.append(Self.record(2, at: Instant(microseconds: now.microseconds - 61 * 86_400 * 1_000_000)))
+        records[0].metadata = #"{"a":1}"#
+        try await RecordWriter(pool.makeSession()).write(RecordBatch(records))
+        #expect(try await UsageRollUps(pool).prune() == 2)
+        #expect(try await pool.query("SELECT 1 FROM usage.by_minute").count == 1)
+        #expect(try await pool.query("SELECT 1 FROM usage.by_hour").count == 2)
+        #expect(try await pool.query("SELECT 1 FROM usage.metadata_by_day").count == 1)
+    }
+
+    @Test("the reader's role sees the reports and no table")
+    func reader() async throws {
+        let url = try await TestDatabase.migrated()
+        let pool = PostgresPool(url: url, size: 1)
+        try await RecordWriter(pool.makeSession()).write(RecordBatch([Self.record(1)]))
+        _ = try await pool.query("SET ROLE aigatewayd_reader")
+        for view in ["by_minute", "by_hour", "by_day", "durations_by_hour", "metadata_by_hour", "metadata_by_day"] {
+            _ = try await pool.query(PostgresQuery.counting(view: view))
+        }
+        for table in ["logs", "log_bodies", "usage_hours", "gateways", "secrets"] {
+            await #expect(throws: PostgresError.self, "\(table)") {
+                try await pool.query(PostgresQuery.counting(table: table))
+            }
+        }
+        await #expect(throws: PostgresError.self) {
+            try await pool.query("CREATE TABLE usage.mine (a integer)")
+        }
+    }
+}
+
+extension PostgresQuery {
+    /// Counts the requests that a view of schema `usage` knows.
+    fileprivate static func counting(view: String) -> PostgresQuery {
+        switch view {
+        case "by_minute": PostgresQuery("SELECT sum(requests) AS n FROM usage.by_minute")
+        case "by_hour": PostgresQuery("SELECT sum(requests) AS n FROM usage.by_hour")
+        case "by_day": PostgresQuery("SELECT sum(requests) AS n FROM usage.by_day")
+        case "durations_by_hour": PostgresQuery("SELECT sum(requests) AS n FROM usage.durations_by_hour")
+        case "metadata_by_hour": PostgresQuery("SELECT sum(requests) AS n FROM usage.metadata_by_hour")
+        default: PostgresQuery("SELECT sum(requests) AS n FROM usage.metadata_by_day")
+        }
+    }
+
+    fileprivate static func counting(table: String) -> PostgresQuery {
+        switch table {
+        case "logs": PostgresQuery("SELECT count(*) AS n FROM logs")
+        case "log_bodies": PostgresQuery("SELECT count(*) AS n FROM log_bodies")
+        case "usage_hours": PostgresQuery("SELECT count(*) AS n FROM usage_hours")
+        case "gateways": PostgresQuery("SELECT count(*) AS n FROM gateways")
+        default: PostgresQuery("SELECT count(*) AS n FROM secrets")
+        }
+    }
+}
