@@ -182,7 +182,7 @@ package final class Exchange {
         _ admitted: Admitted, _ payload: Payload, _ outcome: Outcome, fallback: RetrySchedule.Fallback,
         _ progress: inout Progress
     ) async throws(GatewayError) -> Bool {
-        let attempt: Attempt
+        var attempt: Attempt
         var whole: ByteBuffer?
         let plan = Plan(environment: environment)
         if admitted.inbound.address.surface == .compat {
@@ -235,6 +235,10 @@ package final class Exchange {
                 }
             }
             progress.isAdmitted = true
+            if let awaited = attempt.awaited {
+                attempt = try await Supply(environment: environment, cancel: cancel).completed(awaited, admitted)
+                outcome.attempt = attempt
+            }
             if admitted.settings.attempts == 1, admitted.settings.timeout == nil,
                 !Serve.looksAhead(attempt, fallback)
             {

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from harness.calls import post, refusal
+from harness.calls import header, post, refusal
 from harness.daemon import Daemon
 from harness.https import SecureServer
-from harness.provider import json_reply
+from harness.provider import error_reply, json_reply
 from harness.waiting import Gate, until
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
@@ -47,11 +47,11 @@ def strict(the_provider, media):
         yield daemon
 
 
-def ask(daemon, *urls, gateway=None, within=60):
+def ask(daemon, *urls, gateway=None, within=60, **headers):
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     return post(
         daemon, gateway or daemon.api.create_gateway(), "compat/chat/completions",
-        {"authorization": "Bearer bedrock-key"}, within, json={"model": "aws-bedrock/amazon.nova-lite-v1:0", "messages": [
+        {"authorization": "Bearer bedrock-key", **headers}, within, json={"model": "aws-bedrock/amazon.nova-lite-v1:0", "messages": [
             {"role": "user", "content": [{"type": "text", "text": "What is it?"}, *parts]}]})
 
 
@@ -227,6 +227,65 @@ def test_other_schemes_and_forms_are_no_images(daemon, provider, media, url):
     before = media.connections
     assert refusal(ask(daemon, url.format(port=media.port)))[0] == 400
     assert media.connections == before and not provider.requests
+
+
+def test_a_stored_answer_needs_no_image(daemon, provider, media):
+    gateway = daemon.api.create_gateway(cache_ttl=300)
+    provider.at("aws-bedrock", json_reply(ANSWER))
+    media.pages["/a"] = (200, {"Content-Type": "image/png"}, PNG)
+    assert header(ask(daemon, media.url("/a"), gateway=gateway), "cf-aig-cache-status") == "MISS"
+    del media.pages["/a"]
+    media.asked.clear()
+    answer = ask(daemon, media.url("/a"), gateway=gateway)
+    assert header(answer, "cf-aig-cache-status") == "HIT" and not media.asked and len(provider.requests) == 1
+
+
+def test_a_request_beyond_the_limit_fetches_nothing(daemon, provider, media):
+    gateway = daemon.api.create_gateway(
+        rate_limiting_limit=1, rate_limiting_interval=3600, rate_limiting_technique="fixed")
+    provider.at("aws-bedrock", json_reply(ANSWER))
+    media.pages["/a"] = (200, {"Content-Type": "image/png"}, PNG)
+    assert ask(daemon, media.url("/a"), gateway=gateway).status_code == 200
+    media.asked.clear()
+    assert refusal(ask(daemon, media.url("/a"), gateway=gateway)) == (429, 2003)
+    assert not media.asked and len(provider.requests) == 1
+
+
+def test_images_are_fetched_once_for_all_attempts(daemon, provider, media):
+    provider.at("aws-bedrock", error_reply(503), json_reply(ANSWER))
+    media.pages["/a"] = (200, {"Content-Type": "image/png"}, PNG)
+    answer = ask(daemon, media.url("/a"), **{"cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"})
+    assert answer.status_code == 200 and [images(request) for request in provider.requests] == [[PNG], [PNG]]
+    assert len(media.asked) == 1
+
+
+def test_an_image_that_cannot_be_had_is_in_the_log_and_holds_nobody_up(daemon, provider, media, log_of):
+    """Others wait for the same answer; when there is none, each of them tries for itself."""
+    gateway = daemon.api.create_gateway(cache_ttl=300)
+    arrived, gate = Gate(), Gate()
+
+    def late(handler):
+        arrived.open()
+        gate.wait()
+        handler.send_response(404)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    media.pages["/late"] = late
+    answers = []
+    crowd = [threading.Thread(target=lambda: answers.append(ask(daemon, media.url("/late"), gateway=gateway)))
+             for _ in range(3)]
+    for one in crowd:
+        one.start()
+    arrived.wait()
+    gate.open()
+    for one in crowd:
+        one.join(60)
+    assert len(answers) == 3 and not provider.requests
+    for answer in answers:
+        assert problem(answer) == f"'{media.url('/late')}' could not be fetched: status 404"
+        entry = log_of(gateway, answer)
+        assert (entry["success"], entry["status_code"], entry["provider"]) == (False, 400, "aws-bedrock")
 
 
 def test_an_operator_may_turn_it_off(new_daemon, provider, media):

@@ -16,8 +16,6 @@ final class MediaFetch {
     static let redirections = 3
     /// From the first byte asked for to the last one got.
     static let patience = Duration.seconds(10)
-    /// Addresses in one request · assumed.
-    static let count = 32
     /// Calls at one time for one request · assumed.
     static let parallel = 4
 
@@ -30,14 +28,10 @@ final class MediaFetch {
     private var held = 0
     private var number = 0
 
-    /// - Errors: `.badChatCompletion` for more addresses than one request may have.
-    init(_ addresses: [String], environment: WorkerEnvironment) throws(GatewayError) {
+    /// - Parameter addresses: each once.
+    init(_ addresses: [String], environment: WorkerEnvironment) {
         self.environment = environment
-        var seen: Set<String> = []
-        open = addresses.filter { seen.insert($0).inserted }
-        guard open.count <= Self.count else {
-            throw Self.refusal("at most \(Self.count) addresses of images can be fetched for one request")
-        }
+        open = addresses
     }
 
     /// All of them, or the reason why one could not be had.
@@ -176,7 +170,7 @@ final class MediaFetch {
     }
 
     /// What a client is told of media that it cannot have.
-    static func refusal(_ message: String, detail: String = "") -> GatewayError {
+    nonisolated static func refusal(_ message: String, detail: String = "") -> GatewayError {
         GatewayError(
             .badChatCompletion, origin: .client, detail: detail.isEmpty ? message : message + ": " + detail,
             message: "invalid_image_url: " + message

@@ -21,11 +21,15 @@ package final class Attempt: Sendable {
     let derived: DerivedCredential?
     /// Where the answer's reasoning is noted for the next request; nil when nobody needs it.
     let echo: ReasoningScope?
+    /// What the request refers to and has to hold instead; nil for nearly all calls.
+    ///
+    /// The call is complete but for that, and is written anew with it before it is sent.
+    let awaited: AwaitedMedia?
 
     init(
         route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape,
         translation: ChatTranslation? = nil, further: FurtherRequests? = nil, derived: DerivedCredential? = nil,
-        echo: ReasoningScope? = nil
+        echo: ReasoningScope? = nil, awaited: AwaitedMedia? = nil
     ) {
         self.route = route
         self.model = model
@@ -36,6 +40,7 @@ package final class Attempt: Sendable {
         self.further = further
         self.derived = derived
         self.echo = echo
+        self.awaited = awaited
     }
 }
 
@@ -179,8 +184,11 @@ struct Plan {
     }
 
     /// A call through the OpenAI-compatible endpoint, with what had to be got for it.
+    ///
+    /// - Parameter awaited: what has to be got yet, and stands in `supplements` by its place only.
     func compat(
-        _ admitted: Admitted, _ reading: CompatReading, _ supplements: ChatSupplements
+        _ admitted: Admitted, _ reading: CompatReading, _ supplements: ChatSupplements,
+        awaiting awaited: AwaitedMedia? = nil
     ) throws(GatewayError) -> Attempt {
         let (call, provider, prefixless) = (reading.call, reading.provider, reading.model)
         let definition = provider.definition
@@ -237,7 +245,7 @@ struct Plan {
             route: route, model: model, request: request, key: key,
             reply: call.replyShape(shape),
             translation: call.translation(translation, definition, at: environment.clock.now), further: parts,
-            derived: derived, echo: reading.echo == nil ? nil : Supply.scope(of: .text, admitted)
+            derived: derived, echo: reading.echo == nil ? nil : Supply.scope(of: .text, admitted), awaited: awaited
         )
     }
 

@@ -3,16 +3,19 @@ import GatewayCore
 import NIOCore
 import Providers
 
-/// Between Admit and Plan, for compat calls of a few providers: gets what the client's request does not hold but the
-/// provider's needs (providers.md §8.4, §8.6, §11.3).
+/// For compat calls of a few providers: gets what the client's request does not hold but the provider's needs
+/// (providers.md §8.4, §8.6, §11.3).
+///
+/// What the gateway remembers is got between Admit and Plan. What lies on hosts that the client names is fetched only
+/// when nothing but the provider is left to ask, so that neither a stored answer nor a refused request fetches.
 @WorkerLoop
 struct Supply {
     let environment: WorkerEnvironment
     let cancel: CancelHook
 
-    /// The call, written with everything that it needs.
+    /// The call, written with everything that it needs but for media on the web, which it then awaits.
     ///
-    /// - Errors: those of `Plan.compat`; `.badChatCompletion` for media that cannot be had.
+    /// - Errors: those of `Plan.compat`; `.badChatCompletion` where media are not fetched, or not as many.
     func attempt(
         _ plan: Plan, _ admitted: Admitted, _ reading: CompatReading
     ) async throws(GatewayError) -> Attempt {
@@ -37,10 +40,20 @@ struct Supply {
         guard environment.mediaFetching == .on else {
             throw MediaFetch.refusal("addresses of images are not fetched here; send the image as a data URL")
         }
-        let fetch = try MediaFetch(addresses, environment: environment)
+        let awaited = try AwaitedMedia(addresses, reading, supplements)
+        for address in awaited.addresses { supplements.media[address] = AwaitedMedia.placeholder }
+        return try plan.compat(admitted, reading, supplements, awaiting: awaited)
+    }
+
+    /// The call with the media that it awaits.
+    ///
+    /// - Errors: those of `Plan.compat`; `.badChatCompletion` for media that cannot be had.
+    func completed(_ awaited: AwaitedMedia, _ admitted: Admitted) async throws(GatewayError) -> Attempt {
+        let fetch = MediaFetch(awaited.addresses, environment: environment)
         defer { fetch.release() }
+        var supplements = awaited.supplements
         supplements.media = try await fetch.result(cancel)
-        return try plan.compat(admitted, reading, supplements)
+        return try Plan(environment: environment).compat(admitted, awaited.reading, supplements)
     }
 
     private func attempt(
