@@ -123,7 +123,8 @@ def test_reasoning_comes_and_goes_back(client, provider):
     provider.reply(whole([thought, call], "tool_use"), whole())
     ask = {**ASK, "model": f"aws-bedrock/{CLAUDE}", "tools": WEATHER, "reasoning_effort": "low", "max_tokens": 3000}
     message = client.chat.completions.create(**ask).choices[0].message
-    assert message.reasoning_content == "hm" and message.thinking_blocks == [thought]
+    assert message.reasoning_content == "hm" and message.thinking_blocks == [
+        {"type": "thinking", "thinking": "hm", "signature": "sig"}]
     assert provider.requests[0].json["additionalModelRequestFields"] == {
         "thinking": {"type": "enabled", "budget_tokens": 1024}}
     client.chat.completions.create(**{**ask, "messages": [

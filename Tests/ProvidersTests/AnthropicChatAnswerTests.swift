@@ -227,6 +227,7 @@ struct AnthropicChatAnswerTests {
     private static func mixedOut(usage: Bool) -> String {
         let deltas = [
             #"{"role":"assistant","content":""}"#, #"{"reasoning_content":"hm"}"#,
+            #"{"thinking_blocks":[{"index":0,"type":"thinking","thinking":"hm","signature":"s"}]}"#,
             #"{"content":"caf\u00e9 \ud83d\ude00\n"}"#,
             #"{"tool_calls":[{"index":0,"id":"toolu_1","type":"function","function":{"name":"w.x","arguments":""}}]}"#,
             #"{"tool_calls":[{"index":1,"id":"toolu_2","type":"function","function":{"name":"t","arguments":""}}]}"#,
@@ -270,6 +271,48 @@ struct AnthropicChatAnswerTests {
             let (text, state) = stream(Self.mixed, cut: cut, Self.terms(.wanted))
             #expect(text == expected && state == .complete, "cut at \(cut)")
         }
+    }
+
+    @Test("tells what texts rest on when they are over, with places in the whole text")
+    func citations() {
+        func cite(_ index: Int, _ url: String) -> String {
+            Self.delta(
+                index,
+                #"{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"\#(url)","title":"T"}}"#
+            )
+        }
+        func said(_ index: Int, _ url: String, _ start: Int, _ end: Int) -> String {
+            #"{"index":\#(index),"type":"url_citation","url_citation":{"url":"\#(url)","title":"T","start_index":\#(start),"#
+                + #""end_index":\#(end)}}"#
+        }
+        func text(_ index: Int, _ text: String, _ more: String = "") -> String {
+            Self.open(index, #"{"type":"text","text":""}"#)
+                + Self.delta(index, #"{"type":"text_delta","text":"\#(text)"}"#) + more + Self.close(index)
+        }
+        // A document's citation has no address and is none of OpenAI's.
+        let document = Self.delta(1, #"{"type":"citations_delta","citation":{"type":"char_location"}}"#)
+        let given =
+            Self.start + text(0, "\\u00e9\\ud83d\\ude00") + text(1, "ab", cite(1, "u1") + document + cite(1, "u2"))
+            + Self.open(2, #"{"type":"tool_use","id":"toolu_1","name":"t","input":{}}"#) + Self.close(2)
+            + text(3, "c", cite(3, "u3")) + Self.end("tool_use")
+        let lists = stream(given).text.split(separator: "\n\n").filter { $0.contains("annotations") }
+        #expect(
+            lists.map { String($0) + "\n\n" } == [
+                Self.chunk(#"{"annotations":[\#(said(0, "u1", 2, 4)),\#(said(1, "u2", 2, 4))]}"#),
+                Self.chunk(#"{"annotations":[\#(said(2, "u3", 4, 5))]}"#),
+            ])
+    }
+
+    @Test("tells why the model refused at the end of a stream")
+    func streamedRefusal() {
+        let end =
+            Self.event(
+                "message_delta",
+                #""delta":{"stop_reason":"refusal","stop_details":{"type":"refusal","explanation":"no"}},"usage":{}"#)
+            + Self.event("message_stop", "")
+        #expect(
+            stream(Self.start + end).text.hasSuffix(
+                Self.chunk(#"{"refusal":"no"}"#) + Self.chunk("{}", finish: #""content_filter""#) + "data: [DONE]\n\n"))
     }
 
     @Test("never closes a stream that its provider did not close")

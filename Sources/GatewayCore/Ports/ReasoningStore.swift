@@ -17,6 +17,8 @@ package enum ReasoningKind: String, Sendable, CaseIterable {
     case signature
     /// The reasoning itself, of a whole turn; known by the turn's first call.
     case text
+    /// Blocks of a turn's thinking with what proves them, as a JSON list; known by the turn's first call.
+    case blocks
 }
 
 /// Something remembered of one call of a function.

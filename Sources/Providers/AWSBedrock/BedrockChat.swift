@@ -18,7 +18,8 @@ struct BedrockChat: ChatTranslator {
     func request(
         _ body: UnsafeRawBufferPointer, for model: ChatModel, with supplements: ChatSupplements
     ) throws(GatewayError) -> TranslatedChat {
-        let chat = try ChatCompletionRequest(body)
+        var chat = try ChatCompletionRequest(body)
+        chat.restoreThinking(supplements.reasoning)
         let region = model.place?.region ?? Self.usualRegion
         guard BedrockHost.isRegion(region[...]) else {
             throw GatewayError(
@@ -31,6 +32,12 @@ struct BedrockChat: ChatTranslator {
         let verb = chat.isStream ? "converse-stream" : "converse"
         let path = "bedrock-runtime/\(region)/model/\(Self.encoded(model.name))/\(verb)"
         return TranslatedChat(path: path, body: written, terms: writer.terms)
+    }
+
+    var reasoning: ReasoningKind? { .blocks }
+
+    func callsWithoutReasoning(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] {
+        BedrockModel(model.name).isClaude ? AnthropicThinking.callsWithoutBlocks(body, for: model) : []
     }
 
     /// Images on the web; Converse takes bytes only.
@@ -54,9 +61,19 @@ struct BedrockChat: ChatTranslator {
     }
 
     func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer {
+        var notes: [ReasoningNote] = []
+        return try answer(body, terms, noting: &notes)
+    }
+
+    func answer(
+        _ body: UnsafeRawBufferPointer, _ terms: ChatTerms, noting notes: inout [ReasoningNote]
+    ) throws(GatewayError) -> ChatAnswer {
         let view = JSONView(body)
         guard JSONScan.validate(body), view.kind == .object else { throw Self.unreadable }
-        if let completion = BedrockReply.read(view, terms) { return .completion(completion.json(terms)) }
+        if let completion = BedrockReply.read(view, terms) {
+            notes += completion.choices.compactMap(\.note)
+            return .completion(completion.json(terms))
+        }
         guard view.member("output") == nil, Self.message(in: view) != nil else { throw Self.unreadable }
         return .failure(failure(in: view, status: 502))
     }

@@ -43,12 +43,15 @@ enum BedrockReply {
             }
         } else if let reasoning = block.member("reasoningContent") {
             choice.reasoning += reasoning.member("reasoningText")?.member("text")?.string ?? ""
-            choice.thinking.append(block)
+            if let thought = ThinkingBlock(block) { choice.thinking.append(thought) }
         } else if let cited = block.member("citationsContent") {
             let start = choice.textLength
             cited.member("content")?.forEachElement { choice.append(text: $0.member("text")?.string ?? "") }
             let end = choice.textLength
-            cited.member("citations")?.forEachElement { choice.annotations.append(annotation($0, start..<end)) }
+            cited.member("citations")?.forEachElement { citation in
+                guard choice.annotations.count < URLCitation.limit else { return }
+                choice.annotations.append(annotation(citation, start..<end))
+            }
         }
     }
 

@@ -22,7 +22,11 @@ struct BedrockStream: ChatStreamTranslator {
     /// The blocks of tool use that have begun and not ended, by their index among all blocks.
     private var blocks: [Int: (kind: Block, hasPieces: Bool)] = [:]
     private var calls = 0
+    private var trail = ThinkingTrail()
+    private var citations = CitationTrail()
     private var finish: ChatFinish?
+
+    var notes: [ReasoningNote] { trail.notes }
 
     /// More blocks at one time than any answer has.
     private static let blockLimit = 1024
@@ -80,7 +84,10 @@ struct BedrockStream: ChatStreamTranslator {
             // The block's index counts texts and thoughts too, and is not the call's.
             blocks[index] = (.call(calls), false)
             let id = call.member("toolUseId")?.string ?? ""
-            begun(into: &out).call(calls, id: id, name: name, into: &out)
+            let chunks = begun(into: &out)
+            citations.flush(chunks, into: &out)
+            chunks.call(calls, id: id, name: name, into: &out)
+            trail.add(call: id)
             calls += 1
         }
     }
@@ -98,15 +105,19 @@ struct BedrockStream: ChatStreamTranslator {
             case .hidden: return
             }
             blocks[index]?.hasPieces = true
-        } else if let text = delta.member("reasoningContent")?.member("text")?.piece {
+        } else if let thought = delta.member("reasoningContent") {
+            trail.add(text: thought.member("text"), at: index)
+            trail.add(signature: thought.member("signature"), at: index)
+            trail.add(sealed: thought.member("redactedContent"), at: index)
+            guard let text = thought.member("text")?.piece else { return }
             begun(into: &out).piece("reasoning_content", text, into: &out)
         } else if let citation = delta.member("citation"), citation.kind == .object {
-            let annotation = BedrockReply.annotation(citation, nil)
-            begun(into: &out).member("annotations", json: "[\(annotation)]", into: &out)
+            if !citations.isFull { citations.add(BedrockReply.annotation(citation, nil)) }
         }
     }
 
     private mutating func close(_ index: Int, into out: inout ByteBuffer) {
+        if let whole = trail.close(index) { begun(into: &out).member("thinking_blocks", json: whole, into: &out) }
         guard let block = blocks.removeValue(forKey: index), !block.hasPieces else { return }
         switch block.kind {
         case .call(let call): begun(into: &out).noArguments(call, into: &out)
@@ -119,7 +130,9 @@ struct BedrockStream: ChatStreamTranslator {
     mutating func finish(into out: inout ByteBuffer) {
         guard state == .open, let finish else { return }
         tally.usage.normalize()
-        begun(into: &out).end(finish, hasCalls: calls > 0, tally.usage, into: &out)
+        let chunks = begun(into: &out)
+        citations.flush(chunks, into: &out)
+        chunks.end(finish, hasCalls: calls > 0, tally.usage, into: &out)
         state = .complete
     }
 }

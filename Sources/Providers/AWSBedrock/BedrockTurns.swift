@@ -49,7 +49,11 @@ struct BedrockTurns {
             append(turn)
         case .assistant:
             var turn = try content(.assistant, message.parts)
-            turn.thoughts = message.thinking.compactMap(Self.thought)
+            turn.thoughts = message.thinking.map { thought in
+                var out = JSONWriter()
+                thought.writeConverse(into: &out)
+                return out.buffer
+            }
             if message.calls.isEmpty, case .text(let last, nil) = message.parts.last, !Self.isBlank(last) {
                 turn.trailingText = last
             }
@@ -139,40 +143,6 @@ struct BedrockTurns {
         if let ttl = cacheControl.member("ttl")?.string, ttl == "5m" || ttl == "1h" {
             out.key("ttl")
             out.string(ttl)
-        }
-        out.endObject()
-        out.endObject()
-        return out.buffer
-    }
-
-    /// A thought that comes back, in Converse's form or Anthropic's; only with what proves that it was the model's.
-    private static func thought(_ block: JSONView) -> ByteBuffer? {
-        if let reasoning = block.member("reasoningContent") {
-            let signature = reasoning.member("reasoningText")?.member("signature")?.string ?? ""
-            let isWhole = !signature.isEmpty || reasoning.member("redactedContent")?.kind == .string
-            return isWhole ? ByteBuffer(bytes: block.bytes) : nil
-        }
-        var out = JSONWriter()
-        out.beginObject()
-        out.key("reasoningContent")
-        out.beginObject()
-        switch block.member("type")?.string {
-        case "thinking":
-            guard let text = block.member("thinking")?.string, let proof = block.member("signature")?.string,
-                !proof.isEmpty
-            else { return nil }
-            out.key("reasoningText")
-            out.beginObject()
-            out.key("text")
-            out.string(text)
-            out.key("signature")
-            out.string(proof)
-            out.endObject()
-        case "redacted_thinking":
-            guard let data = block.member("data")?.string else { return nil }
-            out.key("redactedContent")
-            out.string(data)
-        default: return nil
         }
         out.endObject()
         out.endObject()

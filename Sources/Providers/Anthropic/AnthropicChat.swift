@@ -14,10 +14,17 @@ struct AnthropicChat: ChatTranslator {
     func request(
         _ body: UnsafeRawBufferPointer, for model: ChatModel, with supplements: ChatSupplements
     ) throws(GatewayError) -> TranslatedChat {
-        let chat = try ChatCompletionRequest(body)
+        var chat = try ChatCompletionRequest(body)
+        chat.restoreThinking(supplements.reasoning)
         var writer = AnthropicRequest(chat, model, host, media: supplements.media)
         let path = try host.path(for: model, isStream: chat.isStream)
         return TranslatedChat(path: path, body: try writer.write(), terms: writer.terms)
+    }
+
+    var reasoning: ReasoningKind? { .blocks }
+
+    func callsWithoutReasoning(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] {
+        AnthropicThinking.callsWithoutBlocks(body, for: model)
     }
 
     func remoteMedia(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] {
@@ -26,10 +33,18 @@ struct AnthropicChat: ChatTranslator {
     }
 
     func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer {
+        var notes: [ReasoningNote] = []
+        return try answer(body, terms, noting: &notes)
+    }
+
+    func answer(
+        _ body: UnsafeRawBufferPointer, _ terms: ChatTerms, noting notes: inout [ReasoningNote]
+    ) throws(GatewayError) -> ChatAnswer {
         let view = JSONView(body)
         guard JSONScan.validate(body), view.kind == .object else { throw Self.unreadable }
         if view.member("type")?.string == "error" { return .failure(failure(in: view, status: nil)) }
         guard let completion = AnthropicReply.read(view, terms) else { throw Self.unreadable }
+        notes += completion.choices.compactMap(\.note)
         return .completion(completion.json(terms))
     }
 

@@ -14,7 +14,7 @@ enum AnthropicReply {
         choice.finish = AnthropicChat.finish(view.member("stop_reason"))
         content.forEachElement { read(block: $0, terms, into: &choice) }
         if choice.finish == .contentFilter {
-            choice.refusal = view.member("stop_details")?.member("explanation")?.string
+            choice.refusal = refusal(in: view)
         }
         completion.choices = [choice]
         if let usage = view.member("usage") {
@@ -27,6 +27,9 @@ enum AnthropicReply {
         return completion
     }
 
+    /// What a model says of its refusal, where an answer or its last event tells why it ended.
+    static func refusal(in view: JSONView) -> String? { view.member("stop_details")?.member("explanation")?.string }
+
     private static func tier(_ name: String?) -> String? { name == "standard" ? "default" : name }
 
     private static func read(block: JSONView, _ terms: ChatTerms, into choice: inout ChatChoice) {
@@ -36,7 +39,8 @@ enum AnthropicReply {
             choice.append(text: block.member("text")?.string ?? "")
             let end = choice.textLength
             block.member("citations")?.forEachElement { citation in
-                if let annotation = annotation(citation, start..<end) { choice.annotations.append(annotation) }
+                guard choice.annotations.count < URLCitation.limit else { return }
+                if let page = Self.citation(citation, start..<end) { choice.annotations.append(page.json) }
             }
         case "tool_use":
             let name = block.member("name")?.string ?? ""
@@ -48,15 +52,17 @@ enum AnthropicReply {
             }
         case "thinking":
             choice.reasoning += block.member("thinking")?.string ?? ""
-            choice.thinking.append(block)
-        case "redacted_thinking": choice.thinking.append(block)
+            if let block = ThinkingBlock(block) { choice.thinking.append(block) }
+        case "redacted_thinking": if let block = ThinkingBlock(block) { choice.thinking.append(block) }
         default: break
         }
     }
 
-    /// A citation of a page as OpenAI writes it, for the text that it supports.
-    private static func annotation(_ citation: JSONView, _ range: Range<Int>) -> String? {
-        guard let url = citation.member("url")?.string else { return nil }
-        return URLCitation(url: url, title: citation.member("title")?.string, range: range).json
+    /// A citation of a page; nil for one of something else.
+    ///
+    /// - Parameter range: the text that it supports; nil while that is not known.
+    static func citation(_ view: JSONView, _ range: Range<Int>?) -> URLCitation? {
+        guard let url = view.member("url")?.string else { return nil }
+        return URLCitation(url: url, title: view.member("title")?.string, range: range)
     }
 }

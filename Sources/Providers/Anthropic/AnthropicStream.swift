@@ -6,7 +6,9 @@ import WireFormats
 struct AnthropicStream: ChatStreamTranslator {
     /// What a content block becomes.
     private enum Block {
-        case text, reasoning
+        /// Text that begins behind so many Unicode scalars, and what it rests on.
+        case text(start: Int, pages: [URLCitation])
+        case reasoning
         /// A call, by its place among all calls.
         case call(Int)
         /// The forced tool whose input is the answer's text.
@@ -21,7 +23,14 @@ struct AnthropicStream: ChatStreamTranslator {
     /// The blocks that have begun and not ended, by their index.
     private var blocks: [Int: (kind: Block, hasPieces: Bool)] = [:]
     private var calls = 0
+    private var trail = ThinkingTrail()
+    /// Unicode scalars of the text so far.
+    private var textLength = 0
+    private var citations = CitationTrail()
+    private var refusal: String?
     private var finish: ChatFinish?
+
+    var notes: [ReasoningNote] { trail.notes }
 
     init(_ terms: ChatTerms, _ chat: AnthropicChat) {
         self.terms = terms
@@ -42,7 +51,9 @@ struct AnthropicStream: ChatStreamTranslator {
         case "content_block_stop": close(Self.index(view), into: &out)
         case "message_delta":
             if let usage = view.member("usage") { AnthropicUsage.read(usage, &tally) }
-            finish = AnthropicChat.finish(view.member("delta")?.member("stop_reason")) ?? finish
+            guard let delta = view.member("delta") else { return }
+            finish = AnthropicChat.finish(delta.member("stop_reason")) ?? finish
+            if finish == .contentFilter { refusal = AnthropicReply.refusal(in: delta) ?? refusal }
         case "message_stop": end(into: &out)
         case "error": state = .failed(chat.failure(in: view, status: nil))
         default: break
@@ -65,11 +76,14 @@ struct AnthropicStream: ChatStreamTranslator {
         guard let chunks, blocks.count < Self.blockLimit else { return }
         switch content?.member("type")?.string {
         case "text":
-            blocks[index] = (.text, false)
-            piece("content", content?.member("text"), of: index, chunks, into: &out)
+            blocks[index] = (.text(start: textLength, pages: []), false)
+            text(content?.member("text"), of: index, chunks, into: &out)
         case "thinking":
             blocks[index] = (.reasoning, false)
-            piece("reasoning_content", content?.member("thinking"), of: index, chunks, into: &out)
+            think(content, of: index, chunks, into: &out)
+        case "redacted_thinking":
+            blocks[index] = (.reasoning, false)
+            trail.add(sealed: content?.member("data"), at: index)
         case "tool_use":
             let name = content?.member("name")?.string ?? ""
             if name == terms.outputTool {
@@ -79,7 +93,10 @@ struct AnthropicStream: ChatStreamTranslator {
             // A client of the deprecated form can be told of one call only.
             if terms.callStyle == .function, calls > 0 { return }
             blocks[index] = (.call(calls), false)
-            chunks.call(calls, id: content?.member("id")?.string ?? "", name: name, into: &out)
+            citations.flush(chunks, into: &out)
+            let id = content?.member("id")?.string ?? ""
+            chunks.call(calls, id: id, name: name, into: &out)
+            trail.add(call: id)
             calls += 1
         default: break
         }
@@ -92,14 +109,38 @@ struct AnthropicStream: ChatStreamTranslator {
         let index = Self.index(event)
         guard let chunks, let block = blocks[index], let delta = event.member("delta") else { return }
         switch block.kind {
-        case .text: piece("content", delta.member("text"), of: index, chunks, into: &out)
-        case .reasoning: piece("reasoning_content", delta.member("thinking"), of: index, chunks, into: &out)
+        case .text(let start, let pages):
+            if let citation = delta.member("citation") {
+                guard !citations.isFull, pages.count < URLCitation.limit,
+                    let page = AnthropicReply.citation(citation, nil)
+                else { return }
+                blocks[index]?.kind = .text(start: start, pages: pages + [page])
+            } else {
+                text(delta.member("text"), of: index, chunks, into: &out)
+            }
+        case .reasoning: think(delta, of: index, chunks, into: &out)
         case .output: piece("content", delta.member("partial_json"), of: index, chunks, into: &out)
         case .call(let call):
             guard let text = delta.member("partial_json")?.piece else { return }
             chunks.arguments(call, text, into: &out)
             blocks[index]?.hasPieces = true
         }
+    }
+
+    private mutating func text(
+        _ text: JSONView?, of index: Int, _ chunks: ChatChunks, into out: inout ByteBuffer
+    ) {
+        if let text, text.piece != nil { textLength += text.scalarCount }
+        piece("content", text, of: index, chunks, into: &out)
+    }
+
+    private mutating func think(
+        _ thought: JSONView?, of index: Int, _ chunks: ChatChunks, into out: inout ByteBuffer
+    ) {
+        let text = thought?.member("thinking")
+        trail.add(text: text, at: index)
+        trail.add(signature: thought?.member("signature"), at: index)
+        piece("reasoning_content", text, of: index, chunks, into: &out)
     }
 
     private mutating func piece(
@@ -111,17 +152,25 @@ struct AnthropicStream: ChatStreamTranslator {
     }
 
     private mutating func close(_ index: Int, into out: inout ByteBuffer) {
-        guard let chunks, let block = blocks.removeValue(forKey: index), !block.hasPieces else { return }
+        guard let chunks, let block = blocks.removeValue(forKey: index) else { return }
         switch block.kind {
-        case .call(let call): chunks.noArguments(call, into: &out)
-        case .output: chunks.piece("content", "{}", into: &out)
-        case .text, .reasoning: break
+        case .call(let call): if !block.hasPieces { chunks.noArguments(call, into: &out) }
+        case .output: if !block.hasPieces { chunks.piece("content", "{}", into: &out) }
+        case .text(let start, let pages):
+            for var page in pages {
+                page.range = start..<textLength
+                citations.add(page.json)
+            }
+        case .reasoning:
+            if let whole = trail.close(index) { chunks.member("thinking_blocks", json: whole, into: &out) }
         }
     }
 
     /// A stream that does not say why it ended has not ended.
     private mutating func end(into out: inout ByteBuffer) {
         guard let chunks, let finish else { return }
+        citations.flush(chunks, into: &out)
+        if let refusal { chunks.piece("refusal", refusal, into: &out) }
         tally.usage.normalize()
         chunks.end(finish, hasCalls: calls > 0, tally.usage, into: &out)
         state = .complete

@@ -19,6 +19,8 @@ enum AnthropicThinking {
     ) throws(GatewayError) {
         self = .off
         if let given = chat["thinking"], given.kind == .object {
+            // A budget is refused where the model's last thoughts are missing.
+            if given.member("type")?.string == "enabled", Self.lacksThinking(chat) { return }
             self = .given(given)
             return
         }
@@ -76,6 +78,22 @@ enum AnthropicThinking {
 
     private static func unknown(_ word: String) -> GatewayError {
         ChatCompletionRequest.refusal("`reasoning_effort` '\(word)' is not known")
+    }
+
+    /// The first calls of turns whose blocks of thinking a client left out; none where the model is not going to think.
+    ///
+    /// - Parameter body: one valid JSON object.
+    static func callsWithoutBlocks(_ body: UnsafeRawBufferPointer, for model: ChatModel) -> [String] {
+        guard body.position(of: "\"tool_calls\"") != nil, let chat = try? ChatCompletionRequest(body) else { return [] }
+        let wantsThinking: Bool
+        if let given = chat["thinking"], given.kind == .object {
+            wantsThinking = given.member("type")?.string != "disabled"
+        } else if let effort = chat["reasoning_effort"]?.string {
+            wantsThinking = effort != "none" || model.has("think_always")
+        } else {
+            wantsThinking = model.has("think_always")
+        }
+        return wantsThinking ? chat.callsWithoutThinking : []
     }
 
     /// Whether the last turn of the model made calls, and its thinking did not come back with them: a model with a

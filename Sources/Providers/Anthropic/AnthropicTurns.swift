@@ -45,7 +45,11 @@ struct AnthropicTurns {
             if blocks.isEmpty { blocks = [Self.text(Self.nothing, nil)] }
             append(.user, blocks)
         case .assistant:
-            var blocks = message.thinking.filter(Self.isWhole).map { ByteBuffer(bytes: $0.bytes) }
+            var blocks = message.thinking.map { thought in
+                var out = JSONWriter()
+                thought.write(into: &out)
+                return out.buffer
+            }
             blocks += try content(message.parts)
             var text: String?
             if message.calls.isEmpty, case .text(let last, nil) = message.parts.last, !last.isEmpty { text = last }
@@ -104,15 +108,6 @@ struct AnthropicTurns {
     }
 
     // MARK: Blocks
-
-    /// Thinking is taken back as it was given, and only with what proves that it was given.
-    private static func isWhole(_ block: JSONView) -> Bool {
-        switch block.member("type")?.string {
-        case "thinking": !(block.member("signature")?.string ?? "").isEmpty
-        case "redacted_thinking": block.member("data")?.kind == .string
-        default: false
-        }
-    }
 
     private static func block(_ type: String, _ members: (inout JSONWriter) -> Void) -> ByteBuffer {
         var out = JSONWriter()

@@ -1,3 +1,4 @@
+import GatewayCore
 import NIOCore
 import WireFormats
 
@@ -8,8 +9,8 @@ struct ChatChoice {
     private(set) var textLength = 0
     var refusal: String?
     var reasoning = ""
-    /// Blocks that the client may give back, as they were.
-    var thinking: [JSONView] = []
+    /// Blocks for the client to give back.
+    var thinking: [ThinkingBlock] = []
     /// JSON text of each.
     var annotations: [String] = []
     /// JSON text of each image, as a part `image_url`.
@@ -27,6 +28,12 @@ struct ChatChoice {
     mutating func append(text piece: String) {
         text += piece
         textLength += piece.unicodeScalars.count
+    }
+
+    /// What is to be remembered of the thinking that led to calls; nil where there is nothing.
+    var note: ReasoningNote? {
+        guard !thinking.isEmpty, let call = calls.first else { return nil }
+        return ReasoningNote(callID: call.id, content: ThinkingBlock.json(thinking))
     }
 
     func write(at index: Int, _ terms: ChatTerms, into out: inout JSONWriter) {
@@ -63,7 +70,7 @@ struct ChatChoice {
         if !thinking.isEmpty {
             out.key("thinking_blocks")
             out.beginArray()
-            for block in thinking { out.raw(String(decoding: block.bytes, as: UTF8.self)) }
+            for block in thinking { block.write(into: &out) }
             out.endArray()
         }
         Self.write("annotations", annotations, into: &out)

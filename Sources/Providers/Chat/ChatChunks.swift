@@ -175,4 +175,10 @@ struct ChatChunks: Sendable {
 extension JSONView {
     /// The text of a string that is not empty, as it was written, with its quotes; nil for anything else.
     var piece: UnsafeRawBufferPointer? { kind == .string && bytes.count > 2 ? bytes : nil }
+
+    /// Unicode scalars of a string.
+    var scalarCount: Int {
+        if bytes.contains(UInt8(ascii: "\\")) { return string?.unicodeScalars.count ?? 0 }
+        return bytes.reduce(-2) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }
+    }
 }

@@ -6,7 +6,7 @@ import WireFormats
 /// Valid only while the bytes of the body are.
 struct ChatCompletionRequest {
     private var members: [String: JSONView] = [:]
-    let messages: [ChatMessage]
+    private(set) var messages: [ChatMessage]
     let tools: ChatTools
 
     /// How many answers to one question a provider can give.
@@ -95,6 +95,22 @@ struct ChatCompletionRequest {
             }
         }
         return addresses
+    }
+
+    /// The first calls of the turns that came without the thinking that led to them.
+    var callsWithoutThinking: [String] {
+        messages.compactMap { $0.thinking.isEmpty ? $0.calls.first?.id : nil }
+    }
+
+    /// Puts thinking back into turns that came without it.
+    ///
+    /// - Parameter notes: blocks of a turn as a JSON list, by the turn's first call.
+    mutating func restoreThinking(_ notes: [String: String]) {
+        guard !notes.isEmpty else { return }
+        for index in messages.indices where messages[index].thinking.isEmpty {
+            guard let call = messages[index].calls.first, let note = notes[call.id] else { continue }
+            messages[index].thinking = ThinkingBlock.list(note)
+        }
     }
 
     static func refusal(_ message: String) -> GatewayError {

@@ -46,7 +46,9 @@ struct ChatHistory {
             message.parts = [.text(refusal, cacheControl: nil)]
         }
         message.reasoning = view.member("reasoning_content")?.string ?? ""
-        view.member("thinking_blocks")?.forEachElement { message.thinking.append($0) }
+        view.member("thinking_blocks")?.forEachElement { block in
+            if let block = ThinkingBlock(block) { message.thinking.append(block) }
+        }
         message.calls = try calls(view)
         open = message.calls.map { (id: $0.id, result: nil) }
         for (index, call) in open.enumerated().reversed() { waiting[call.id, default: []].append(index) }

@@ -17,8 +17,8 @@ struct ChatMessage {
     var hasFailed = false
     /// What an assistant thought, as text.
     var reasoning = ""
-    /// Thinking blocks that the client gives back, as they were.
-    var thinking: [JSONView] = []
+    /// Blocks of thinking that led to an assistant's message.
+    var thinking: [ThinkingBlock] = []
 
     /// All messages of a request, checked and put in order.
     static func list(_ view: JSONView) throws(GatewayError) -> [ChatMessage] {

@@ -3,6 +3,9 @@ import WireFormats
 
 /// A page that an answer rests on, as OpenAI's chats cite it.
 struct URLCitation {
+    /// Citations of one answer that are told of; more are left out.
+    static let limit = 256
+
     var url: String
     var title: String?
     /// The Unicode scalars of the text that it supports; nil while they are not known.

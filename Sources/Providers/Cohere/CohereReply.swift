@@ -25,7 +25,9 @@ enum CohereReply {
                 )
             )
         }
-        message.member("citations")?.forEachElement { choice.annotations.append(annotation($0)) }
+        message.member("citations")?.forEachElement { citation in
+            if choice.annotations.count < URLCitation.limit { choice.annotations.append(annotation(citation)) }
+        }
         choice.logprobs = view.member("logprobs").flatMap(logprobs)
         choice.finish = finish
         var completion = ChatCompletion()

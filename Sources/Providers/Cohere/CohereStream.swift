@@ -10,6 +10,7 @@ struct CohereStream: ChatStreamTranslator {
     private var chunks: ChatChunks?
     private var tally = UsageTally()
     private var calls = 0
+    private var citations = CitationTrail()
     /// The calls that have begun and not ended, by the event's index, which counts from zero for each kind of content.
     private var open: [Int: (call: Int, hasPieces: Bool)] = [:]
 
@@ -46,8 +47,10 @@ struct CohereStream: ChatStreamTranslator {
             arguments(function?.member("arguments"), at: Self.index(view), into: &out)
         case "tool-call-end": close(Self.index(view), into: &out)
         case "citation-start":
-            guard let citation = message?.member("citations"), citation.kind == .object else { return }
-            begun(into: &out).member("annotations", json: "[\(CohereReply.annotation(citation))]", into: &out)
+            guard let citation = message?.member("citations"), citation.kind == .object, !citations.isFull else {
+                return
+            }
+            citations.add(CohereReply.annotation(citation))
         case "message-end": end(delta, into: &out)
         case "error": state = .failed(chat.failure(in: view, status: 502))
         default: break
@@ -87,6 +90,7 @@ struct CohereStream: ChatStreamTranslator {
         guard let call, call.kind == .object, open.count < Self.callLimit else { return }
         let function = call.member("function")
         let chunks = begun(into: &out)
+        citations.flush(chunks, into: &out)
         chunks.call(
             calls, id: call.member("id")?.string ?? "", name: function?.member("name")?.string ?? "", into: &out
         )
@@ -117,6 +121,7 @@ struct CohereStream: ChatStreamTranslator {
         case .stopped(let finish?):
             let chunks = begun(into: &out)
             for index in open.keys.sorted() { close(index, into: &out) }
+            citations.flush(chunks, into: &out)
             tally.usage.normalize()
             chunks.end(finish, hasCalls: calls > 0, tally.usage, into: &out)
             state = .complete

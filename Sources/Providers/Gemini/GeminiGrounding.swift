@@ -3,8 +3,7 @@ import WireFormats
 
 /// Writes the pages that an answer rests on as annotations (providers.md §8.2).
 enum GeminiGrounding {
-    /// Pages that are told of; more are left out.
-    private static let limit = 256
+    private static let limit = URLCitation.limit
 
     /// - Parameters:
     ///   - text: what the places in Google's answer count the bytes of; nil where it is not at hand.

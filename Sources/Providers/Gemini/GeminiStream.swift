@@ -16,8 +16,8 @@ struct GeminiStream: ChatStreamTranslator {
         /// Whether the client has been told anything.
         var hasBegun = false
         var finish: ChatFinish?
-        /// JSON text of the list of pages.
-        var annotations: String?
+        /// JSON text of each page.
+        var annotations: [String] = []
     }
 
     /// What of an event is read, found in one pass.
@@ -108,7 +108,7 @@ struct GeminiStream: ChatStreamTranslator {
         }
         if let grounding = candidate.member("groundingMetadata") {
             let pages = GeminiGrounding.annotations(grounding, text: nil, length: choice.textLength)
-            if !pages.isEmpty { choice.annotations = "[" + pages.joined(separator: ",") + "]" }
+            if !pages.isEmpty { choice.annotations = pages }
         }
         choice.finish =
             ChatFinish(gemini: candidate.member("finishReason"), isSilent: !choice.hasBegun) ?? choice.finish
@@ -126,7 +126,7 @@ struct GeminiStream: ChatStreamTranslator {
             guard text.bytes.count > 2 else { return }
             begin(&choice, into: &out)
             if case .text = part {
-                choice.textLength += Self.length(of: text)
+                choice.textLength += text.scalarCount
                 choice.chunks.piece("content", text.bytes, into: &out)
             } else {
                 choice.chunks.piece("reasoning_content", text.bytes, into: &out)
@@ -156,12 +156,6 @@ struct GeminiStream: ChatStreamTranslator {
         }
     }
 
-    /// Unicode scalars of a string.
-    private static func length(of text: JSONView) -> Int {
-        if text.bytes.contains(UInt8(ascii: "\\")) { return text.string?.unicodeScalars.count ?? 0 }
-        return text.bytes.reduce(-2) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }
-    }
-
     private mutating func note(_ call: ChatCall) {
         guard let signature = call.signature, notes.count < ReasoningBounds.notesPerAnswer else { return }
         notes.append(ReasoningNote(callID: call.id, content: signature))
@@ -180,9 +174,9 @@ struct GeminiStream: ChatStreamTranslator {
         for index in choices.keys.sorted() {
             guard var choice = choices[index], let finish = choice.finish else { continue }
             begin(&choice, into: &out)
-            if let annotations = choice.annotations {
-                choice.chunks.member("annotations", json: annotations, into: &out)
-            }
+            var citations = CitationTrail()
+            for page in choice.annotations { citations.add(page) }
+            citations.flush(choice.chunks, into: &out)
             choice.chunks.finish(finish, hasCalls: choice.calls > 0, into: &out)
             last = choice.chunks
         }

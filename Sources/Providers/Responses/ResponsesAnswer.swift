@@ -141,7 +141,7 @@ extension ResponsesAnswer {
         let thoughts = (message.member("reasoning_content") ?? message.member("reasoning"))?.string ?? ""
         if !thoughts.isEmpty || !blocks.isEmpty {
             var item = ResponsesItem(id: "rs_" + stem, kind: .reasoning, status: .complete, text: thoughts)
-            item.sealed = ResponsesReasoning.sealed(blocks, by: provider)
+            item.sealed = ResponsesReasoning.sealed(blocks, by: provider, model)
             items.append(item)
         }
         var calls: [ResponsesItem] = []

@@ -178,7 +178,9 @@ struct ResponsesEvents: Sendable {
         _ index: Int, _ status: ResponsesItem.Status, by provider: String, into out: inout ByteBuffer
     ) {
         answer.items[index].status = status
-        if let blocks = blocks[index] { answer.items[index].sealed = ResponsesReasoning.sealed(blocks, by: provider) }
+        if let blocks = blocks[index] {
+            answer.items[index].sealed = ResponsesReasoning.sealed(blocks, by: provider, answer.model)
+        }
         let item = answer.items[index]
         switch item.kind {
         case .reasoning: if !item.text.isEmpty { closeSummary(item, index, into: &out) }

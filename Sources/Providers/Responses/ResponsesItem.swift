@@ -29,6 +29,11 @@ struct ResponsesItem: Sendable {
     /// JSON text of what else belongs to a call.
     var extra: String?
 
+    var isMessage: Bool {
+        if case .message = kind { return true }
+        return false
+    }
+
     func write(into out: inout JSONWriter) {
         out.beginObject()
         out.key("id")

@@ -2,14 +2,15 @@ import WireFormats
 
 /// A model's blocks of thought on their way through a client, in `encrypted_content` (providers.md §14.1).
 ///
-/// Base64 of `{"p":provider,"b":[blocks]}`. Nothing in it is secret: the blocks are signed or sealed by their provider.
+/// Base64 of `{"p":provider,"m":model,"b":[blocks]}`. Nothing in it is secret: the blocks are signed or sealed by their provider.
 enum ResponsesReasoning {
     /// Bytes of the longest text that is read.
     private static let limit = 1 << 20
 
-    static func sealed(_ blocks: [String], by provider: String) -> String? {
+    static func sealed(_ blocks: [String], by provider: String, _ model: String) -> String? {
         guard !blocks.isEmpty else { return nil }
-        let text = #"{"p":\#(JSONPatch.quoted(provider)),"b":[\#(blocks.joined(separator: ","))]}"#
+        let text =
+            #"{"p":\#(JSONPatch.quoted(provider)),"m":\#(JSONPatch.quoted(model)),"b":[\#(blocks.joined(separator: ","))]}"#
         return Base64Text.encode(Array(text.utf8))
     }
 

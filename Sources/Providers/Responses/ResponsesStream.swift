@@ -98,7 +98,7 @@ struct ResponsesStream: ChatStreamTranslator {
             events.refusal(text, in: index, into: &out)
         }
         delta.member("annotations")?.forEachElement { annotation in
-            let index = open(.message, into: &out)
+            guard let index = openForAnnotation(into: &out) else { return }
             events.annotation(ResponsesItem.annotation(annotation), in: index, into: &out)
         }
         delta.member("thinking_blocks")?.forEachElement { block in
@@ -142,6 +142,12 @@ struct ResponsesStream: ChatStreamTranslator {
         let index = events.add(kind == .reasoning ? .reasoning : .message, into: &out)
         current = index
         return index
+    }
+
+    /// The message for something that it rests on; nil where it is over already.
+    private mutating func openForAnnotation(into out: inout ByteBuffer) -> Int? {
+        if let current, events.answer.items[current].isMessage { return current }
+        return events.answer.items.contains(where: \.isMessage) ? nil : open(.message, into: &out)
     }
 
     private mutating func closeCurrent(into out: inout ByteBuffer) {

@@ -87,7 +87,11 @@ struct BedrockChatAnswerTests {
     func reasoning() throws {
         let thoughts =
             #"{"reasoningContent":{"reasoningText":{"text":"hm","signature":"s"}}},"#
-            + #"{"reasoningContent":{"redactedContent":"QQ=="}}"#
+            + #"{"reasoningContent":{"redactedContent":"QQ=="}},"#
+            + #"{"reasoningContent":{"reasoningText":{"text":"?"}}}"#
+        // In Anthropic's form, whoever runs the model; what cannot be given back is text only.
+        let blocks =
+            #"{"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"QQ=="}"#
         let cited =
             #"{"citationsContent":{"content":[{"text":"ok"}],"citations":[{"title":"A","location":{"web":"#
             + #"{"url":"https://a.test","domain":"a.test"}}},{"title":"D","source":"doc","sourceContent":"#
@@ -95,7 +99,7 @@ struct BedrockChatAnswerTests {
         #expect(
             try completion("\(thoughts),{\"text\":\"so \"},\(cited)", #""stopReason":"end_turn""#)
                 == expected(
-                    #""content":"so ok","refusal":null,"reasoning_content":"hm","thinking_blocks":[\#(thoughts)],"#
+                    #""content":"so ok","refusal":null,"reasoning_content":"hm?","thinking_blocks":[\#(blocks)],"#
                         + #""annotations":[{"type":"url_citation","url_citation":{"url":"https://a.test","title":"A","#
                         + #""start_index":3,"end_index":5}},{"type":"bedrock_citation","bedrock_citation":"#
                         + #"{"title":"D","source":"doc","text":"x\ny","start_index":3,"end_index":5}}]"#,
@@ -201,6 +205,7 @@ struct BedrockChatAnswerTests {
     private static let untilStop: [UInt8] = {
         var bytes = start + delta(0, #"{"reasoningContent":{"text":"hm"}}"#)
         bytes += delta(0, #"{"reasoningContent":{"signature":"s"}}"#) + close(0)
+        bytes += delta(7, #"{"reasoningContent":{"redactedContent":"QQ=="}}"#) + close(7)
         bytes += delta(1, #"{"text":"caf\u00e9 \ud83d\ude00\n"}"#) + delta(1, #"{"text":""}"#)
         bytes +=
             delta(1, #"{"citation":{"title":"A","location":{"web":{"url":"https://a.test"}}}}"#)
@@ -223,8 +228,10 @@ struct BedrockChatAnswerTests {
     private static func mixedOut(usage: Bool) -> String {
         let deltas = [
             #"{"role":"assistant","content":""}"#, #"{"reasoning_content":"hm"}"#,
+            #"{"thinking_blocks":[{"index":0,"type":"thinking","thinking":"hm","signature":"s"}]}"#,
+            #"{"thinking_blocks":[{"index":1,"type":"redacted_thinking","data":"QQ=="}]}"#,
             #"{"content":"caf\u00e9 \ud83d\ude00\n"}"#,
-            #"{"annotations":[{"type":"url_citation","url_citation":{"url":"https://a.test","title":"A"}}]}"#,
+            #"{"annotations":[{"index":0,"type":"url_citation","url_citation":{"url":"https://a.test","title":"A"}}]}"#,
             #"{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"w.x","arguments":""}}]}"#,
             #"{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"t","arguments":""}}]}"#,
             #"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\": "}}]}"#,

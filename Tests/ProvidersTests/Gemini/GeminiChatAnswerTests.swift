@@ -413,7 +413,7 @@ struct GeminiChatAnswerTests {
                     logprobs:
                         #"{"content":[{"token":"é","logprob":-1,"bytes":[195,169],"top_logprobs":[]}],"refusal":null}"#)
                 + Self.chunk(
-                    #"{"annotations":[{"type":"url_citation","url_citation":{"url":"u","title":"t","start_index":0,"#
+                    #"{"annotations":[{"index":0,"type":"url_citation","url_citation":{"url":"u","title":"t","start_index":0,"#
                         + #""end_index":1}}]}"#) + Self.chunk("{}", finish: #""stop""#) + "data: [DONE]\n\n"
         )
     }
