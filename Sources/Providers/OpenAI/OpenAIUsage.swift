@@ -8,13 +8,16 @@ extension UsageFormat {
     /// Chat, completions, embeddings, Responses and transcriptions.
     package static let openAI = openAIShaped()
 
-    static let openAIImages = openAIShaped(members: [
-        // Models that report no usage are billed by the picture.
-        Member("data") { data, tally in
-            guard tally.usage.input == nil, tally.usage.output == nil else { return }
-            tally.usage.images = data.elementCount
-        }
-    ])
+    /// Pictures: no answer names the model, and the request may be a form.
+    static let openAIImages = openAIShaped(
+        members: [
+            // Models that report no usage are billed by the picture.
+            Member("data") { data, tally in
+                guard tally.usage.input == nil, tally.usage.output == nil else { return }
+                tally.usage.images = data.elementCount
+            }
+        ],
+        asked: Asked(model: "model"))
 
     /// Transcriptions: tokens or seconds; the request, which is a form, names the model.
     static let openAITranscription = openAIShaped(
