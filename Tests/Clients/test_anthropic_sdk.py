@@ -1,11 +1,14 @@
 """The official Anthropic SDK with nothing changed but its base URL."""
 
 import asyncio
+import json
 
 import anthropic
 import pytest
+from pydantic import BaseModel
 
-from harness.provider import anthropic_events, anthropic_message, json_reply, sse_reply
+from harness.dialects import Anthropic
+from harness.provider import anthropic_events, anthropic_message, bytes_reply, json_reply, sse_reply
 
 MODEL = "claude-sonnet-4-6"
 ASK = {"model": MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": "Say hello."}]}
@@ -108,3 +111,134 @@ def test_the_async_client(daemon, gateway, provider):
     message, words = asyncio.run(talk())
     assert message.content[0].text == "Hello from Claude."
     assert "".join(words) == "Hello from Claude."
+
+
+def test_tools_called_in_parallel_and_as_they_come(client, provider):
+    dialect = Anthropic()
+    calls = [("toolu_1", "weather", {"city": "Berlin"}), ("toolu_2", "weather", {"city": "Rome"})]
+    provider.reply(dialect.calls(*calls), dialect.streamed_calls(*calls))
+    message = client.messages.create(**ASK, tools=TOOLS)
+    with client.messages.stream(**ASK, tools=TOOLS) as stream:
+        kinds = [event.type for event in stream]
+        streamed = stream.get_final_message()
+    for told in (message, streamed):
+        assert [(block.id, block.name, block.input) for block in told.content] == calls
+        assert told.stop_reason == "tool_use"
+    assert kinds.count("input_json") == 4
+
+
+def test_structured_output(client, provider):
+    class City(BaseModel):
+        name: str
+        people: int
+
+    provider.always(json_reply(anthropic_message('{"name": "Rome", "people": 3}')))
+    message = client.messages.parse(**ASK, output_format=City)
+    assert message.parsed_output == City(name="Rome", people=3)
+    assert provider.only().json["output_config"]["format"]["schema"]["required"] == ["name", "people"]
+
+
+def test_thinking_goes_through_with_its_signature(client, provider):
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    provider.reply(json_reply(anthropic_message(content=[thought, {"type": "text", "text": "Hello."}])))
+    message = client.messages.create(**{**ASK, "max_tokens": 4000}, thinking={"type": "enabled", "budget_tokens": 2000})
+    assert message.content[0].signature == "c2ln" and provider.only().json["thinking"]["budget_tokens"] == 2000
+    client.messages.create(**{**ASK, "messages": [
+        *ASK["messages"], {"role": "assistant", "content": message.content}, ASK["messages"][0]]})
+    assert provider.requests[1].json["messages"][1]["content"][0] == thought
+
+
+def test_an_error_in_the_stream_is_the_sdk_s_error(client, provider, daemon, gateway):
+    start, block, *_ = anthropic_events(["x"])
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "no such luck"}}
+    provider.reply(sse_reply([start, block, ("error", error)]))
+    with pytest.raises(anthropic.APIStatusError, match="no such luck"):
+        with client.messages.stream(**ASK) as stream:
+            stream.get_final_message()
+    assert daemon.api.entries(gateway, 1)[0]["success"] is False
+
+
+def test_tokens_are_counted_without_being_billed(client, provider, daemon, gateway):
+    provider.reply(json_reply({"input_tokens": 14}))
+    assert client.messages.count_tokens(model=MODEL, messages=ASK["messages"]).input_tokens == 14
+    assert provider.only().target == "/anthropic/v1/messages/count_tokens"
+    entry = daemon.api.entries(gateway, 1)[0]
+    assert (entry["success"], entry["cost"]) == (True, None)
+
+
+BATCH = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "ended",
+         "created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z", "request_counts": {
+             "processing": 0, "succeeded": 1, "errored": 0, "canceled": 0, "expired": 0}}
+RESULT = {"custom_id": "one", "result": {"type": "succeeded", "message": anthropic_message()}}
+
+
+def test_batches(client, provider):
+    page = {"data": [BATCH], "has_more": False, "first_id": BATCH["id"], "last_id": BATCH["id"]}
+    provider.reply(json_reply(BATCH), json_reply(BATCH), json_reply(page), json_reply(BATCH),
+                   json_reply({"id": BATCH["id"], "type": "message_batch_deleted"}))
+    made = client.messages.batches.create(requests=[{"custom_id": "one", "params": ASK}])
+    assert client.messages.batches.retrieve(made.id).request_counts.succeeded == 1
+    assert [batch.id for batch in client.messages.batches.list(limit=3)] == [made.id]
+    client.messages.batches.cancel(made.id)
+    client.messages.batches.delete(made.id)
+    path = "/anthropic/v1/messages/batches"
+    assert [(request.method, request.target) for request in provider.requests] == [
+        ("POST", path), ("GET", f"{path}/msgbatch_1"), ("GET", f"{path}?limit=3"),
+        ("POST", f"{path}/msgbatch_1/cancel"), ("DELETE", f"{path}/msgbatch_1")]
+    assert provider.requests[0].json == {"requests": [{"custom_id": "one", "params": ASK}]}
+
+
+def test_results_of_a_batch(client, provider):
+    """The SDK fetches them from the address in the batch, which is Anthropic's; their path on the gateway works too."""
+    path = "/v1/messages/batches/msgbatch_1/results"
+    results = bytes_reply(json.dumps(RESULT).encode() + b"\n", "application/x-jsonl")
+    provider.at("anthropic", json_reply({**BATCH, "results_url": provider.base("elsewhere") + path}), results)
+    provider.at("elsewhere", results)
+    [result] = client.messages.batches.results("msgbatch_1")
+    assert result.result.message.content[0].text == "Hello from Claude."
+    assert [request.target for request in provider.requests] == [
+        "/anthropic/v1/messages/batches/msgbatch_1", "/elsewhere" + path]
+    assert json.loads(client.get(path, cast_to=str)) == RESULT and provider.requests[2].target == "/anthropic" + path
+
+
+@pytest.mark.parametrize("beta", [False, True], ids=["files", "beta.files"])
+def test_files(client, provider, beta):
+    sound = bytes(range(256)) * 300
+    file = {"id": "file_1", "type": "file", "filename": "a.pdf", "mime_type": "application/pdf",
+            "size_bytes": len(sound), "created_at": "2026-01-01T00:00:00Z", "downloadable": True}
+    page = {"data": [file], "has_more": False, "first_id": "file_1", "last_id": "file_1"}
+    provider.reply(json_reply(file), json_reply(page), json_reply(file), bytes_reply(sound, "application/pdf"),
+                   json_reply({"id": "file_1", "type": "file_deleted"}))
+    files = client.beta.files if beta else client.files
+    assert files.upload(file=("a.pdf", sound, "application/pdf")).id == "file_1"
+    assert [found.id for found in files.list()] == ["file_1"]
+    assert files.retrieve_metadata("file_1").filename == "a.pdf"
+    assert files.download("file_1").read() == sound
+    assert files.delete("file_1").id == "file_1"
+    assert [(request.method, request.path) for request in provider.requests] == [
+        ("POST", "/anthropic/v1/files"), ("GET", "/anthropic/v1/files"), ("GET", "/anthropic/v1/files/file_1"),
+        ("GET", "/anthropic/v1/files/file_1/content"), ("DELETE", "/anthropic/v1/files/file_1")]
+    upload = provider.requests[0]
+    assert sound in upload.body and upload.header("content-type").startswith("multipart/form-data; boundary=")
+
+
+def test_models(client, provider):
+    model = {"id": MODEL, "type": "model", "display_name": "Claude", "created_at": "2026-01-01T00:00:00Z"}
+    provider.reply(json_reply({"data": [model], "has_more": False, "first_id": MODEL, "last_id": MODEL}),
+                   json_reply(model))
+    assert [found.id for found in client.models.list()] == [MODEL]
+    assert client.models.retrieve(MODEL).display_name == "Claude"
+    assert [request.target for request in provider.requests] == [
+        "/anthropic/v1/models", f"/anthropic/v1/models/{MODEL}"]
+
+
+def test_a_gateway_has_one_base_for_claude_code_and_its_headers(daemon, locked_gateway, provider):
+    """What Claude Code sends: a bearer token of its own, betas, and the gateway's token apart."""
+    client = anthropic.Anthropic(
+        auth_token="sk-ant-oat01-own", base_url=f"{daemon.base(locked_gateway)}/anthropic", max_retries=0,
+        default_headers={"cf-aig-authorization": f"Bearer {daemon.token}"})
+    client.beta.messages.create(**ASK, betas=["context-1m-2025-08-07", "interleaved-thinking-2025-05-14"])
+    seen = provider.only()
+    assert seen.path == "/anthropic/v1/messages" and seen.header("authorization") == "Bearer sk-ant-oat01-own"
+    assert seen.header("anthropic-beta") == "context-1m-2025-08-07,interleaved-thinking-2025-05-14"
+    assert not seen.all("x-api-key") and daemon.token.encode() not in seen.raw_head

@@ -1,5 +1,6 @@
 """Bedrock's own API through the gateway, by boto3, with calls that the client signs."""
 
+import base64
 import json
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError, EventStreamError
 from harness.bedrock import (FRAMES_HEAD, SLUG, chunk, converse_answer, converse_events, exception, frames_reply,
                              sent_signature, signature_of, usage)
 from harness.calls import header, post, refusal
+from harness.dialects import Bedrock
 from harness.provider import json_reply
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -169,3 +171,72 @@ def test_only_a_complete_stream_is_kept_by_the_cache(daemon, gateway, provider):
     assert answers[1].content == answers[0].content == b"".join(frames)
     assert header(answers[1], "content-type") == "application/vnd.amazon.eventstream"
     assert len(provider.requests) == 2
+
+
+# Tools, structured output, and what lives beside chats
+
+WEATHER = {"tools": [{"toolSpec": {"name": "weather", "inputSchema": {"json": {
+    "type": "object", "properties": {"city": {"type": "string"}}}}}}]}
+
+
+def test_parallel_calls_whole_and_streamed_and_their_results(bedrock, provider):
+    dialect, calls = Bedrock(), [("t1", "weather", {"city": "Rome"}), ("t2", "weather", {"city": "Ulm"})]
+    provider.reply(dialect.calls(*calls), dialect.streamed_calls(*calls), dialect.text(["Mild."]))
+    answer = bedrock.converse(modelId=MODEL, messages=MESSAGES, toolConfig=WEATHER)
+    said = answer["output"]["message"]
+    assert answer["stopReason"] == "tool_use" and [
+        (block["toolUse"]["toolUseId"], block["toolUse"]["name"], block["toolUse"]["input"])
+        for block in said["content"]] == calls
+    pieces = {}
+    for event in bedrock.converse_stream(modelId=MODEL, messages=MESSAGES, toolConfig=WEATHER)["stream"]:
+        if "contentBlockDelta" in event:
+            told = event["contentBlockDelta"]
+            pieces[told["contentBlockIndex"]] = (
+                pieces.get(told["contentBlockIndex"], "") + told["delta"]["toolUse"]["input"])
+    assert [json.loads(pieces[index])["city"] for index in sorted(pieces)] == ["Rome", "Ulm"]
+    results = [{"toolResult": {"toolUseId": id, "content": [{"text": "mild"}]}} for id, _, _ in calls]
+    last = bedrock.converse(modelId=MODEL, toolConfig=WEATHER, messages=[
+        *MESSAGES, said, {"role": "user", "content": results}])
+    assert last["output"]["message"]["content"] == [{"text": "Mild."}]
+    assert all(is_valid(request) for request in provider.requests)
+    assert provider.requests[2].json["messages"][2]["content"] == results
+
+
+def test_structured_output_goes_through(bedrock, provider):
+    schema = json.dumps({"type": "object", "properties": {"a": {"type": "integer"}}})
+    wanted = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"name": "a", "schema": schema}}}}
+    provider.reply(Bedrock().text(['{"a": 1}']))
+    answer = bedrock.converse(modelId=MODEL, messages=MESSAGES, outputConfig=wanted)
+    assert json.loads(answer["output"]["message"]["content"][0]["text"]) == {"a": 1}
+    assert is_valid(provider.only()) and provider.only().json["outputConfig"] == wanted
+
+
+def test_pictures_documents_and_their_bytes(bedrock, provider):
+    picture = bytes(range(256)) * 300
+    provider.reply(Bedrock().text(["A cat."]))
+    bedrock.converse(modelId=MODEL, messages=[{"role": "user", "content": [
+        {"image": {"format": "png", "source": {"bytes": picture}}}, {"text": "What is it?"}]}])
+    seen = provider.only()
+    assert is_valid(seen)
+    assert base64.b64decode(seen.json["messages"][0]["content"][0]["image"]["source"]["bytes"]) == picture
+
+
+def test_tokens_guardrails_and_jobs(bedrock, provider, gateway, daemon):
+    provider.reply(
+        json_reply({"inputTokens": 17}),
+        json_reply({"action": "NONE", "outputs": [], "assessments": [], "usage": {
+            name: 0 for name in ("topicPolicyUnits", "contentPolicyUnits", "wordPolicyUnits",
+                                 "sensitiveInformationPolicyUnits", "sensitiveInformationPolicyFreeUnits",
+                                 "contextualGroundingPolicyUnits")}}),
+        json_reply({"invocationArn": ARN}), json_reply({"asyncInvokeSummaries": []}))
+    assert bedrock.count_tokens(modelId=MODEL, input={"converse": {"messages": MESSAGES}})["inputTokens"] == 17
+    assert bedrock.apply_guardrail(guardrailIdentifier="g1", guardrailVersion="1", source="INPUT", content=[
+        {"text": {"text": "hi"}}])["action"] == "NONE"
+    assert bedrock.start_async_invoke(modelId="amazon.nova-reel-v1:1", modelInput={"a": 1}, outputDataConfig={
+        "s3OutputDataConfig": {"s3Uri": "s3://bucket/out"}})["invocationArn"] == ARN
+    assert bedrock.list_async_invokes(maxResults=3)["asyncInvokeSummaries"] == []
+    assert [request.target.removeprefix(SLUG).partition("/model/")[0] for request in provider.requests[1:]] == [
+        "/guardrail/g1/version/1/apply", "/async-invoke", "/async-invoke?maxResults=3"]
+    assert all(sent_signature(request) == signature_of(request, SECRET, path=request.target.removeprefix(SLUG))
+               for request in provider.requests)
+    assert [row["success"] for row in daemon.api.entries(gateway, 4)] == [True] * 4

@@ -1,5 +1,6 @@
 """The official Cartesia SDK with nothing changed but its base URL."""
 
+import asyncio
 import base64
 
 import cartesia
@@ -67,3 +68,62 @@ def test_a_stored_key_goes_where_cartesia_looks(daemon, locked_gateway, provider
     assert client.tts.generate(**ASK).read() == SOUND
     seen = provider.only()
     assert seen.all("x-api-key") == [key] and not seen.all("authorization")
+
+
+def test_speech_as_it_comes(client, provider):
+    def script(exchange):
+        exchange.head(200, [("Content-Type", "audio/wav"), ("Transfer-Encoding", "chunked")])
+        for start in range(0, len(SOUND), 1000):
+            exchange.chunk(SOUND[start:start + 1000])
+        exchange.end()
+
+    provider.reply(script)
+    with client.tts.with_streaming_response.generate(**ASK) as answer:
+        assert b"".join(answer.iter_bytes()) == SOUND
+
+
+def test_an_error_in_the_stream(client, provider, entry):
+    provider.reply(sse_reply([("error", {"type": "error", "done": True, "status_code": 500, "error": "no such luck",
+                                          "title": "No", "message": "no such luck", "error_code": "e"})]))
+    try:
+        events = list(client.tts.generate_sse(**ASK))
+    except cartesia.APIError as error:
+        assert "no such luck" in str(error)
+    else:
+        assert [event.type for event in events] == ["error"]
+    assert entry()["success"] is False
+
+
+def test_transcriptions_infills_and_voices(client, provider, daemon, gateway):
+    voice = {"id": "v-1", "name": "Me", "is_owner": True, "is_public": False, "created_at": "2026-01-01T00:00:00Z",
+             "description": "", "language": "en", "user_id": "u"}
+    provider.reply(
+        json_reply({"text": "Hello.", "language": "en", "duration": 1.5, "type": "transcript"}),
+        bytes_reply(SOUND, "audio/wav"), json_reply({"data": [voice], "has_more": False}), json_reply(voice),
+        bytes_reply(b"", "application/json", 204))
+    told = client.stt.transcribe(file=("a.wav", SOUND, "audio/wav"), model="ink-whisper", language="en")
+    assert told.text == "Hello."
+    between = client.tts.infill(
+        language="en", model_id="sonic-2", transcript="and", voice_id="v-1",
+        left_audio=("l.wav", SOUND[:9], "audio/wav"), right_audio=("r.wav", SOUND[:9], "audio/wav"),
+        output_format={"container": "wav", "encoding": "pcm_s16le", "sample_rate": 16000})
+    assert between.read() == SOUND
+    assert [found.id for found in client.voices.list(limit=2).data] == ["v-1"]
+    assert client.voices.clone(clip=("a.wav", SOUND, "audio/wav"), language="en", name="Me").id == "v-1"
+    client.voices.delete("v-1")
+    assert [(request.method, request.path) for request in provider.requests] == [
+        ("POST", "/cartesia/stt"), ("POST", "/cartesia/infill/bytes"), ("GET", "/cartesia/voices"),
+        ("POST", "/cartesia/voices/clone"), ("DELETE", "/cartesia/voices/v-1")]
+    assert SOUND in provider.requests[0].body and SOUND in provider.requests[3].body
+    assert [row["success"] for row in daemon.api.entries(gateway, 5)] == [True] * 5
+
+
+def test_the_async_client(daemon, gateway, provider):
+    provider.always(bytes_reply(SOUND, "audio/wav"))
+
+    async def talk():
+        async with cartesia.AsyncCartesia(api_key="k", base_url=f"{daemon.base(gateway)}/cartesia",
+                                          max_retries=0) as client:
+            return await (await client.tts.generate(**ASK)).read()
+
+    assert asyncio.run(talk()) == SOUND
