@@ -79,3 +79,10 @@ def test_the_map_names_places_and_types_that_exist():
         assert name in declared | targets, name
     for path in re.findall(r"`(ops/[\w/]+)`", text):
         assert (REPOSITORY / path).exists(), path
+
+
+def test_the_versions_of_sdks_that_are_told_are_those_that_run():
+    folder = REPOSITORY / "Tests/Clients"
+    installed = dict(line.split("==") for line in (folder / "requirements.txt").read_text().split() if "==" in line)
+    told = re.findall(r"^\| `([a-z0-9-]+)` (\d[\d.]*) \|", (folder / "README.md").read_text(), re.M)
+    assert len(told) > 8 and {name: installed[name] for name, _ in told} == dict(told)

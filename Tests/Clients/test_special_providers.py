@@ -53,6 +53,15 @@ def test_a_route_with_a_stored_key(daemon, locked_gateway, provider, slug, path,
     assert seen.all(name) == [form.format(key)] and seen.json == {"a": 1}
 
 
+def test_row_61_azure_is_asked_below_its_resource_and_deployment(daemon, gateway, provider):
+    """Appendix A row 61; the host `res.openai.azure.com` is in the provider's routes of the conformance suite."""
+    answer = post(daemon, gateway, "azure-openai/res/dep/chat/completions?api-version=v", {"api-key": "k"})
+    assert answer.status_code == 200
+    seen = provider.only()
+    assert seen.target == "/azure-openai/openai/deployments/dep/chat/completions?api-version=v"
+    assert seen.header("api-key") == "k" and seen.body == answer.request.content
+
+
 # Provider, path, credentials that its clients send.
 CREDENTIALS = [
     ("azure-openai/res/dep/x", [("api-key", "k"), ("Authorization", "Bearer entra")]),
