@@ -81,6 +81,7 @@ struct ManagementAPI {
                 pool, sealer: SecretSealer(vault: vault, rules: Self.rules),
                 limits: .init(stores: 3, secrets: 8)
             ),
+            analytics: AnalyticsAdministration(pool, clock: clock),
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
         self.routes = routes

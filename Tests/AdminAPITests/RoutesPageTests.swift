@@ -25,6 +25,7 @@ struct RoutesPageTests {
                 pool, sealer: SecretSealer(vault: vault, rules: ReferenceRules([])),
                 limits: .init(stores: 3, secrets: 8)
             ),
+            analytics: AnalyticsAdministration(pool, clock: clock),
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
     }

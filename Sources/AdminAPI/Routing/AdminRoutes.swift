@@ -20,6 +20,7 @@ package struct AdminRoutes: Sendable {
     let providerConfigUseCases: ProviderConfigAdministration
     let customProviderUseCases: CustomProviderAdministration
     let secretsStoreUseCases: SecretsStoreAdministration
+    let analytics: AnalyticsAdministration
     let clock: any WallClock
     /// Waits until a version is on its way to the workers of this node.
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
@@ -27,7 +28,7 @@ package struct AdminRoutes: Sendable {
     package init(
         gateways: GatewayAdministration, logs: LogAdministration, tokens: TokenAdministration,
         providerConfigs: ProviderConfigAdministration, customProviders: CustomProviderAdministration,
-        secretsStore: SecretsStoreAdministration,
+        secretsStore: SecretsStoreAdministration, analytics: AnalyticsAdministration,
         clock: any WallClock,
         waitForSnapshot: @escaping @Sendable (UInt64, Duration) async -> Void
     ) {
@@ -37,6 +38,7 @@ package struct AdminRoutes: Sendable {
         providerConfigUseCases = providerConfigs
         customProviderUseCases = customProviders
         secretsStoreUseCases = secretsStore
+        self.analytics = analytics
         self.clock = clock
         self.waitForSnapshot = waitForSnapshot
     }
@@ -45,6 +47,7 @@ package struct AdminRoutes: Sendable {
     package var table: [AdminRoute] {
         let routes =
             gatewayTable + logTable + providerConfigTable + customProviderTable + secretsStoreTable + tokenTable
+            + analyticsTable
         return routes + descriptionTable(of: routes)
     }
 

@@ -139,6 +139,7 @@ struct ControlRole: Sendable {
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
                 limits: .init(stores: settings.secretStoresPerAccount, secrets: settings.secretsPerAccount)
             ),
+            analytics: AnalyticsAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
             clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )
         let responder = AdminResponder(routes: routes.table, tokens: tokens) { problem in

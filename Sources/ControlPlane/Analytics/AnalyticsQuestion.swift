@@ -1,0 +1,170 @@
+import GatewayCore
+import PostgresStore
+
+/// One dataset field of a query: what to ask the store, and how to put its answer.
+struct AnalyticsQuestion: Sendable {
+    let dataset: AnalyticsDataset
+    private(set) var query: UsageQuery
+    private let node: GraphQLNode
+
+    init(_ dataset: AnalyticsDataset, _ node: GraphQLNode, _ account: AccountID, now: Instant) throws(GraphQLProblem) {
+        self.dataset = dataset
+        self.node = node
+        query = UsageQuery(account: account)
+        try node.allowArguments(["limit", "filter", "orderBy"])
+        try checkFields()
+        if let limit = node.argument("limit") {
+            guard let number = limit.integer, (1...AnalyticsDataset.maximumLimit).contains(number) else {
+                throw node.problem("limit must be from 1 to \(AnalyticsDataset.maximumLimit)")
+            }
+            query.limit = number
+        }
+        if dataset == .size {
+            guard node.argument("filter") == nil, node.argument("orderBy") == nil else {
+                throw node.problem("\(dataset.rawValue) has neither filter nor orderBy: it tells what is stored now")
+            }
+            return
+        }
+        var dimensions: [UsageQuery.Dimension] = []
+        for child in node.children where child.name == "dimensions" {
+            for field in child.children where field.name != "__typename" {
+                guard let dimension = dataset.dimension(field.name) else { continue }
+                if !dimensions.contains(dimension) { dimensions.append(dimension) }
+            }
+        }
+        query.dimensions = dimensions
+        query.errorsOnly = dataset == .errors
+        var filter = AnalyticsFilter(dataset, node)
+        query.condition = try filter.condition(node.argument("filter"))
+        query.order = try filter.order(node.argument("orderBy"), splitBy: dimensions)
+        query.resolution = dimensions.map(\.resolution).reduce(filter.resolution, max)
+        if query.resolution == .minute, let earliest = filter.earliest {
+            let age = (now.milliseconds - earliest.milliseconds) / 1000
+            // A day of grace for dashboards that ask for "62 days" to the minute.
+            guard age <= Int64(AnalyticsDataset.notOlderThan) + 86_400 else {
+                throw node.problem(
+                    "Minutes are kept for 62 days; ask for datetimeHour or date, which are kept for ever")
+            }
+        }
+        if needsQuantiles {
+            let named = dimensions + filter.dimensions
+            guard query.resolution <= .hour, !named.contains(where: Self.isUnknownToDurations) else {
+                throw node.problem("quantiles are kept by hour, gateway, provider, model and cached")
+            }
+        }
+    }
+
+    private static func isUnknownToDurations(_ dimension: UsageQuery.Dimension) -> Bool {
+        switch dimension {
+        case .keyAlias, .statusCode, .error, .rateLimited: true
+        default: false
+        }
+    }
+
+    /// Whether quantiles are among what is asked for.
+    var needsQuantiles: Bool { node.children.contains { $0.name == "quantiles" } }
+
+    /// Refuses every field that does not exist, and every split that is kept nowhere.
+    private func checkFields() throws(GraphQLProblem) {
+        guard !node.children.isEmpty else { throw node.problem("Field \"\(node.name)\" needs a selection of fields") }
+        var count = 0
+        for child in node.children {
+            try child.allowArguments([])
+            switch child.name {
+            case "count" where dataset != .size, "__typename":
+                guard child.children.isEmpty else { throw child.problem("\"\(child.name)\" has no fields") }
+                count += 1
+            case "dimensions": count += try check(child, among: dataset.dimensions)
+            default:
+                guard let metric = dataset.metrics.first(where: { $0.name == child.name }) else {
+                    let known = (dataset == .size ? [] : ["count"]) + ["dimensions"] + dataset.metrics.map(\.name)
+                    throw child.problem(
+                        "Unknown field \"\(child.name)\" on \(dataset.rawValue); there are \(known.joined(separator: ", "))"
+                    )
+                }
+                count += try check(child, among: metric.fields)
+            }
+        }
+        guard count <= AnalyticsDataset.maximumFields else {
+            throw node.problem("A dataset may be asked for \(AnalyticsDataset.maximumFields) fields")
+        }
+    }
+
+    private func check(_ node: GraphQLNode, among known: [String]) throws(GraphQLProblem) -> Int {
+        guard !node.children.isEmpty else { throw node.problem("Field \"\(node.name)\" needs a selection of fields") }
+        for child in node.children where child.name != "__typename" {
+            try child.allowArguments([])
+            guard known.contains(child.name), child.children.isEmpty else {
+                throw child.problem(
+                    "Unknown field \"\(child.name)\" on \(node.name) of \(dataset.rawValue); there are \(known.joined(separator: ", "))"
+                )
+            }
+        }
+        return node.children.count
+    }
+
+    /// One row of the answer.
+    func row(_ group: UsageGroup, _ durations: [UsageDurations]) -> JSONValue {
+        document { child in
+            switch child.name {
+            case "count": return Self.number(group.measures[.count])
+            case "sum":
+                return Self.object(child) {
+                    Self.number(UsageQuery.Measure(rawValue: $0.name).flatMap { group.measures[$0] })
+                }
+            case "avg": return Self.object(child) { _ in 1 }
+            case "quantiles":
+                return Self.object(child) { field in
+                    guard let quantile = DurationQuantile(rawValue: field.name) else { return .null }
+                    return UsageDurations.milliseconds(below: quantile.share, of: durations).map { .number("\($0)") }
+                        ?? .null
+                }
+            default:
+                return Self.object(child) { field in
+                    guard let dimension = dataset.dimension(field.name),
+                        let place = query.dimensions.firstIndex(of: dimension)
+                    else { return .null }
+                    return Self.value(group.values[place], of: dimension)
+                }
+            }
+        }
+    }
+
+    /// The rows of the dataset of sizes.
+    func sizes(_ sizes: [(gateway: String, cap: Int?, rows: Int)]) -> JSONValue {
+        .array(
+            sizes.prefix(query.limit).map { size in
+                document { child in
+                    switch child.name {
+                    case "max": Self.object(child) { _ in JSONValue(size.rows) }
+                    case "avg": Self.object(child) { _ in 1 }
+                    default:
+                        Self.object(child) { $0.name == "gateway" ? .string(size.gateway) : JSONValue(size.cap) }
+                    }
+                }
+            })
+    }
+
+    private func document(_ value: (GraphQLNode) -> JSONValue) -> JSONValue {
+        .object(
+            node.children.map { child in
+                .init(child.responseName, child.name == "__typename" ? .string(dataset.typeName) : value(child))
+            })
+    }
+
+    private static func object(_ node: GraphQLNode, _ value: (GraphQLNode) -> JSONValue) -> JSONValue {
+        .object(node.children.map { .init($0.responseName, $0.name == "__typename" ? .string(node.name) : value($0)) })
+    }
+
+    private static func number(_ text: String?) -> JSONValue { .number(text ?? "0") }
+
+    /// A time of PostgreSQL, `2026-01-31 14:05:00+00`, becomes `2026-01-31T14:05:00Z`.
+    private static func value(_ text: String, of dimension: UsageQuery.Dimension) -> JSONValue {
+        switch dimension.kind {
+        case .text: .string(text)
+        case .number, .flag: .number(text)
+        case .date: .string(String(text.prefix(10)))
+        case .time: .string(text.prefix(10) + "T" + text.dropFirst(11).prefix(8) + "Z")
+        }
+    }
+}

@@ -1,0 +1,85 @@
+"""GraphQL analytics and the reports behind it, while requests go on."""
+
+import os
+import signal
+
+from harness.calls import post
+from harness.waiting import until
+
+QUERY = """
+query($tag: string!, $gateway: string!) { viewer { accounts(filter: {accountTag: $tag}) {
+  aiGatewayRequestsAdaptiveGroups(limit: 100, filter: {gateway: $gateway}, orderBy: [model_ASC]) {
+    count sum { cachedRequests erroredRequests tokensIn tokensOut cost } dimensions { model provider gateway } } } } }
+"""
+
+
+def ask(daemon, gateway, query=QUERY, expect=200):
+    answer = daemon.api.http.post(
+        "/graphql", json={"query": query, "variables": {"tag": daemon.account, "gateway": gateway}})
+    assert answer.status_code == expect, answer.text
+    return answer.json()
+
+
+def groups(daemon, gateway):
+    value = ask(daemon, gateway)
+    assert value["errors"] is None, value
+    return value["data"]["viewer"]["accounts"][0]["aiGatewayRequestsAdaptiveGroups"]
+
+
+def sandbox(daemon, gateway, model, **options):
+    return post(daemon, gateway, "sandbox/v1/chat/completions",
+                json={"model": model, "messages": [{"role": "user", "content": "hi"}]}, **options)
+
+
+def test_every_answered_request_is_counted_at_once(daemon, gateway):
+    for number in range(1, 6):
+        assert sandbox(daemon, gateway, "tokens-7").status_code == 200
+        assert [row["count"] for row in groups(daemon, gateway)] == [number]
+    assert sandbox(daemon, gateway, "status-500").status_code == 500
+    rows = groups(daemon, gateway)
+    assert sum(row["count"] for row in rows) == 6
+    assert sum(row["sum"]["erroredRequests"] for row in rows) == 1
+    answered = next(row for row in rows if row["dimensions"]["model"] == "tokens-7")
+    assert answered["sum"]["tokensOut"] == 35
+    assert answered["dimensions"] == {"model": "tokens-7", "provider": "sandbox", "gateway": gateway}
+
+
+def test_cache_hits_cost_nothing(daemon):
+    gateway = daemon.api.create_gateway(cache_ttl=60)
+    for expected in ("MISS", "HIT", "HIT"):
+        assert sandbox(daemon, gateway, "tokens-7").headers["cf-aig-cache-status"] == expected
+    rows = groups(daemon, gateway)
+    assert sum(row["count"] for row in rows) == 3
+    assert sum(row["sum"]["cachedRequests"] for row in rows) == 2
+    with daemon.database() as database:
+        cost = database.execute(
+            "SELECT sum(cost) FROM logs WHERE gateway_id = %s AND NOT cached", [gateway]).fetchone()[0]
+    assert abs(sum(row["sum"]["cost"] for row in rows) - float(cost or 0)) < 1e-12
+
+
+def test_sums_agree_with_the_log_after_control_was_killed(new_daemon):
+    """A batch that is read again from the spool is neither lost nor counted twice."""
+    with new_daemon().running() as daemon:
+        gateway = daemon.api.create_gateway()
+        for number in range(60):
+            assert sandbox(daemon, gateway, "tokens-3").status_code == 200
+            if number % 20 == 10:
+                os.kill(daemon.one("aigatewayd: control"), signal.SIGKILL)
+
+        def counted():
+            with daemon.database() as database:
+                return database.execute(
+                    "SELECT (SELECT count(*) FROM logs WHERE gateway_id = %(g)s),"
+                    " (SELECT sum(requests) FROM usage.by_minute WHERE gateway_id = %(g)s),"
+                    " (SELECT sum(requests) FROM usage.by_day WHERE gateway_id = %(g)s),"
+                    " (SELECT sum(tokens_out) FROM usage.by_hour WHERE gateway_id = %(g)s)", {"g": gateway}).fetchone()
+
+        until(lambda: counted() == (60, 60, 60, 180), 30, counted)
+
+
+def test_a_query_that_means_nothing_says_so(daemon, gateway):
+    value = ask(daemon, gateway, "{ viewer { accounts { aiGatewayRequestsAdaptiveGroups { dimensions { userAgent } } } } }")
+    assert value["data"] is None
+    error = value["errors"][0]
+    assert "userAgent" in error["message"] and error["extensions"]["timestamp"].endswith("Z")
+    assert error["path"] == ["viewer", "accounts", "aiGatewayRequestsAdaptiveGroups", "dimensions", "userAgent"]
