@@ -98,6 +98,7 @@ let package = Package(
             name: "ExternalSecrets", dependencies: ["GatewayCore", nioCore, nioPosix, nioHTTP1, nioSSL],
             swiftSettings: strict
         ),
+        .target(name: "TransportSecurity", dependencies: ["GatewayCore", nioCore, nioSSL], swiftSettings: strict),
         .target(name: "Telemetry", dependencies: ["GatewayCore", logging], swiftSettings: strict),
         .target(name: "Settings", dependencies: ["GatewayCore", configuration, yams, nioCore], swiftSettings: strict),
         .target(name: "ProcessRuntime", dependencies: ["GatewayCore", "CProcessShim"], swiftSettings: pointers),
@@ -121,9 +122,8 @@ let package = Package(
         .target(
             name: "AdminAPI",
             dependencies: [
-                "GatewayCore", "CloudflareWire", "ControlPlane", "PostgresStore", "SecretVault", hummingbird, logging,
-                nioCore,
-                nioPosix, nioSSL,
+                "GatewayCore", "CloudflareWire", "ControlPlane", "PostgresStore", "SecretVault", "TransportSecurity",
+                hummingbird, logging, nioCore, nioPosix, nioSSL,
             ],
             swiftSettings: strict
         ),
@@ -139,7 +139,7 @@ let package = Package(
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
                 "RedisStore", "RecordSpool", "ExternalSecrets", "ControlPlane", "AdminAPI", "Providers",
-                "CloudflareWire",
+                "CloudflareWire", "TransportSecurity",
                 argumentParser,
                 logging,
                 nioCore, nioPosix, "CLibPQ", "CHiredis", "COpenSSL",
@@ -151,7 +151,7 @@ let package = Package(
             dependencies: [
                 "GatewayCore", "WireFormats", "CloudflareWire", "Providers", "Policy", "Pipeline", "WorkerRuntime",
                 "RedisStore", "Upstream", "RecordSpool", "SecretVault", "Telemetry", "ProxyServer", "ProcessRuntime",
-                "FrontDoor", logging, nioCore, nioPosix, nioSSL,
+                "FrontDoor", "TransportSecurity", logging, nioCore, nioPosix, nioSSL,
             ],
             swiftSettings: strict
         ),

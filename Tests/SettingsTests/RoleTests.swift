@@ -34,6 +34,7 @@ struct RoleTests {
     func worker() throws {
         var worker = try load(yaml: Self.yaml).worker(redisURL: Secret("unix:/run/redis.sock?db=1"))
         worker.priceList = Array(repeating: 0x20, count: 300_000)
+        worker.tls = TLSIdentity(certificateChain: [1, 2], privateKey: Secret([3]))
         #expect(worker.maxRequestBody == 1 << 20)
         #expect(worker.spoolLimit == 1 << 30)
         #expect(worker.redis == RedisEndpoint(address: .unix(path: "/run/redis.sock"), database: 1))
@@ -44,8 +45,6 @@ struct RoleTests {
         #expect(worker.egressCAFile == "/ca.pem")
         #expect(worker.egressAllowsPrivateAddresses)
         #expect(worker.mediaFetching == .off)
-        #expect(worker.tlsCertificateFile == "/c.pem")
-        #expect(worker.tlsPrivateKeyFile == "/srv/k.pem")
         #expect(worker.trustedProxies == ["10.0.0.0/8"])
         #expect(worker.workersAIAccount == "abc")
         #expect(worker.logLevel == "debug")
@@ -58,11 +57,13 @@ struct RoleTests {
     func control() throws {
         let settings = try load(yaml: Self.yaml)
         let credentials = NodeCredentialsFixture.make(settings)
-        let control = settings.control(
+        var control = settings.control(
             postgresURL: Secret("postgres:///aigatewayd?host=/run"), redisURL: Secret("redis://:pw@localhost/2"),
             credentials: credentials, environment: ["KEY_A": "a=b", "KEY_B": ""]
         )
+        control.tls = TLSIdentity(certificateChain: [1, 2], privateKey: Secret([3]))
         let read = try #require(ControlSettings(decoding: control.encoded()))
+        #expect(read.tls == control.tls)
         #expect(read.stateDirectory == "/srv/var")
         #expect(read.postgresURL.reveal() == "postgres:///aigatewayd?host=/run")
         #expect(read.redis?.password?.reveal() == "pw")

@@ -1,3 +1,4 @@
+package import GatewayCore
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -5,6 +6,7 @@ package import Logging
 package import NIOCore
 import NIOPosix
 import NIOSSL
+import TransportSecurity
 
 /// Serves the control surface on listening sockets that were bound before this process began.
 ///
@@ -17,32 +19,12 @@ package struct ControlListener: Sendable {
     private static let answerTimeout: Duration = .seconds(30)
 
     private let surface: ControlSurface
-    private let tls: TLSFiles?
+    private let tls: TLSIdentity?
     private let group: any EventLoopGroup
     private let logger: Logger
 
-    /// PEM files of the server's certificate chain and its key.
-    package struct TLSFiles: Sendable {
-        package var certificate: String
-        package var privateKey: String
-
-        package init(certificate: String, privateKey: String) {
-            self.certificate = certificate
-            self.privateKey = privateKey
-        }
-
-        fileprivate func context() throws -> NIOSSLContext {
-            try NIOSSLContext(
-                configuration: .makeServerConfiguration(
-                    certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
-                    privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKey, format: .pem))
-                )
-            )
-        }
-    }
-
     /// - Parameter tls: nil for plain HTTP.
-    package init(surface: ControlSurface, tls: TLSFiles?, group: any EventLoopGroup, logger: Logger) {
+    package init(surface: ControlSurface, tls: TLSIdentity?, group: any EventLoopGroup, logger: Logger) {
         self.surface = surface
         self.tls = tls
         self.group = group
@@ -54,7 +36,7 @@ package struct ControlListener: Sendable {
     /// - Parameter listeners: descriptors of sockets that already listen.
     package func run(_ listeners: [Int32]) async throws {
         let logger = logger
-        let tls = try tls?.context()
+        let tls = try tls?.serverContext()
         let surface = surface
         let http = HTTP1Channel(
             responder: { request, writer, _ in
@@ -78,22 +60,36 @@ package struct ControlListener: Sendable {
                         }
                         return http.setup(channel: channel, logger: logger)
                     }
-                tasks.addTask {
-                    try await server.executeThenClose { connections in
-                        await withDiscardingTaskGroup { handlers in
-                            do {
-                                for try await connection in connections {
-                                    handlers.addTask { await http.handle(value: connection, logger: logger) }
-                                }
-                            } catch is CancellationError {
-                                return
-                            } catch {
-                                logger.error("control port stopped accepting", metadata: ["error": "\(error)"])
-                            }
+                tasks.addTask { try await Self.serve(server, http, logger) }
+            }
+        }
+    }
+
+    /// Answers the connections of one listener until the caller's task is cancelled.
+    ///
+    /// The listener closes first then, and what it accepted before is still taken over and ended: a connection that
+    /// lies in the sequence of a cancelled task would be let go unfinished, which ends the process.
+    private static func serve(
+        _ server: NIOAsyncChannel<HTTP1Channel.Value, Never>, _ http: HTTP1Channel, _ logger: Logger
+    ) async throws {
+        let accepting = Task {
+            try await server.executeThenClose { connections in
+                await withDiscardingTaskGroup { handlers in
+                    do {
+                        for try await connection in connections {
+                            handlers.addTask { await http.handle(value: connection, logger: logger) }
                         }
+                    } catch {
+                        logger.error("control port stopped accepting", metadata: ["error": "\(error)"])
                     }
+                    handlers.cancelAll()
                 }
             }
+        }
+        try await withTaskCancellationHandler {
+            try await accepting.value
+        } onCancel: {
+            server.channel.close(promise: nil)
         }
     }
 

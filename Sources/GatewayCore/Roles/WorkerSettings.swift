@@ -36,8 +36,8 @@ package struct WorkerSettings: Sendable, Equatable {
     package var egressCAFile: String?
     package var egressAllowsPrivateAddresses: Bool
     package var mediaFetching: MediaFetching
-    package var tlsCertificateFile: String?
-    package var tlsPrivateKeyFile: String?
+    /// Of the data port; nil: plain HTTP.
+    package var tls: TLSIdentity?
     package var trustedProxies: [String]
     /// Account id in Workers AI's upstream URL; nil: the account of the gateway URL.
     package var workersAIAccount: String?
@@ -139,8 +139,7 @@ extension WorkerSettings {
         }
         out.write(7, egressCAFile)
         out.write(8, egressAllowsPrivateAddresses)
-        out.write(9, tlsCertificateFile)
-        out.write(10, tlsPrivateKeyFile)
+        if let tls { out.write(9) { tls.encode(into: &$0) } }
         for network in trustedProxies { out.write(11, network) }
         out.write(12, workersAIAccount)
         if !priceList.isEmpty { out.write(13, bytes: priceList) }
@@ -168,8 +167,7 @@ extension WorkerSettings {
             case 6: providers.append(ProviderOverride(decoding: field.nested))
             case 7: egressCAFile = field.string
             case 8: egressAllowsPrivateAddresses = field.bool
-            case 9: tlsCertificateFile = field.string
-            case 10: tlsPrivateKeyFile = field.string
+            case 9: tls = TLSIdentity(decoding: field.nested)
             case 11: trustedProxies.append(field.string)
             case 12: workersAIAccount = field.string
             case 13: priceList = field.array

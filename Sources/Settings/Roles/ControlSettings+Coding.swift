@@ -11,8 +11,7 @@ extension ControlSettings {
         out.write(5, token.reveal())
         out.write(6, dataURL)
         out.write(7, controlURL)
-        out.write(8, tlsCertificateFile)
-        out.write(9, tlsPrivateKeyFile)
+        if let tls { out.write(8) { tls.encode(into: &$0) } }
         out.write(10, gatewaysPerAccount)
         out.write(11, apiRequestsPerFiveMinutes)
         out.write(12, logQueue)
@@ -54,8 +53,7 @@ extension ControlSettings {
             case 5: token = Secret(field.string)
             case 6: dataURL = field.string
             case 7: controlURL = field.string
-            case 8: tlsCertificateFile = field.string
-            case 9: tlsPrivateKeyFile = field.string
+            case 8: tls = TLSIdentity(decoding: field.nested)
             case 10: gatewaysPerAccount = field.int
             case 11: apiRequestsPerFiveMinutes = field.int
             case 12: logQueue = field.int

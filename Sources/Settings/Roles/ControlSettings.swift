@@ -11,8 +11,8 @@ package struct ControlSettings: Sendable {
     package var token: Secret<String>
     package var dataURL: String
     package var controlURL: String
-    package var tlsCertificateFile: String?
-    package var tlsPrivateKeyFile: String?
+    /// Of the control port; nil: plain HTTP.
+    package var tls: TLSIdentity?
     package var gatewaysPerAccount: Int
     package var secretStoresPerAccount: Int
     package var secretsPerAccount: Int

@@ -25,8 +25,6 @@ extension DaemonSettings {
         worker.egressCAFile = egressCAFile
         worker.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses
         worker.mediaFetching = mediaFetching
-        worker.tlsCertificateFile = dataTLS?.certificate
-        worker.tlsPrivateKeyFile = dataTLS?.privateKey
         worker.trustedProxies = trustedProxies.map(\.description)
         worker.workersAIAccount = workersAIAccount
         worker.logLevel = log.level
@@ -50,8 +48,6 @@ extension DaemonSettings {
         control.token = credentials.token
         control.dataURL = credentials.dataURL
         control.controlURL = credentials.controlURL
-        control.tlsCertificateFile = controlTLS?.certificate
-        control.tlsPrivateKeyFile = controlTLS?.privateKey
         control.gatewaysPerAccount = limits.gatewaysPerAccount
         control.apiRequestsPerFiveMinutes = limits.apiRequestsPerFiveMinutes
         control.secretStoresPerAccount = limits.secretStoresPerAccount

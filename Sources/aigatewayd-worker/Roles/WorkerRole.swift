@@ -13,6 +13,7 @@ import RecordSpool
 import RedisStore
 import SecretVault
 import Telemetry
+import TransportSecurity
 import Upstream
 import WorkerRuntime
 
@@ -126,7 +127,7 @@ final class WorkerRole {
                 }
             }
         )
-        adoption = ClientAdoption(loop: loop, registry: registry, tls: try Self.tls(settings))
+        adoption = ClientAdoption(loop: loop, registry: registry, tls: try settings.tls?.serverContext())
         let spool = spool
         let registry = registry
         let upstream = upstream
@@ -149,18 +150,6 @@ final class WorkerRole {
             store, timers: timers, clock: clock, coalescing: settings.coalescing,
             whenUnavailable: settings.redisUnavailable, bounds: bounds
         )
-    }
-
-    private static func tls(_ settings: WorkerSettings) throws -> NIOSSLContext? {
-        guard let certificate = settings.tlsCertificateFile, let key = settings.tlsPrivateKeyFile else { return nil }
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
-        )
-        configuration.minimumTLSVersion = .tlsv12
-        // HTTP/2 joins this list together with its codec.
-        configuration.applicationProtocols = ["http/1.1"]
-        return try NIOSSLContext(configuration: configuration)
     }
 
     /// Begins to serve: configuration first, then connections.

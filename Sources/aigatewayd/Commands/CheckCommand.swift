@@ -33,10 +33,6 @@ struct CheckCommand: AsyncParsableCommand {
     /// Files that the settings name have to be readable now, not at the first request that needs them.
     private func checkFiles(_ settings: DaemonSettings) throws {
         let named: [(String, String?)] = [
-            ("data.tls.certificate", settings.dataTLS?.certificate),
-            ("data.tls.private_key", settings.dataTLS?.privateKey),
-            ("control.tls.certificate", settings.controlTLS?.certificate),
-            ("control.tls.private_key", settings.controlTLS?.privateKey),
             ("egress.ca_file", settings.egressCAFile),
             ("guardrails.api_key_file", settings.guardrails.apiKeyFile),
             ("secrets.vault.token_file", settings.secrets.vaultTokenFile),
@@ -48,6 +44,8 @@ struct CheckCommand: AsyncParsableCommand {
         }
         do throws(SettingsError) {
             _ = try PriceListFile.load(settings)
+            _ = try settings.dataTLS?.identity("data.tls")
+            _ = try settings.controlTLS?.identity("control.tls")
             if settings.masterKeyFile != nil { _ = try MasterKeyFile.load(settings) }
         } catch {
             throw ExitStatus.configuration.because(error.message)

@@ -15,6 +15,8 @@ struct NodePlan: Sendable {
     let programs: Programs
     /// Text of the price list that replaces the built-in one; empty when there is none.
     private let priceList: [UInt8]
+    private let dataIdentity: TLSIdentity?
+    private let controlIdentity: TLSIdentity?
     private let logger = Logger(label: "supervisor")
 
     /// Prepares the state directory, the master key and the first account's credentials.
@@ -22,6 +24,8 @@ struct NodePlan: Sendable {
         self.settings = settings
         self.input = input
         priceList = try PriceListFile.load(settings)
+        dataIdentity = try settings.dataTLS?.identity("data.tls")
+        controlIdentity = try settings.controlTLS?.identity("control.tls")
         try StateDirectory.prepare(settings.stateDirectory)
         masterKey = try MasterKeyFile.load(settings).bytes
         credentials = try NodeCredentials.prepare(settings)
@@ -77,14 +81,14 @@ struct NodePlan: Sendable {
         var worker = settings.worker(redisURL: redis)
         // By value: a file that is edited under a running node must not keep a worker from being replaced.
         worker.priceList = priceList
+        worker.tls = dataIdentity
+        var control = settings.control(
+            postgresURL: postgres, redisURL: redis, credentials: complete,
+            environment: ReferenceRules(settings.secrets.references).variables(of: input.environment)
+        )
+        control.tls = controlIdentity
         return SupervisorConfiguration.ChildSettings(
-            worker: Array(buffer: worker.encoded()),
-            control: Array(
-                buffer: settings.control(
-                    postgresURL: postgres, redisURL: redis, credentials: complete,
-                    environment: ReferenceRules(settings.secrets.references).variables(of: input.environment)
-                ).encoded()
-            )
+            worker: Array(buffer: worker.encoded()), control: Array(buffer: control.encoded())
         )
     }
 }

@@ -146,14 +146,11 @@ struct ControlRole: Sendable {
             logger.error("an API call failed", reason: problem)
         }
         let status = ControlStatus(pool: pool, compiler: compiler, drain: drain, file: file)
-        let tls = settings.tlsCertificateFile.flatMap { certificate in
-            settings.tlsPrivateKeyFile.map { ControlListener.TLSFiles(certificate: certificate, privateKey: $0) }
-        }
         listener = ControlListener(
             surface: ControlSurface(
                 api: responder, health: { await status.health() }, metrics: { await status.metrics() }
             ),
-            tls: tls, group: MultiThreadedEventLoopGroup.singleton, logger: logger
+            tls: settings.tls, group: MultiThreadedEventLoopGroup.singleton, logger: logger
         )
     }
 

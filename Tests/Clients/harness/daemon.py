@@ -59,6 +59,8 @@ class Daemon:
         self.control_port = free_port()
         self.canaries = set()
         self.environment = environment or {}
+        # Whom httpx believes; something else than its own list for ports that speak TLS.
+        self.trust = True
         self.process = None
         self._seen = set()
         self.settings = {
@@ -140,8 +142,8 @@ class Daemon:
             if self.process.poll() is not None:
                 raise AssertionError(f"aigatewayd ended with {self.process.returncode}:\n{self.tail()}")
             try:
-                data = httpx.get(f"{self.data_url}/readyz", timeout=5).status_code
-                control = httpx.get(f"{self.control_url}/readyz", timeout=5).status_code
+                data = httpx.get(f"{self.data_url}/readyz", timeout=5, verify=self.trust).status_code
+                control = httpx.get(f"{self.control_url}/readyz", timeout=5, verify=self.trust).status_code
                 return data == 200 and control == 200
             except httpx.TransportError:
                 return False
@@ -251,11 +253,14 @@ class Daemon:
 
     @property
     def data_url(self):
-        return f"http://127.0.0.1:{self.data_port}"
+        return f"{self._scheme('data')}://127.0.0.1:{self.data_port}"
 
     @property
     def control_url(self):
-        return f"http://127.0.0.1:{self.control_port}"
+        return f"{self._scheme('control')}://127.0.0.1:{self.control_port}"
+
+    def _scheme(self, port):
+        return "https" if "tls" in self.settings[port] else "http"
 
     def base(self, gateway, account=None):
         return f"{self.data_url}/v1/{account or self.account}/{gateway}"
@@ -271,7 +276,7 @@ class Daemon:
 
     def snapshot_versions(self):
         """The snapshot version of each worker that takes requests, as the data port tells it."""
-        workers = httpx.get(f"{self.data_url}/readyz", timeout=5).json()["workers"]
+        workers = httpx.get(f"{self.data_url}/readyz", timeout=5, verify=self.trust).json()["workers"]
         return [worker["snapshot"] for worker in workers if worker["state"] != "draining"]
 
     def await_snapshot(self, version, within=5.0):
@@ -335,7 +340,7 @@ class Management:
         self.daemon = daemon
         self.http = httpx.Client(
             base_url=f"{daemon.control_url}/client/v4",
-            headers={"Authorization": f"Bearer {token or daemon.token}"}, timeout=30,
+            headers={"Authorization": f"Bearer {token or daemon.token}"}, timeout=30, verify=daemon.trust,
         )
 
     def path(self, rest=""):

@@ -6,16 +6,21 @@ import subprocess
 import threading
 
 
+def make_certificate(directory, name):
+    """Paths of a new certificate for `localhost` and 127.0.0.1 that vouches for itself, and of its key."""
+    certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True)
+    return certificate, key
+
+
 class SecureServer:
     """Serves `pages`: path → (status, headers, bytes), or a function of the handler; remembers what was asked for."""
 
     def __init__(self, directory):
-        self.certificate = directory / "media.pem"
-        key = directory / "media.key"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-             "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", self.certificate],
-            check=True, capture_output=True)
+        self.certificate, key = make_certificate(directory, "media")
         # Workers read it as another user when the tests run as root.
         self.certificate.chmod(0o644)
         directory.chmod(0o755)
