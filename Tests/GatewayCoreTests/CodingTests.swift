@@ -116,7 +116,7 @@ struct CodingTests {
     func settings() {
         var settings = WorkerSettings(stateDirectory: "/s")
         settings.redis = RedisEndpoint(
-            address: .tcp(host: "h", port: 1), usesTLS: true, isCluster: true, username: "u", password: Secret("p"),
+            address: .tcp(host: "h", port: 1), usesTLS: true, username: "u", password: Secret("p"),
             database: 3
         )
         settings.redisUnavailable = .refuse

@@ -78,9 +78,6 @@ struct ValueTests {
                     address: .tcp(host: "cache.example.com", port: 6380), usesTLS: true, username: "me",
                     password: Secret("p@ss"), database: 1))
         #expect(endpoint("redis://:secret@localhost") == RedisEndpoint(address: local, password: Secret("secret")))
-        #expect(endpoint("redis+cluster://localhost") == RedisEndpoint(address: local, isCluster: true))
-        #expect(
-            endpoint("rediss+cluster://localhost") == RedisEndpoint(address: local, usesTLS: true, isCluster: true))
         #expect(endpoint("redis://[::1]:7") == RedisEndpoint(address: .tcp(host: "::1", port: 7)))
         #expect(endpoint("unix:/run/redis.sock") == RedisEndpoint(address: .unix(path: "/run/redis.sock")))
         #expect(
@@ -88,7 +85,8 @@ struct ValueTests {
                 == RedisEndpoint(address: .unix(path: "/run/redis.sock"), password: Secret("p&"), database: 2))
         for bad in [
             "localhost:6379", "http://localhost", "redis://", "redis://localhost/x", "redis://me@localhost",
-            "redis://localhost?x=1", "redis+cluster://localhost/1", "unix:run", "unix:/run?shards=2",
+            "redis://localhost?x=1", "redis+cluster://localhost", "rediss+cluster://localhost", "unix:run",
+            "unix:/run?shards=2",
             "redis://local host",
         ] {
             #expect(endpoint(bad) == nil, "\(bad)")

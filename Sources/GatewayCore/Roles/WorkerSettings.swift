@@ -95,26 +95,24 @@ package struct RedisEndpoint: Sendable, Equatable {
     }
     package var address: Address
     package var usesTLS: Bool
-    package var isCluster: Bool
     package var username: String?
     package var password: Secret<String>?
     package var database: Int
 
     package init(
-        address: Address, usesTLS: Bool = false, isCluster: Bool = false, username: String? = nil,
-        password: Secret<String>? = nil, database: Int = 0
+        address: Address, usesTLS: Bool = false, username: String? = nil, password: Secret<String>? = nil,
+        database: Int = 0
     ) {
         self.address = address
         self.usesTLS = usesTLS
-        self.isCluster = isCluster
         self.username = username
         self.password = password
         self.database = database
     }
 
     package static func == (left: RedisEndpoint, right: RedisEndpoint) -> Bool {
-        left.address == right.address && left.usesTLS == right.usesTLS && left.isCluster == right.isCluster
-            && left.username == right.username && left.password?.reveal() == right.password?.reveal()
+        left.address == right.address && left.usesTLS == right.usesTLS && left.username == right.username
+            && left.password?.reveal() == right.password?.reveal()
             && left.database == right.database
     }
 }
@@ -212,7 +210,6 @@ extension RedisEndpoint {
             out.write(3, port)
         }
         out.write(4, usesTLS)
-        out.write(5, isCluster)
         out.write(6, username)
         out.write(7, password?.reveal())
         out.write(8, database)
@@ -229,7 +226,6 @@ extension RedisEndpoint {
             case 2: host = field.string
             case 3: port = field.int
             case 4: usesTLS = field.bool
-            case 5: isCluster = field.bool
             case 6: username = field.string
             case 7: password = Secret(field.string)
             case 8: database = field.int

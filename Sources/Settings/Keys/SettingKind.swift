@@ -60,7 +60,7 @@ package enum SettingKind: Sendable {
         case .url(let schemes): "a URL with \(schemes.joined(separator: " or ")) and a host, without query or password"
         case .postgresURL: "postgres://user:password@host:port/database or postgres:///database?host=/socket/directory"
         case .redisURL:
-            "redis://, rediss://, redis+cluster:// or rediss+cluster://[user:password@]host[:port][/database], or unix:/path"
+            "redis:// or rediss://[user:password@]host[:port][/database], or unix:/path, of one server (no Redis Cluster)"
         case .accountID: "32 lower-case hexadecimal characters"
         case .apiToken: "a printable string of 16 or more characters without spaces"
         case .secretReferences: "references such as env:NAME, file:/run/secrets/*, vault:kv/ai/*, or a list of these"

@@ -3,13 +3,12 @@ package import GatewayCore
 
 /// The text form of a `RedisEndpoint`.
 ///
-/// - Shape: `redis://[user[:password]@]host[:port][/database]`, the same with `rediss`, `redis+cluster` and
-///   `rediss+cluster`; `unix:/path[?db=N&username=U&password=P]`. User and password are percent-decoded.
+/// One server: the redirections of a Redis Cluster are not followed, so its schemes are no shape.
+///
+/// - Shape: `redis://[user[:password]@]host[:port][/database]`, the same with `rediss`;
+///   `unix:/path[?db=N&username=U&password=P]`. User and password are percent-decoded.
 package enum RedisURL {
-    private static let schemes: [(prefix: String, usesTLS: Bool, isCluster: Bool)] = [
-        ("redis://", false, false), ("rediss://", true, false),
-        ("redis+cluster://", false, true), ("rediss+cluster://", true, true),
-    ]
+    private static let schemes: [(prefix: String, usesTLS: Bool)] = [("redis://", false), ("rediss://", true)]
 
     /// Nil when the text has another shape.
     package static func endpoint(_ text: String) -> RedisEndpoint? {
@@ -27,7 +26,6 @@ package enum RedisURL {
             }
             rest = rest[..<slash]
         }
-        if scheme.isCluster, database != 0 { return nil }
         var username: String?
         var password: Secret<String>?
         if let at = rest.lastIndex(of: "@") {
@@ -44,8 +42,8 @@ package enum RedisURL {
         }
         guard let (host, port) = EndpointURL.authority(String(rest)) else { return nil }
         return RedisEndpoint(
-            address: .tcp(host: host, port: port ?? 6379), usesTLS: scheme.usesTLS, isCluster: scheme.isCluster,
-            username: username, password: password, database: database
+            address: .tcp(host: host, port: port ?? 6379), usesTLS: scheme.usesTLS, username: username,
+            password: password, database: database
         )
     }
 
