@@ -136,6 +136,24 @@ extension AnswerLead {
     }
 }
 
+/// Looks how much memory hangs on each piece of a reply.
+@WorkerLoop
+final class CapacityProbe: ReplySink {
+    private(set) var bytes = 0
+    private(set) var largest = 0
+    private(set) var isEnded = false
+
+    func observe(_ payload: UnsafeRawBufferPointer) {}
+
+    func receive(_ raw: ByteBuffer, isLast: Bool) {
+        bytes += raw.readableBytes
+        largest = max(largest, raw.storageCapacity)
+        isEnded = isLast
+    }
+
+    func fail(_ error: GatewayError) { Issue.record("the answer broke off: \(error.detail)") }
+}
+
 /// Reads a reply like a client.
 @WorkerLoop
 final class ReplyProbe: ReplySink {

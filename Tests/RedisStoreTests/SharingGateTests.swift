@@ -34,6 +34,20 @@ struct SharingGateTests {
         }
     }
 
+    @Test("what waits of a large answer that nobody counts any more does not hold all of it")
+    func pinnedMemory() async throws {
+        try await withWorker { worker in
+            let text = String(repeating: "0123456789abcdef", count: 1 << 16)
+            try await worker.fetch(1, text)
+            let reply = try await Asking(worker.gate, worker.question(1)).reply()
+            let reader = CapacityProbe()
+            reply.relay(to: reader)
+            #expect(reader.bytes == text.utf8.count && reader.isEnded)
+            #expect(reader.largest <= 4 * 65_536)
+            worker.expectIdle()
+        }
+    }
+
     @Test("an answer that calls itself JSON is kept if it is, or if whoever relays it has seen that it is")
     func soundness() async throws {
         let server = try RedisServer()

@@ -57,6 +57,29 @@ struct ResponseReaderTests {
         read([ByteBuffer(string: text)], toHead: toHead, end: end)
     }
 
+    @Test("a small part of a body does not hold the large buffer that it was read into")
+    func memory() throws {
+        var reader = ResponseReader(toHeadRequest: false)
+        reader.append(ByteBuffer(string: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"))
+        guard case .head = reader.nextHead() else {
+            Issue.record("no head")
+            return
+        }
+        for (bytes, capacity) in [(90, 32_768), (2000, 32_768), (30_000, 32_768), (300, 2048)] {
+            let text = "\(String(bytes, radix: 16))\r\n" + String(repeating: "z", count: bytes) + "\r\n"
+            var buffer = ByteBuffer()
+            buffer.reserveCapacity(capacity)
+            buffer.writeString(text)
+            reader.append(buffer)
+            guard case .part(let raw) = reader.nextPart(observe: { _ in }) else {
+                Issue.record("no part of \(bytes) bytes")
+                continue
+            }
+            #expect(String(buffer: raw) == text)
+            #expect(raw.storageCapacity <= max(4 * text.utf8.count, 2048), "\(bytes) bytes")
+        }
+    }
+
     @Test(
         "the outcome does not depend on where the bytes are cut",
         arguments: [

@@ -28,7 +28,7 @@ package final class RequestBody {
     private var isPaused = false
     /// Whether the last piece is a buffer of our own, which may grow.
     private var hasOwnTail = false
-    /// Pieces below this size are copied instead of kept in the buffer they were read into.
+    /// Pieces below this size, or a small part of a large buffer, are copied instead of kept where they were read.
     private static let crumb = 1024
     private static let tailLimit = 16 << 10
 
@@ -67,7 +67,7 @@ package final class RequestBody {
 
     /// Keeps a piece without pinning more memory than it has bytes: what comes in crumbs is put together.
     private func keep(_ bytes: ByteBuffer) {
-        guard bytes.readableBytes < Self.crumb, received > bytes.readableBytes else {
+        guard bytes.readableBytes < Self.crumb || bytes.isWasteful, received > bytes.readableBytes else {
             hasOwnTail = false
             return kept.append(bytes)
         }
@@ -145,6 +145,15 @@ package final class RequestBody {
         kept = all.readableBytes > 0 ? [all] : []
         taken = 0
         return all
+    }
+
+    /// Forgets a payload that was read as a whole and is not needed again.
+    package func drop() {
+        kept = []
+        keptBytes = 0
+        taken = 0
+        pending = 0
+        canReplay = false
     }
 
     /// The whole payload for somebody who only looks at it, wherever its consumer is; nil when it is not all here.

@@ -70,7 +70,8 @@ final class SharedReply: UpstreamReply {
 
     private func deliver(_ part: ByteBuffer, of payload: SharedPayload, to sink: any ReplySink) {
         let isLast = payload.state == .complete && payload.isAtEnd(position)
-        var raw = part
+        // Copied where the answer is large: the last of it may wait for its reader when nobody counts the answer any more.
+        var raw = part.inOwnMemory
         if head.framing == .chunked {
             raw = ByteBuffer()
             HeadWriter.chunk(part, into: &raw)

@@ -55,7 +55,8 @@ struct ResponseReader {
     mutating func append(_ bytes: ByteBuffer) {
         guard bytes.readableBytes > 0 else { return }
         sawByte = true
-        if buffer.readableBytes == 0 { buffer = bytes } else { buffer.writeImmutableBuffer(bytes) }
+        // Parts of it may wait for a slow client.
+        if buffer.readableBytes == 0 { buffer = bytes.inOwnMemory } else { buffer.writeImmutableBuffer(bytes) }
     }
 
     /// Takes the final head; interim ones are dropped.
