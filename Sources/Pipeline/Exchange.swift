@@ -86,7 +86,7 @@ package final class Exchange {
         let inbound = Accept.accept(head, known: known?.reading, clock: environment.clock)
         var outcome = Outcome(inbound: inbound, id: newID(at: inbound.receivedAt))
         do throws(GatewayError) {
-            try checkSurface(inbound)
+            try inbound.check(environment.limits)
             let admit = Admit(environment: environment, memo: memo)
             let admitted: Admitted
             if let known, let index {
@@ -104,31 +104,12 @@ package final class Exchange {
         } catch {
             fail(error, outcome)
         }
-        settle(outcome, isFinal: true)
+        intake.settle(outcome, environment, isFinal: true)
         intake.body.detach()
     }
 
     private func newID(at time: Instant) -> LogID {
         LogID(milliseconds: UInt64(clamping: time.milliseconds), random: &environment.random)
-    }
-
-    private func checkSurface(_ inbound: Inbound) throws(GatewayError) {
-        switch inbound.address.surface {
-        case .native, .compat: break
-        case .universal:
-            guard inbound.isPostMethod else { throw GatewayError(.methodNotAllowed, origin: .client) }
-        case .health, .readiness, .elsewhere:
-            throw GatewayError(.noSuchPath, origin: .client)
-        }
-        // TRACE would show a client the head that the provider got, keys included; CONNECT is no request at all.
-        let isForwardable = head.withBytes { bytes in
-            !("TRACE" as StaticString).equals(bytes, head.method)
-                && !("CONNECT" as StaticString).equals(bytes, head.method)
-        }
-        guard isForwardable else { throw GatewayError(.methodNotAllowed, origin: .client) }
-        if case .length(let count) = head.framing, count > environment.limits.requestBody {
-            throw GatewayError(.bodyTooLarge, origin: .client)
-        }
     }
 
     /// What a request has behind it, in whichever of its steps.
@@ -173,7 +154,7 @@ package final class Exchange {
                 outcome.ending = .clientGone
                 return
             }
-            settle(outcome, isFinal: false)
+            intake.settle(outcome, environment, isFinal: false)
         }
     }
 
@@ -185,20 +166,14 @@ package final class Exchange {
         var attempt: Attempt
         var whole: ByteBuffer?
         let plan = Plan(environment: environment)
-        if admitted.inbound.address.surface == .compat {
+        let isCompat = admitted.inbound.address.surface == .compat
+        if isCompat {
             let endpoint = try CompatEndpoint(admitted.inbound)
             if endpoint == .models {
                 answerAlone(environment.models.json(at: admitted.inbound.receivedAt), outcome)
                 return true
             }
-            let given = try await self.whole(payload)
-            let reading = try plan.reading(endpoint, admitted, body: given)
-            if reading.mayNeedSupplements {
-                attempt = try await Supply(environment: environment, cancel: cancel).attempt(plan, admitted, reading)
-            } else {
-                attempt = try plan.compat(admitted, reading, ChatSupplements())
-            }
-            whole = given
+            (attempt, whole) = try await compat(endpoint, plan, admitted, payload)
         } else {
             switch payload {
             case .given(let bytes):
@@ -223,6 +198,8 @@ package final class Exchange {
             let gate = Gate(environment: environment)
             let serve = Serve(environment: environment, cancel: cancel)
             let terms = gate.terms(attempt, admitted, body: whole)
+            whole = nil
+            if isCompat { try holdWritten(attempt, payload) }
             let limits = gate.limits(attempt, admitted, isAdmitted: progress.isAdmitted)
             if terms != nil || !limits.isEmpty {
                 switch try await serve.open(admitted, cache: terms, limits: limits) {
@@ -238,13 +215,14 @@ package final class Exchange {
             if let awaited = attempt.awaited {
                 attempt = try await Supply(environment: environment, cancel: cancel).completed(awaited, admitted)
                 outcome.attempt = attempt
+                try holdWritten(attempt, payload)
             }
             if admitted.settings.attempts == 1, admitted.settings.timeout == nil,
                 !Serve.looksAhead(attempt, fallback)
             {
                 // One try, no hurry: most calls, on the shortest way.
-                reply = try await serve.client(for: attempt).send(attempt.request, cancel: cancel)
-                serve.limitSilence(of: reply, admitted.gateway)
+                reply = try await serve.client(for: attempt, admitted.gateway).send(attempt.request, cancel: cancel)
+                serve.limitSilence(of: reply, attempt, admitted.gateway)
             } else {
                 reply = try await serve.call(attempt, admitted, fallback)
             }
@@ -263,6 +241,22 @@ package final class Exchange {
         }
         await relay(answer, attempt, admitted, outcome)
         return true
+    }
+
+    /// A call through the OpenAI-compatible endpoint, with the body that it was made of.
+    private func compat(
+        _ endpoint: CompatEndpoint, _ plan: Plan, _ admitted: Admitted, _ payload: Payload
+    ) async throws(GatewayError) -> (Attempt, ByteBuffer) {
+        let given = try await whole(payload)
+        let reading = try plan.reading(endpoint, admitted, body: given)
+        guard reading.mayNeedSupplements else { return (try plan.compat(admitted, reading, ChatSupplements()), given) }
+        return (try await Supply(environment: environment, cancel: cancel).attempt(plan, admitted, reading), given)
+    }
+
+    /// Counts the body that was written for the provider, and lets go of the client's when nobody reads it any more.
+    private func holdWritten(_ attempt: Attempt, _ payload: Payload) throws(GatewayError) {
+        try intake.hold(written: attempt.bodyBytes, environment)
+        if case .client = payload, attempt.awaited == nil { intake.dropBody(environment) }
     }
 
     /// Tells those who wait for the same answer that it does not come from here.
@@ -379,27 +373,5 @@ package final class Exchange {
             ), note
         )
         downstream.send(outcome.inbound.isHeadMethod ? ByteBuffer() : json, isLast: true)
-    }
-
-    /// - Parameter isFinal: whether the request ends with this step.
-    private func settle(_ outcome: Outcome, isFinal: Bool) {
-        if isFinal { intake.release(environment) }
-        let settle = Settle(environment: environment)
-        if let sent = outcome.sent {
-            if isFinal { _ = intake.takeCapture() }
-            let size = sent.bytes.readableBytes
-            let room = max(environment.limits.loggedPayload - (outcome.responseBody?.readableBytes ?? 0), 0)
-            let kept = sent.bytes.getSlice(at: sent.bytes.readerIndex, length: min(size, room))
-            settle.settle(
-                outcome, isFinal: isFinal, requestedModel: sent.model, requestBytes: size,
-                requestBody: outcome.logsPayload ? kept : nil, isRequestWhole: size <= room
-            )
-        } else {
-            let isWhole = intake.isCaptureWhole
-            settle.settle(
-                outcome, isFinal: isFinal, requestedModel: intake.model, requestBytes: intake.body.received,
-                requestBody: intake.takeCapture(), isRequestWhole: isWhole
-            )
-        }
     }
 }

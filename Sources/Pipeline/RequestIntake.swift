@@ -20,6 +20,8 @@ struct RequestIntake {
     private var capture: PayloadCapture
     /// Bytes of the worker's memory for whole bodies that this one takes.
     private var wholeHeld = 0
+    /// The same of the body that was written for the provider of the present call.
+    private var writtenHeld = 0
     private var waiter: CheckedContinuation<Void, Never>?
 
     /// Members of a request body that are worth a name: `factModel`.
@@ -41,14 +43,13 @@ struct RequestIntake {
             return false
         }
         if body.waitsForWhole {
-            guard environment.wholeBodiesHeld + payload.readableBytes <= environment.limits.wholeBodiesTotal else {
+            guard environment.wholeBodies.take(payload.readableBytes) else {
                 refusal = GatewayError(
                     .notReady, origin: .gateway, detail: "memory for whole request bodies is used up"
                 )
                 return false
             }
             wholeHeld += payload.readableBytes
-            environment.wholeBodiesHeld += payload.readableBytes
         }
         if body.received == 0, framing == .length(payload.readableBytes) {
             piece = payload
@@ -81,10 +82,28 @@ struct RequestIntake {
         return body.whole() ?? ByteBuffer()
     }
 
-    /// Gives the memory for a whole body back to the worker's allowance.
-    mutating func release(_ environment: WorkerEnvironment) {
-        environment.wholeBodiesHeld -= wholeHeld
+    /// Counts a body that was written anew, which takes the place of one written before.
+    mutating func hold(written bytes: Int, _ environment: WorkerEnvironment) throws(GatewayError) {
+        environment.wholeBodies.giveBack(writtenHeld)
+        writtenHeld = 0
+        guard environment.wholeBodies.take(bytes) else {
+            throw GatewayError(.notReady, origin: .gateway, detail: "memory for written request bodies is used up")
+        }
+        writtenHeld = bytes
+    }
+
+    /// Lets go of the client's body when everything was made of it that is needed.
+    mutating func dropBody(_ environment: WorkerEnvironment) {
+        body.drop()
+        environment.wholeBodies.giveBack(wholeHeld)
         wholeHeld = 0
+    }
+
+    /// Gives the memory for whole bodies back to the worker's allowance.
+    mutating func release(_ environment: WorkerEnvironment) {
+        environment.wholeBodies.giveBack(wholeHeld + writtenHeld)
+        wholeHeld = 0
+        writtenHeld = 0
     }
 
     // MARK: For the record
@@ -99,6 +118,31 @@ struct RequestIntake {
     var model: String? {
         if let piece { return Self.model(of: piece) }
         return facts?.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
+    }
+
+    /// Settles a step of the request with what is known of its body.
+    ///
+    /// - Parameter isFinal: whether the request ends with this step.
+    mutating func settle(_ outcome: Outcome, _ environment: WorkerEnvironment, isFinal: Bool) {
+        if isFinal { release(environment) }
+        let settle = Settle(environment: environment)
+        if let sent = outcome.sent {
+            if isFinal { _ = takeCapture() }
+            let size = sent.bytes.readableBytes
+            let room = max(environment.limits.loggedPayload - (outcome.responseBody?.readableBytes ?? 0), 0)
+            let kept = sent.bytes.getSlice(at: sent.bytes.readerIndex, length: min(size, room))
+            settle.settle(
+                outcome, isFinal: isFinal, requestedModel: sent.model, requestBytes: size,
+                requestBody: outcome.logsPayload ? kept : nil, isRequestWhole: size <= room
+            )
+        } else {
+            let isWhole = isCaptureWhole
+            let captured = takeCapture()
+            settle.settle(
+                outcome, isFinal: isFinal, requestedModel: model, requestBytes: body.received,
+                requestBody: captured, isRequestWhole: isWhole
+            )
+        }
     }
 
     /// The `model` member of a body that is here as a whole.

@@ -11,7 +11,7 @@ package final class WorkerEnvironment {
         package var loggedPayload = 10 << 20
         /// Bytes of all bodies that are being held for logs at one time.
         package var loggedPayloadTotal = 128 << 20
-        /// Bytes of all bodies, of requests and of answers, that are being read as a whole at one time.
+        /// Bytes of all bodies, of requests and of answers, that are read, written or handed on as a whole at one time.
         package var wholeBodiesTotal = 512 << 20
         package init() {}
     }
@@ -46,8 +46,8 @@ package final class WorkerEnvironment {
 
     /// Bytes now held for logs.
     package var loggedPayloadHeld = 0
-    /// Bytes now held of bodies that are read as a whole.
-    package var wholeBodiesHeld = 0
+    /// Bodies that are held as a whole now.
+    let wholeBodies: HeldBytes
 
     package init(
         snapshots: any SnapshotSource, provisioner: any GatewayProvisioner, secrets: any SecretOpener,
@@ -72,6 +72,7 @@ package final class WorkerEnvironment {
         self.prices = prices
         models = ModelListing(providers, prices)
         self.limits = limits
+        wholeBodies = HeldBytes(limit: limits.wholeBodiesTotal)
         self.timers = timers
         self.contentHasher = contentHasher
         self.answerGate = answerGate

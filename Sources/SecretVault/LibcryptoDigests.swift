@@ -1,4 +1,4 @@
-import GatewayCore
+package import GatewayCore
 
 /// Digests of calls that are signed.
 package struct LibcryptoDigests: MessageDigests {
@@ -9,4 +9,7 @@ package struct LibcryptoDigests: MessageDigests {
     package func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8]? {
         try? Digest.hmacSHA256(key: key, message: message)
     }
+
+    @WorkerLoop
+    package func hasher() -> (any ContentHasher)? { try? LoopContentHasher() }
 }

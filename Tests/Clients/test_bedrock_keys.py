@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from harness.bedrock import converse_answer, converse_events, frames_reply, sent_signature, signature_of
 from harness.calls import header, post, refusal
-from harness.provider import json_reply
+from harness.provider import error_reply, json_reply
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 MESSAGES = [{"role": "user", "content": [{"text": "Say hello, bitte: ä"}]}]
@@ -52,6 +52,18 @@ def test_a_stored_access_key_signs_as_botocore_does(daemon, locked_gateway, prov
     assert service == ("bedrock-mantle" if path.startswith("bedrock-mantle") else "bedrock")
     assert sent_signature(seen) == signature_of(seen, secret)
     assert "SignedHeaders=content-type;host;x-amz-date," in seen.header("authorization")
+
+
+def test_a_large_body_is_signed_as_a_whole_for_each_try(daemon, gateway, provider):
+    # It is hashed in several turns of the worker.
+    secret = stored(daemon, gateway)
+    body = json.dumps({"messages": [{"role": "user", "content": [{"text": "ä1" * (2 << 20)}]}]}).encode()
+    provider.reply(error_reply(503))
+    answer = post(daemon, gateway, f"aws-bedrock/{PATHS[0]}", {
+        "content-type": "application/json", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"}, content=body)
+    assert answer.status_code == 200 and len(provider.requests) == 2
+    for seen in provider.requests:
+        assert seen.body == body and sent_signature(seen) == signature_of(seen, secret)
 
 
 def test_a_temporary_credential_sends_its_token_signed(daemon, locked_gateway, provider):

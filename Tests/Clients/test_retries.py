@@ -12,8 +12,8 @@ from email.utils import formatdate
 import pytest
 
 from harness.calls import CHAT, CHAT_BYTES, JSON, header, post, refusal, waits
-from harness.provider import (SSE_HEAD, chat_chunks, chat_completion, error_reply, json_reply, reset_reply, silent,
-                              sse_event, sse_reply, well_behaved)
+from harness.provider import (SSE_HEAD, chat_chunks, chat_completion, error_reply, json_reply, reads_body_itself,
+                              reset_reply, silent, sse_event, sse_reply, well_behaved)
 from harness.raw import ConnectionEnded, request_bytes
 from harness.waiting import Gate, until
 
@@ -440,3 +440,44 @@ def test_a_retried_answer_is_logged_once_with_its_own_tokens(daemon, gateway, pr
     assert (entry["tokens_in"], entry["tokens_out"]) == (100, 10)
     assert json.loads(daemon.api.log_response(gateway, entry["id"]).content) == answer.json()
     assert json.loads(daemon.api.log_request(gateway, entry["id"]).content) == CHAT
+
+
+def test_a_large_upload_that_fails_early_begins_again_at_its_beginning(daemon, gateway, provider):
+    # Too large to be read as a whole before it is sent; what was sent before the failure is still here.
+    total = 27 << 20
+    body = bytes(range(251)) * (total // 251 + 1)
+    body = body[:total]
+    first = 600_000
+    failed = Gate()
+
+    @reads_body_itself
+    def fails_early(exchange):
+        size = 0
+        for part in exchange.body_parts():
+            size += len(part)
+            if size >= first:
+                break
+        exchange.reset()
+        failed.open()
+
+    @reads_body_itself
+    def takes_all(exchange):
+        digest = hashlib.sha256()
+        size = 0
+        for part in exchange.body_parts():
+            digest.update(part)
+            size += len(part)
+        exchange.json({"size": size, "digest": digest.hexdigest()})
+
+    provider.reply(fails_early, takes_all)
+    with daemon.connect(within=60) as connection:
+        connection.send(request_bytes("POST", daemon.path(gateway, "/openai/v1/files"), [
+            ("Content-Type", "application/octet-stream"), ("Content-Length", str(total)),
+            ("cf-aig-max-attempts", "2"), ("cf-aig-retry-delay", "1000")]) + body[:first])
+        failed.wait(20)
+        # During the wait before the second try more comes than is kept for another one.
+        connection.send(body[first:])
+        answer = connection.answer()
+    assert answer.status == 200
+    assert answer.json == {"size": total, "digest": hashlib.sha256(body).hexdigest()}
+    assert len(provider.requests) == 2

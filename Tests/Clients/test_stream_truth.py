@@ -211,6 +211,22 @@ def test_a_stream_that_stalls_is_cut(daemon, impatient, provider, path, body, sc
     assert code == (2014,)
 
 
+@pytest.mark.parametrize("model, start", [
+    ("anthropic/claude-sonnet-4-5", b'{"id": "msg_1", "type": "message"'), ("mistral/mistral-large", b'{"id": "x"')],
+    ids=["translated", "brought into form"])
+def test_a_whole_answer_that_the_client_waits_for_is_cut_too(daemon, impatient, provider, model, start):
+    def script(exchange):
+        exchange.head(200, [("Content-Type", "application/json"), ("Content-Length", "4096")])
+        exchange.raw(start)
+        exchange.await_peer_close(30)
+
+    provider.reply(script)
+    answer = post(daemon, impatient, "compat/chat/completions", json={**CHAT, "model": model})
+    assert refusal(answer) == (408, 2014)
+    entry = daemon.api.newest_log(impatient)
+    assert (entry["status_code"], entry["success"]) == (408, False)
+
+
 def test_a_stream_that_shows_signs_of_life_is_not_cut(daemon, impatient, provider):
     def script(exchange):
         exchange.head(200, SSE_HEAD)

@@ -4,4 +4,7 @@ package protocol MessageDigests: Sendable {
     func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8]
     /// HMAC-SHA-256 (RFC 2104), 32 bytes; nil when the cryptographic library refuses.
     func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8]?
+    /// A hasher of its own for a content that takes several turns; nil when there is no memory for one.
+    @WorkerLoop
+    func hasher() -> (any ContentHasher)?
 }

@@ -19,11 +19,16 @@ final class JoinedCalls: UpstreamClient {
 
     private let client: any UpstreamClient
     private let further: FurtherRequests
+    private let silence: Duration?
     private let environment: WorkerEnvironment
 
-    init(_ client: any UpstreamClient, _ further: FurtherRequests, _ environment: WorkerEnvironment) {
+    /// - Parameter silence: how long the provider may be silent inside one of its answers.
+    init(
+        _ client: any UpstreamClient, _ further: FurtherRequests, silence: Duration?, _ environment: WorkerEnvironment
+    ) {
         self.client = client
         self.further = further
+        self.silence = silence
         self.environment = environment
     }
 
@@ -33,7 +38,7 @@ final class JoinedCalls: UpstreamClient {
             next.firstByteTimeout = request.firstByteTimeout
             requests.append(next)
         }
-        let round = Round(client, requests, environment)
+        let round = Round(client, requests, silence: silence, environment)
         cancel.onCancel { round.cancel() }
         await round.run(lanes: min(Self.atOnce, requests.count))
         cancel.onCancel(nil)
@@ -47,7 +52,7 @@ final class JoinedCalls: UpstreamClient {
                 .unparsableModelOutput, origin: .provider, detail: "the answers of several calls do not fit together"
             )
         }
-        return WrittenReply(written, whole, nil)
+        return try WrittenReply(written, whole, in: environment.wholeBodies)
     }
 
     /// The calls of one attempt.
@@ -55,6 +60,7 @@ final class JoinedCalls: UpstreamClient {
     private final class Round {
         private let client: any UpstreamClient
         private let requests: [UpstreamRequest]
+        private let silence: Duration?
         private let environment: WorkerEnvironment
         private var collected: [CollectedAnswer?]
         private var hooks: [CancelHook]
@@ -68,9 +74,13 @@ final class JoinedCalls: UpstreamClient {
         private(set) var refusal: (any UpstreamReply)?
         private(set) var error: GatewayError?
 
-        init(_ client: any UpstreamClient, _ requests: [UpstreamRequest], _ environment: WorkerEnvironment) {
+        init(
+            _ client: any UpstreamClient, _ requests: [UpstreamRequest], silence: Duration?,
+            _ environment: WorkerEnvironment
+        ) {
             self.client = client
             self.requests = requests
+            self.silence = silence
             self.environment = environment
             collected = Array(repeating: nil, count: requests.count)
             hooks = requests.map { _ in CancelHook() }
@@ -104,6 +114,7 @@ final class JoinedCalls: UpstreamClient {
                     refusal = reply
                     return end(but: number)
                 }
+                if let silence { reply.limitSilence(to: silence) }
                 if number == 0 { head = reply.head }
                 let answer = CollectedAnswer(environment: environment)
                 collected[number] = answer

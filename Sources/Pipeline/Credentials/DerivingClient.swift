@@ -9,6 +9,13 @@ final class DerivingClient: UpstreamClient {
     private let client: any UpstreamClient
     private let credential: DerivedCredential
     private let environment: WorkerEnvironment
+    /// The body that was signed last, which each attempt of a call sends again.
+    private var digested: (body: RequestBody, digest: [UInt8])?
+
+    /// Bytes of a body that are hashed in one turn, while other requests wait.
+    private static let hashedAtOnce = 2 << 20
+    /// How long the others are let go on before the next part.
+    private static let pause = Duration.milliseconds(1)
 
     init(_ client: any UpstreamClient, _ credential: DerivedCredential, _ environment: WorkerEnvironment) {
         self.client = client
@@ -31,7 +38,7 @@ final class DerivingClient: UpstreamClient {
     ) async throws(GatewayError) -> UpstreamRequest {
         switch credential.provider.credential.derivation {
         case .none: return request
-        case .signed(let signer): return try signed(request, signer)
+        case .signed(let signer): return try await signed(request, signer, cancel)
         case .exchanged(let exchange):
             let token = try await token(exchange, cancel)
             var request = request
@@ -57,9 +64,33 @@ final class DerivingClient: UpstreamClient {
         )
     }
 
+    /// SHA-256 of a body: of a large one in several turns.
+    private func digest(
+        of body: RequestBody, _ bytes: ByteBuffer, _ cancel: CancelHook
+    ) async throws(GatewayError) -> [UInt8] {
+        if let digested, digested.body === body { return digested.digest }
+        let digest: [UInt8]
+        if bytes.readableBytes > Self.hashedAtOnce, let hasher = environment.digests.hasher() {
+            var rest = bytes
+            while let part = rest.readSlice(length: min(Self.hashedAtOnce, rest.readableBytes)) {
+                part.withUnsafeReadableBytes { hasher.update($0) }
+                guard rest.readableBytes > 0 else { break }
+                await withCheckedContinuation { waiter in environment.timers.after(Self.pause) { waiter.resume() } }
+                if cancel.isCancelled {
+                    throw GatewayError(.providerUnreachable, origin: .client, detail: "cancelled before it was signed")
+                }
+            }
+            digest = hasher.finish().bytes
+        } else {
+            digest = bytes.withUnsafeReadableBytes { environment.digests.sha256($0) }
+        }
+        digested = (body, digest)
+        return digest
+    }
+
     private func signed(
-        _ request: UpstreamRequest, _ signer: any RequestSigner
-    ) throws(GatewayError) -> UpstreamRequest {
+        _ request: UpstreamRequest, _ signer: any RequestSigner, _ cancel: CancelHook
+    ) async throws(GatewayError) -> UpstreamRequest {
         guard let body = request.body.whole() else {
             throw GatewayError(.malformedRequest, origin: .client, detail: "the body to be signed is not complete")
         }
@@ -76,7 +107,7 @@ final class DerivingClient: UpstreamClient {
             method: head.method, authority: target.origin.authority, canonicalAuthority: target.canonicalAuthority,
             path: target.path, query: target.query,
             headers: head.fields.filter { !["host", "content-length"].contains($0.name.lowercased()) },
-            payloadDigest: body.withUnsafeReadableBytes { environment.digests.sha256($0) }
+            payloadDigest: try await digest(of: request.body, body, cancel)
         )
         var added = try signer.headers(
             for: signable, with: credential.document, at: environment.clock.now, environment.digests

@@ -48,7 +48,7 @@ final class MediaFetch {
 
     /// Gives the memory back to the worker's allowance; to be called when the request has been written.
     func release() {
-        environment.wholeBodiesHeld -= held
+        environment.wholeBodies.giveBack(held)
         held = 0
     }
 
@@ -140,9 +140,7 @@ final class MediaFetch {
         }
         let bytes = collected.bytes
         // What is kept goes on counting.
-        held += bytes.readableBytes
-        environment.wholeBodiesHeld += bytes.readableBytes
-        collected.release()
+        held += collected.keep()
         guard bytes.readableBytes > 0, let type = MediaType.of(bytes, field: head.value(.contentType)) else {
             throw Self.refusal("'\(shown)' is no image or document")
         }

@@ -38,6 +38,27 @@ package final class Inbound: Sendable {
         self.receivedAt = receivedAt
         self.started = started
     }
+
+    /// Refuses what can lead to no provider, whoever asks.
+    @WorkerLoop
+    func check(_ limits: WorkerEnvironment.Limits) throws(GatewayError) {
+        switch address.surface {
+        case .native, .compat: break
+        case .universal:
+            guard isPostMethod else { throw GatewayError(.methodNotAllowed, origin: .client) }
+        case .health, .readiness, .elsewhere:
+            throw GatewayError(.noSuchPath, origin: .client)
+        }
+        // TRACE would show a client the head that the provider got, keys included; CONNECT is no request at all.
+        let isForwardable = head.withBytes { bytes in
+            !("TRACE" as StaticString).equals(bytes, head.method)
+                && !("CONNECT" as StaticString).equals(bytes, head.method)
+        }
+        guard isForwardable else { throw GatewayError(.methodNotAllowed, origin: .client) }
+        if case .length(let count) = head.framing, count > limits.requestBody {
+            throw GatewayError(.bodyTooLarge, origin: .client)
+        }
+    }
 }
 
 /// First phase: head bytes become an `Inbound`.

@@ -42,6 +42,12 @@ package final class Attempt: Sendable {
         self.echo = echo
         self.awaited = awaited
     }
+
+    /// Bytes of all bodies that the provider gets.
+    @WorkerLoop
+    var bodyBytes: Int {
+        (further?.requests ?? []).reduce(request.body.received) { $0 + $1.body.received }
+    }
 }
 
 /// A key out of the secrets store, chosen for a call.

@@ -42,11 +42,11 @@ struct Serve {
     }
 
     /// Who carries out the calls of an attempt.
-    func client(for attempt: Attempt) -> any UpstreamClient {
+    func client(for attempt: Attempt, _ gateway: GatewayPlan) -> any UpstreamClient {
         var client = attempt.route.isSandbox ? environment.sandbox : environment.upstream
         if let credential = attempt.derived { client = DerivingClient(client, credential, environment) }
         guard let further = attempt.further else { return client }
-        return JoinedCalls(client, further, environment)
+        return JoinedCalls(client, further, silence: gateway.silenceLimit, environment)
     }
 
     /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).
@@ -54,10 +54,10 @@ struct Serve {
         _ attempt: Attempt, _ admitted: Admitted, _ fallback: RetrySchedule.Fallback
     ) async throws(GatewayError) -> any UpstreamReply {
         var started = environment.clock.monotonic
-        let client = client(for: attempt)
+        let client = client(for: attempt, admitted.gateway)
         guard admitted.settings.attempts > 1 else {
             let reply = try await client.send(attempt.request, cancel: cancel)
-            limitSilence(of: reply, admitted.gateway)
+            limitSilence(of: reply, attempt, admitted.gateway)
             let limit = attempt.request.firstByteTimeout
             guard limit != nil || Self.looksAhead(attempt, fallback) else { return reply }
             let opening = try await begun(reply, since: started, within: limit, limit == nil ? .event : .content)
@@ -79,7 +79,7 @@ struct Serve {
             do throws(GatewayError) {
                 started = environment.clock.monotonic
                 let reply = try await client.send(request, cancel: cancel)
-                limitSilence(of: reply, admitted.gateway)
+                limitSilence(of: reply, attempt, admitted.gateway)
                 let limit = request.firstByteTimeout
                 var opening: StreamOpening?
                 if limit != nil || !isLast || Self.looksAhead(attempt, fallback) {
@@ -91,12 +91,13 @@ struct Serve {
                     return opening.map { answer($0, attempt, fallback) } ?? reply
                 }
                 asked = retryAfter(head)
-                // Now: while it waits, the client may send so much that the start of a body could be dropped.
+                // Now, here and below: while it waits, the client may send so much that what was taken is dropped.
                 request.body.rewind {}
                 if let opening { opening.cancel() } else { reply.cancel() }
                 note("status \(status)", attempt)
             } catch {
                 guard !isLast, error.retry != .never, !cancel.isCancelled, canRepeat(request.body) else { throw error }
+                request.body.rewind {}
                 note(error.detail, attempt)
             }
             await pause(schedule.wait(after: tries, retryAfter: asked, timeout: settings.timeout))
@@ -106,12 +107,13 @@ struct Serve {
         }
     }
 
-    /// Lets an event stream be cut when its provider stalls, if the gateway asks for that.
-    func limitSilence(of reply: any UpstreamReply, _ gateway: GatewayPlan) {
-        guard let limit = gateway.streamIdleTimeoutMilliseconds, StreamKind(of: reply.head).framing != nil else {
-            return
-        }
-        reply.limitSilence(to: .milliseconds(limit))
+    /// Lets an answer be cut when its provider stalls, if the gateway asks for that: an event stream, or one of which the
+    /// client sees nothing before its end.
+    func limitSilence(of reply: any UpstreamReply, _ attempt: Attempt, _ gateway: GatewayPlan) {
+        guard let limit = gateway.silenceLimit,
+            attempt.translation != nil || StreamKind(of: reply.head).framing != nil
+        else { return }
+        reply.limitSilence(to: limit)
     }
 
     /// Whether a stream that begins with an error is something else than that stream to whoever gets it: a step that
@@ -147,10 +149,10 @@ struct Serve {
         guard
             let head = TranslatedHead.make(
                 opening.head, status: failure.status, .whole(length: json.readableBytes)
-            )
+            ), let written = try? WrittenReply(head, json, in: environment.wholeBodies)
         else { return opening }
         opening.cancel()
-        return WrittenReply(head, json, nil)
+        return written
     }
 
     /// How long the provider asks to wait.
@@ -189,4 +191,9 @@ struct Serve {
         }
         cancel.onCancel(nil)
     }
+}
+
+extension GatewayPlan {
+    /// How long a provider may be silent inside an answer; nil: as long as the connection allows.
+    var silenceLimit: Duration? { streamIdleTimeoutMilliseconds.map { .milliseconds($0) } }
 }

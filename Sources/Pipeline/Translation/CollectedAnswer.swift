@@ -35,9 +35,16 @@ final class CollectedAnswer: ReplySink {
 
     /// Gives the memory back to the worker's allowance.
     func release() {
-        environment.wholeBodiesHeld -= held
+        environment.wholeBodies.giveBack(held)
         held = 0
         bytes = ByteBuffer()
+    }
+
+    /// Leaves the memory counted, for whoever goes on holding the bytes; answers how much it is.
+    func keep() -> Int {
+        let kept = held
+        held = 0
+        return kept
     }
 
     func observe(_ payload: UnsafeRawBufferPointer) {
@@ -47,13 +54,12 @@ final class CollectedAnswer: ReplySink {
                 GatewayError(.unparsableModelOutput, origin: .provider, detail: "the answer is too long")
             )
         }
-        guard environment.wholeBodiesHeld + payload.count <= environment.limits.wholeBodiesTotal else {
+        guard environment.wholeBodies.take(payload.count) else {
             return giveUp(
                 GatewayError(.notReady, origin: .gateway, detail: "memory for whole answers is used up")
             )
         }
         held += payload.count
-        environment.wholeBodiesHeld += payload.count
         bytes.writeBytes(payload)
     }
 

@@ -118,7 +118,7 @@ struct Translate {
         guard let head = TranslatedHead.make(head, status: status, .whole(length: json.readableBytes)) else {
             throw Self.unwritable
         }
-        return WrittenReply(head, json, usage)
+        return try WrittenReply(head, json, usage, in: environment.wholeBodies)
     }
 
     private static var unwritable: GatewayError {

@@ -9,6 +9,8 @@ private struct VaultDigests: MessageDigests {
     func hmacSHA256(key: [UInt8], message: [UInt8]) -> [UInt8]? {
         try? Digest.hmacSHA256(key: key, message: message)
     }
+    @WorkerLoop
+    func hasher() -> (any ContentHasher)? { try? LoopContentHasher() }
 }
 
 /// One signed call; the signatures are those of botocore 1.44.5 for the same call, key and time.
