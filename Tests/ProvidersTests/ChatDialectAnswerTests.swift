@@ -44,6 +44,26 @@ struct ChatDialectAnswerTests {
     }
 
     @Test(
+        "members that are null stand once, with what they should be",
+        arguments: [
+            (
+                #"{"id":null,"object":null,"created":null,"choices":[]}"#,
+                #"{"id":"chatcmpl-1700000000","object":"chat.completion","created":1700000000,"choices":[]}"#
+            ),
+            (
+                #"{"choices":[],"created":5,"id":null}"#,
+                #"{"id":"chatcmpl-1700000000","object":"chat.completion","choices":[],"created":5}"#
+            ),
+            (
+                #"{"id":null}"#,
+                #"{"id":"chatcmpl-1700000000","object":"chat.completion","created":1700000000}"#
+            ),
+        ])
+    func nullMembers(body: String, expected: String) throws {
+        #expect(try answer(body) == .completion(ByteBuffer(string: expected)))
+    }
+
+    @Test(
         "N2 to N5 and lists of parts",
         arguments: [
             (

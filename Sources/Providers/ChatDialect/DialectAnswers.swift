@@ -21,7 +21,7 @@ package struct DialectAnswers: ChatAnswerTranslator {
         if let failure = failure(in: view) { return .failure(failure) }
         var edits = JSONEdits(view.bytes)
         var choices = ChoiceEdits()
-        edits.edit(view, adding: Self.missing(in: view, "chat.completion", terms)) { _, _ in .keep }
+        Self.complete(view, "chat.completion", terms, in: &edits)
         view.member("choices")?.forEachElement { choices.edit($0, .message, into: &edits) }
         if let reason = choices.failure { return .failure(failure(reason)) }
         return .completion(edits.isEmpty ? ByteBuffer(bytes: view.bytes) : edits.applied())
@@ -38,8 +38,8 @@ package struct DialectAnswers: ChatAnswerTranslator {
 
     package func stream(_ terms: ChatTerms) -> any ChatStreamTranslator { DialectStream(terms, self) }
 
-    /// The members that every answer has to have and this one has not, as JSON text.
-    static func missing(in view: JSONView, _ object: StaticString, _ terms: ChatTerms) -> [String] {
+    /// Adds the members that every answer has to have and this one has not; a null is none.
+    static func complete(_ view: JSONView, _ object: StaticString, _ terms: ChatTerms, in edits: inout JSONEdits) {
         var hasID = false
         var hasObject = false
         var hasCreated = false
@@ -57,7 +57,11 @@ package struct DialectAnswers: ChatAnswerTranslator {
         if !hasID { members.append(#""id":"chatcmpl-\#(terms.created)""#) }
         if !hasObject { members.append(#""object":"\#(object)""#) }
         if !hasCreated { members.append(#""created":\#(terms.created)"#) }
-        return members
+        edits.edit(view, adding: members) { key, value in
+            guard value.isNull, !members.isEmpty else { return .keep }
+            // Of two members of one name most readers take the last.
+            return key.isText("id") || key.isText("object") || key.isText("created") ? .remove : .keep
+        }
     }
 
     // MARK: Errors behind a successful status

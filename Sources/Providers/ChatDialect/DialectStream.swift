@@ -35,7 +35,7 @@ struct DialectStream: ChatStreamTranslator {
             guard takeChoiceless(view) else { return }
         }
         var edits = JSONEdits(view.bytes)
-        edits.edit(view, adding: DialectAnswers.missing(in: view, "chat.completion.chunk", terms)) { _, _ in .keep }
+        DialectAnswers.complete(view, "chat.completion.chunk", terms, in: &edits)
         list?.forEachElement { choices.edit($0, .delta, into: &edits) }
         if let reason = choices.failure {
             state = .failed(answers.failure(reason))
