@@ -7,6 +7,7 @@ import anthropic
 import pytest
 from pydantic import BaseModel
 
+from harness.bedrock import chunk, frames_reply
 from harness.dialects import Anthropic
 from harness.provider import anthropic_events, anthropic_message, bytes_reply, json_reply, sse_reply
 
@@ -242,3 +243,43 @@ def test_a_gateway_has_one_base_for_claude_code_and_its_headers(daemon, locked_g
     assert seen.path == "/anthropic/v1/messages" and seen.header("authorization") == "Bearer sk-ant-oat01-own"
     assert seen.header("anthropic-beta") == "context-1m-2025-08-07,interleaved-thinking-2025-05-14"
     assert not seen.all("x-api-key") and daemon.token.encode() not in seen.raw_head
+
+
+# The SDK's clients for other houses
+
+def test_claude_on_vertex(daemon, gateway, provider):
+    client = anthropic.AnthropicVertex(
+        region="us-east5", project_id="p", access_token="ya29.token", max_retries=0,
+        base_url=f"{daemon.base(gateway)}/google-vertex-ai/v1")
+    provider.reply(json_reply(anthropic_message()), sse_reply(anthropic_events(["One ", "two."])))
+    assert client.messages.create(**ASK).content[0].text == "Hello from Claude."
+    with client.messages.stream(**ASK) as stream:
+        assert list(stream.text_stream) == ["One ", "two."]
+    path = f"/google-vertex-ai/v1/projects/p/locations/us-east5/publishers/anthropic/models/{MODEL}"
+    assert [request.target for request in provider.requests] == [f"{path}:rawPredict", f"{path}:streamRawPredict"]
+    assert all(request.header("authorization") == "Bearer ya29.token" for request in provider.requests)
+    assert provider.requests[0].json["anthropic_version"] and "model" not in provider.requests[0].json
+    entries = daemon.api.entries(gateway, 2)
+    assert [(row["provider"], row["tokens_in"], row["tokens_out"], row["success"]) for row in entries] == [
+        ("google-vertex-ai", 25, 12, True)] * 2
+    assert entries[0]["cost"] == entries[1]["cost"] > 0
+
+
+def test_claude_on_bedrock_with_an_api_key(daemon, gateway, provider):
+    model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+    client = anthropic.AnthropicBedrock(
+        aws_region="us-east-1", api_key="bedrock-key", max_retries=0,
+        base_url=f"{daemon.base(gateway)}/aws-bedrock/bedrock-runtime/us-east-1")
+    name = "claude-haiku-4-5-20251001"
+    events = [value for _, value in anthropic_events(["One ", "two."], model=name)]
+    provider.reply(json_reply(anthropic_message(model=name)), frames_reply([chunk(value) for value in events]))
+    ask = {**ASK, "model": model}
+    assert client.messages.create(**ask).content[0].text == "Hello from Claude."
+    with client.messages.stream(**ask) as stream:
+        assert list(stream.text_stream) == ["One ", "two."]
+    first, second = provider.requests
+    assert first.path.endswith("/invoke") and second.path.endswith("/invoke-with-response-stream")
+    assert all(request.header("authorization") == "Bearer bedrock-key" for request in provider.requests)
+    entries = daemon.api.entries(gateway, 2)
+    assert [(row["provider"], row["tokens_in"], row["tokens_out"]) for row in entries] == [
+        ("aws-bedrock", 25, 12)] * 2

@@ -220,6 +220,22 @@ def test_vertex_with_an_express_key(daemon, gateway, provider):
         ("google-vertex-ai", MODEL, 20, True)}
 
 
+def test_tools_structured_output_and_errors_on_vertex(daemon, gateway, provider):
+    client = genai.Client(vertexai=True, api_key="AIzaSyExpress", http_options=types.HttpOptions(
+        base_url=f"{daemon.base(gateway)}/google-vertex-ai"))
+    calls = [gemini.call("weather", {"city": city}) for city in ("Rome", "Ulm")]
+    provider.reply(json_reply(reply(calls)), json_reply(reply([{"text": '{"a": 1}'}])),
+                   json_reply(gemini.gemini_error(429, "RESOURCE_EXHAUSTED"), 429))
+    config = types.GenerateContentConfig(tools=[WEATHER])
+    answer = client.models.generate_content(model=MODEL, contents="Weather?", config=config)
+    assert [call.args["city"] for call in answer.function_calls] == ["Rome", "Ulm"]
+    config = types.GenerateContentConfig(response_mime_type="application/json", response_json_schema={"type": "object"})
+    assert json.loads(client.models.generate_content(model=MODEL, contents="JSON", config=config).text) == {"a": 1}
+    with pytest.raises(errors.ClientError, match="no such luck") as caught:
+        client.models.generate_content(model=MODEL, contents="hi")
+    assert caught.value.code == 429
+
+
 def test_the_async_client(client, provider):
     provider.reply(json_reply(reply([{"text": "Hello."}])), sse_reply([reply([{"text": "One "}], None),
                                                                        reply([{"text": "two."}])]))

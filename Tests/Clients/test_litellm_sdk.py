@@ -4,6 +4,7 @@ import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
+import asyncio  # noqa: E402
 import json  # noqa: E402
 
 import litellm  # noqa: E402
@@ -183,3 +184,18 @@ def test_embeddings_of_a_translated_provider(daemon, gateway, provider):
     found = litellm.embedding("openai/cohere/embed-v4.0", input=["hi"], api_base=f"{daemon.base(gateway)}/compat",
                               api_key="k", max_retries=0)
     assert found.data[0]["embedding"] == [0.5, 1.0] and provider.only().target == "/cohere/v2/embed"
+
+
+def test_the_async_client(daemon, gateway, provider):
+    model, words = "anthropic/claude-sonnet-4-5", ["One ", "two."]
+    provider.reply(DIALECTS[model].text(words), DIALECTS[model].streamed_text(words))
+
+    async def talk():
+        ask = {"model": f"openai/{model}", "messages": MESSAGES, "api_base": f"{daemon.base(gateway)}/compat",
+               "api_key": "k", "max_retries": 0}
+        whole = await litellm.acompletion(**ask)
+        stream = await litellm.acompletion(**ask, stream=True)
+        return whole.choices[0].message.content, [chunk.choices[0].delta.content or "" async for chunk in stream]
+
+    whole, pieces = asyncio.run(talk())
+    assert whole == "".join(pieces) == "One two."

@@ -11,7 +11,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from harness.provider import bytes_reply, error_reply, json_reply, sse_reply
+from harness.provider import bytes_reply, chat_chunks, chat_completion, error_reply, json_reply, sse_reply
 
 SOUND = bytes(range(256)) * 200
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
@@ -372,3 +372,34 @@ def test_errors_of_what_is_no_chat(client, provider, entry, status, kind):
         client.files.create(file=("a.jsonl", SOUND), purpose="batch")
     assert caught.value.status_code == status
     assert (entry()["status_code"], entry()["success"]) == (status, False)
+
+
+# Azure's client of the same SDK
+
+# How Azure's streams begin: with what its filter says of the prompt, and no model's name yet.
+FILTERED = {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": [
+    {"prompt_index": 0, "content_filter_results": {}}]}
+
+
+@pytest.mark.parametrize("credential", ["api_key", "azure_ad_token"])
+def test_azure_s_client_below_its_resource(daemon, gateway, provider, credential):
+    base = f"{daemon.base(gateway)}/azure-openai/res"
+    client = openai.AzureOpenAI(azure_endpoint=base, api_version="2024-10-21", max_retries=0, **{credential: "az-key"})
+    provider.reply(json_reply(chat_completion("Hi.", model="gpt-4o-2024-08-06")),
+                   sse_reply([FILTERED, *chat_chunks(["One ", "two."], usage=(5, 3))]), json_reply(PICTURES))
+    ask = {"model": "dep", "messages": [{"role": "user", "content": "hi"}]}
+    assert client.chat.completions.create(**ask).choices[0].message.content == "Hi."
+    words = [chunk.choices[0].delta.content or "" for chunk in client.chat.completions.create(**ask, stream=True)
+             if chunk.choices]
+    assert "".join(words) == "One two."
+    assert base64.b64decode(client.images.generate(model="dep", prompt="a cat").data[0].b64_json) == PICTURE
+    path = "/azure-openai/openai/deployments/dep"
+    assert [request.target for request in provider.requests] == [
+        f"{path}/chat/completions?api-version=2024-10-21", f"{path}/chat/completions?api-version=2024-10-21",
+        f"{path}/images/generations?api-version=2024-10-21"]
+    for request in provider.requests:
+        sent = request.header("api-key") if credential == "api_key" else request.header("authorization")
+        assert sent == ("az-key" if credential == "api_key" else "Bearer az-key")
+    entries = daemon.api.entries(gateway, 3)
+    assert [(row["provider"], row["tokens_in"], row["tokens_out"]) for row in entries] == [
+        ("azure-openai", 11, 7), ("azure-openai", 5, 3), ("azure-openai", 50, 1056)]
