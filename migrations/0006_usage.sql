@@ -180,12 +180,15 @@ BEGIN
     IF NOT EXISTS (SELECT FROM settled WHERE jsonb_typeof(metadata) = 'object' AND metadata <> '{}') THEN
         RETURN NULL;
     END IF;
+    -- Many requests share their metadata, which is taken apart once for all of them.
     WITH entries AS (
-        SELECT DISTINCT s.account_id, s.gateway_id, (least(greatest(s.created_at, '1970-01-01Z'),
-            '9999-01-01Z') AT TIME ZONE 'UTC')::date AS day, left(e.key, 128) AS key,
-            left(e.value, 128) AS value
-        FROM settled s CROSS JOIN LATERAL jsonb_each_text(
-            CASE WHEN jsonb_typeof(s.metadata) = 'object' THEN s.metadata END) e
+        SELECT DISTINCT m.account_id, m.gateway_id, m.day, left(e.key, 128) AS key, left(e.value, 128) AS value
+        FROM (
+            SELECT DISTINCT account_id, gateway_id,
+                (least(greatest(created_at, '1970-01-01Z'), '9999-01-01Z') AT TIME ZONE 'UTC')::date AS day, metadata
+            FROM settled
+        ) m CROSS JOIN LATERAL jsonb_each_text(
+            CASE WHEN jsonb_typeof(m.metadata) = 'object' THEN m.metadata END) e
         WHERE e.value IS NOT NULL
     ), unseen AS (
         SELECT e.*, row_number() OVER (PARTITION BY account_id, gateway_id, day, key ORDER BY value) AS place
@@ -209,18 +212,23 @@ BEGIN
     ORDER BY account_id, gateway_id, day, key, value
     ON CONFLICT DO NOTHING;
 
-    WITH entries AS MATERIALIZED (
-        SELECT s.account_id, date_trunc('hour', least(greatest(s.created_at, '1970-01-01Z'), '9999-01-01Z'),
-            'UTC') AS bucket, s.gateway_id, left(e.key, 128) AS key,
-            v.value, left(s.provider, 128) AS provider, left(s.model, 256) AS model, count(*) AS requests,
-            count(*) FILTER (WHERE NOT s.success) AS errors, count(*) FILTER (WHERE s.cached) AS cached,
-            count(*) FILTER (WHERE s.tokens_in IS NOT NULL OR s.tokens_out IS NOT NULL) AS metered,
-            count(s.cost) AS priced, coalesce(sum(s.tokens_in), 0) AS tokens_in,
-            coalesce(sum(s.tokens_out), 0) AS tokens_out, coalesce(sum(s.cost), 0) AS cost
-        FROM settled s CROSS JOIN LATERAL jsonb_each_text(
+    WITH shared AS (
+        SELECT account_id, date_trunc('hour', least(greatest(created_at, '1970-01-01Z'), '9999-01-01Z'), 'UTC') AS bucket,
+            gateway_id, left(provider, 128) AS provider, left(model, 256) AS model, metadata, count(*) AS requests,
+            count(*) FILTER (WHERE NOT success) AS errors, count(*) FILTER (WHERE cached) AS cached,
+            count(*) FILTER (WHERE tokens_in IS NOT NULL OR tokens_out IS NOT NULL) AS metered, count(cost) AS priced,
+            coalesce(sum(tokens_in), 0) AS tokens_in, coalesce(sum(tokens_out), 0) AS tokens_out,
+            coalesce(sum(cost), 0) AS cost
+        FROM settled WHERE metadata IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6
+    ), entries AS MATERIALIZED (
+        SELECT s.account_id, s.bucket, s.gateway_id, left(e.key, 128) AS key, v.value, s.provider, s.model,
+            sum(s.requests)::bigint AS requests, sum(s.errors)::bigint AS errors, sum(s.cached)::bigint AS cached,
+            sum(s.metered)::bigint AS metered, sum(s.priced)::bigint AS priced, sum(s.tokens_in) AS tokens_in,
+            sum(s.tokens_out) AS tokens_out, sum(s.cost) AS cost
+        FROM shared s CROSS JOIN LATERAL jsonb_each_text(
             CASE WHEN jsonb_typeof(s.metadata) = 'object' THEN s.metadata END) e
             LEFT JOIN usage_metadata_values v ON v.account_id = s.account_id AND v.gateway_id = s.gateway_id
-                AND v.day = (least(greatest(s.created_at, '1970-01-01Z'), '9999-01-01Z') AT TIME ZONE 'UTC')::date
+                AND v.day = (s.bucket AT TIME ZONE 'UTC')::date
                 AND md5(v.key || ':=' || v.value) = md5(left(e.key, 128) || ':=' || left(e.value, 128))
         WHERE e.value IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7

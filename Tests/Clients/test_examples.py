@@ -157,7 +157,7 @@ def test_the_configuration_names_only_settings_that_exist(variant, tmp_path):
 def test_the_reports(run, daemon, locked_gateway):
     """The query file says what was just called, through the role that sees nothing else."""
     run("openai_sdk.py", locked_gateway)
-    daemon.api.newest_log(locked_gateway)
+    daemon.api.entries(locked_gateway, 3)
     url = json.loads((daemon.state / "credentials.json").read_text())["postgres_url"]
     done = subprocess.run(
         ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", "SET ROLE aigatewayd_reader", "-f",
