@@ -24,6 +24,14 @@ struct WrittenHeadTests {
         #expect(Array(head.adding([]).readableBytesView) == Array(bytes.readableBytesView))
     }
 
+    @Test("another target changes the first line and nothing else")
+    func asking() {
+        let other = WrittenHead(bytes).asking("/z").bytes
+        #expect(
+            Array(other.readableBytesView)
+                == Array("POST /z HTTP/1.1\r\n".utf8) + Array(bytes.readableBytesView.dropFirst(20)))
+    }
+
     @Test("a value cannot end its line")
     func injection() {
         let more = WrittenHead(bytes).adding([("A", "b\r\nEvil: yes")])

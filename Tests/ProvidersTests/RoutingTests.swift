@@ -155,6 +155,26 @@ private func url(
         #expect(try url(suffix) == expected)
     }
 
+    @Test(
+        "trap: Perplexity's paths with a version have another one to try, those of others have not",
+        arguments: [
+            ("perplexity-ai", "v1/chat/completions", nil, "/chat/completions?q"),
+            ("perplexity-ai", "v1/v1/chat/completions", nil, "/chat/completions?q"),
+            ("perplexity-ai", "v1/chat/completions", "http://h:1/p", "/p/chat/completions?q"),
+            // The base has the version itself.
+            ("perplexity-ai", "v1/chat/completions", "http://h:1/v1", nil),
+            ("perplexity-ai", "chat/completions", nil, nil), ("perplexity-ai", "v1x/chat", nil, nil),
+            ("openai", "v1/chat/completions", nil, nil), ("deepseek", "v1/chat/completions", nil, nil),
+        ] as [(ProviderID, String, String?, String?)])
+    func otherPath(id: ProviderID, path: String, base: String?, expected: String?) throws {
+        var override = WorkerSettings.ProviderOverride(provider: id)
+        override.baseURL = base
+        let registry = try ProviderRegistry.builtIn.applying([override])
+        let provider = try #require(registry.provider(segment: id.rawValue))
+        let target = try provider.target(path: path, query: "q", account: account, workersAIAccount: nil)
+        #expect(target.otherRequestTarget == expected)
+    }
+
     @Test("the operator's Cloudflare account replaces the gateway's in Workers AI URLs")
     func workersAccount() throws {
         #expect(

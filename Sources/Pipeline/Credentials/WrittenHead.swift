@@ -5,7 +5,7 @@ import WireFormats
 ///
 /// It is well-formed, because it was written here or checked when it came; values may hold any bytes.
 struct WrittenHead {
-    private let bytes: ByteBuffer
+    let bytes: ByteBuffer
 
     /// - Parameter bytes: the whole head, through the empty line.
     init(_ bytes: ByteBuffer) { self.bytes = bytes }
@@ -26,6 +26,22 @@ struct WrittenHead {
     }
 
     var method: String { bytes.withUnsafeReadableBytes { Self.text($0.prefix { $0 != 0x20 }) } }
+
+    /// The same head for another request target.
+    ///
+    /// - Parameter target: path and query, without a byte that could end the line.
+    func asking(_ target: String) -> WrittenHead {
+        var out = ByteBuffer()
+        out.reserveCapacity(bytes.readableBytes + target.utf8.count)
+        out.writeString("\(method) \(target) HTTP/1.1\r\n")
+        var isFirst = true
+        forEachLine { line in
+            if !isFirst { out.writeBytes(line) }
+            isFirst = false
+        }
+        HeadWriter.endOfHead(into: &out)
+        return WrittenHead(out)
+    }
 
     /// Names and values in order, values without the blanks around them.
     var fields: [(name: String, value: String)] {

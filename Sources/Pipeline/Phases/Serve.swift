@@ -44,6 +44,9 @@ struct Serve {
     /// Who carries out the calls of an attempt.
     func client(for attempt: Attempt, _ gateway: GatewayPlan) -> any UpstreamClient {
         var client = attempt.route.isSandbox ? environment.sandbox : environment.upstream
+        if let other = attempt.route.target.otherRequestTarget {
+            client = SecondPathClient(client, other, environment)
+        }
         if let credential = attempt.derived { client = DerivingClient(client, credential, environment) }
         guard let further = attempt.further else { return client }
         return JoinedCalls(client, further, silence: gateway.silenceLimit, environment)

@@ -36,18 +36,22 @@ package struct UpstreamPath: Sendable {
     package var path: String
     /// Leading segments that are the provider's own; an override that ends with them does not double them.
     package var fixed: Int
+    /// The same for a path to be asked once where the provider does not know `path`; nil: what it does not know is not
+    /// there.
+    package var otherPath: String?
     /// How a stored key is written where it differs from the provider's usual form.
     package var credentialForms: [CredentialRule.Form]?
     /// Where a response is computed, as far as its price depends on it.
     package var place: ProcessingPlace
 
     init(
-        origin: Origin, path: String, fixed: Int = 0, credentialForms: [CredentialRule.Form]? = nil,
-        place: ProcessingPlace = .anywhere
+        origin: Origin, path: String, fixed: Int = 0, otherPath: String? = nil,
+        credentialForms: [CredentialRule.Form]? = nil, place: ProcessingPlace = .anywhere
     ) {
         self.origin = origin
         self.path = path
         self.fixed = fixed
+        self.otherPath = otherPath
         self.credentialForms = credentialForms
         self.place = place
     }
@@ -60,16 +64,19 @@ package struct PlainPath: Sendable {
     package var segments: [StaticString]
     /// Removed from the front, the first that matches, before anything else.
     package var stripped: [StaticString]
+    /// Removed from the front when the provider does not know the path with it: `v1/`.
+    package var optional: StaticString?
     /// Form of a stored key for paths that begin so.
     package var credentialForms: [(path: StaticString, forms: [CredentialRule.Form])]
 
     init(
         prefix: StaticString = "", segments: [StaticString] = [], stripped: [StaticString] = [],
-        credentialForms: [(path: StaticString, forms: [CredentialRule.Form])] = []
+        optional: StaticString? = nil, credentialForms: [(path: StaticString, forms: [CredentialRule.Form])] = []
     ) {
         self.prefix = prefix
         self.segments = segments
         self.stripped = stripped
+        self.optional = optional
         self.credentialForms = credentialForms
     }
 
@@ -106,8 +113,13 @@ package struct PlainPath: Sendable {
         let added: StaticString = hasSegment ? "" : prefix
         let ownSegments = root.prefix.utf8.reduce(0) { $0 + ($1 == 0x2f ? 1 : 0) }
         let versioned = added.utf8CodeUnitCount > 0 || (hasSegment && Self.isVersion(utf8: first))
+        var other: String?
+        if let optional, rest.begins(with: optional) {
+            other = Self.join(root.prefix, "", rest.without(first: optional.utf8CodeUnitCount))
+        }
         return UpstreamPath(
             origin: root.origin, path: Self.join(root.prefix, added, rest), fixed: ownSegments + (versioned ? 1 : 0),
+            otherPath: other,
             credentialForms: credentialForms.first { rest.begins(with: $0.path) }?.forms
         )
     }

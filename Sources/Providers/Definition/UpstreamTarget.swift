@@ -13,9 +13,15 @@ package struct UpstreamTarget: Sendable {
     /// How a stored key is written for this path; nil: the provider's usual form.
     package var credentialForms: [CredentialRule.Form]?
     package var place: ProcessingPlace
+    /// The path to ask for once where the provider does not know `path`; nil: there is no other.
+    package var otherPath: String?
 
     /// The request target: path and query.
-    package var requestTarget: String { query.map { "\(path)?\($0)" } ?? path }
+    package var requestTarget: String { target(path) }
+    /// The request target with the other path; nil: there is no other.
+    package var otherRequestTarget: String? { otherPath.map { target($0) } }
+
+    private func target(_ path: String) -> String { query.map { "\(path)?\($0)" } ?? path }
 }
 
 extension ProviderDefinition {
@@ -55,11 +61,13 @@ extension ProviderDefinition {
                 throw UntrustedPath.refusal("Invalid query")
             }
         }
+        let path = baseOverride?.path(for: upstream.path, fixed: upstream.fixed) ?? upstream.path
+        // The other one lacks the version, which an operator's base may end with.
+        let other = upstream.otherPath.map { baseOverride?.path(for: $0, fixed: max(upstream.fixed - 1, 0)) ?? $0 }
         return UpstreamTarget(
-            origin: baseOverride?.origin ?? upstream.origin,
-            path: baseOverride?.path(for: upstream.path, fixed: upstream.fixed) ?? upstream.path,
+            origin: baseOverride?.origin ?? upstream.origin, path: path,
             query: query, egress: egress, canonicalAuthority: upstream.origin.authority,
-            credentialForms: upstream.credentialForms, place: upstream.place)
+            credentialForms: upstream.credentialForms, place: upstream.place, otherPath: other == path ? nil : other)
     }
 
     /// The upstream target of an OpenAI-shaped call, and the model name that the provider knows.

@@ -2,10 +2,12 @@ import GatewayCore
 
 extension ProviderDefinition {
     /// Perplexity's API; every stream event carries usage.
+    ///
+    /// Some of its endpoints are below `v1/`, the chat is not: SDKs put it there (providers.md §1.2 · assumed).
     static let perplexityAI: ProviderDefinition = {
         var provider = ProviderDefinition("perplexity-ai", host: "api.perplexity.ai")
         provider.aliases = ["perplexity"]
-        provider.path = .plain(PlainPath(segments: ["v1"]))
+        provider.path = .plain(PlainPath(segments: ["v1"], optional: "v1/"))
         provider.compat = .openAI(CompatSurface(usageOption: .leave, dialect: .perplexity))
         provider.modelPrefix = "perplexity"
         provider.usage = UsageRule(.perplexity)
