@@ -24,6 +24,10 @@ private func isSaid(_ name: String = "", _ data: String) -> Bool {
             ("", #"{"choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]}"#),
             ("", #"{"choices":[{"delta":{"role":"assistant","content":"","refusal":null}}]}"#),
             ("", #"{"choices":[{"delta":{}}]}"#),
+            ("message-start", #"{"id":"c","type":"message-start"}"#),
+            ("content-start", #"{"type":"content-start","delta":{"message":{"content":{"type":"text","text":""}}}}"#),
+            ("", #"{"usageMetadata":{"promptTokenCount":3},"modelVersion":"g"}"#),
+            ("", #"{"candidates":[{"content":{"role":"model"}}],"usageMetadata":{"promptTokenCount":3}}"#),
         ])
     func announcements(_ name: String, _ data: String) {
         #expect(!isSaid(name, data))
@@ -43,6 +47,10 @@ private func isSaid(_ name: String = "", _ data: String) -> Bool {
             ("content_block_delta", #"{"delta":{"type":"text_delta","text":"Hi"}}"#),
             ("response.output_text.delta", #"{"delta":"Hi"}"#), ("response.failed", "{}"),
             ("", #"{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}"#),
+            ("", #"{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":{"promptTokenCount":3}}"#),
+            ("", #"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3}}"#),
+            ("", #"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":3}}"#),
+            ("", #"{"error":{"code":429},"usageMetadata":{}}"#), ("content-delta", "{}"), ("message-end", "{}"),
             ("contentBlockDelta", "{}"), ("messageStop", "{}"), ("exception:throttlingException", ""),
             ("", "[DONE]"), ("", "not JSON"), ("pinging", "{}"),
         ])

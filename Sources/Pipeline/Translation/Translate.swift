@@ -53,7 +53,7 @@ struct Translate {
     static let limit = 32 << 20
 
     /// - Errors: `.unparsableModelOutput` for an answer that is none of its format, `.providerUnreachable` for one that
-    ///   breaks off before the client has been told anything.
+    ///   breaks off before the client has been told anything, `.requestTimedOut` for a stream that does not begin.
     ///   Answers that need no translation are given back as they are.
     func answer(_ reply: any UpstreamReply, _ attempt: Attempt) async throws(GatewayError) -> any UpstreamReply {
         let head = reply.head
@@ -73,7 +73,8 @@ struct Translate {
             let store = environment.reasoning
             stream.noted = { store.keep($0, of: kind, in: scope) }
         }
-        guard let failure = try await stream.open(cancel) else { return stream }
+        let limit = attempt.request.firstByteTimeout
+        guard let failure = try await stream.open(cancel, within: limit, environment.timers) else { return stream }
         return try written(failure.json, status: failure.status, head, stream.usage)
     }
 

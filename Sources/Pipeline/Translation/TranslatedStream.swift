@@ -44,8 +44,14 @@ final class TranslatedStream: TranslatedReply, ReplySink {
 
     /// Waits for something to tell the client.
     ///
+    /// - Parameter limit: how long, where the request has a timeout: events may come that mean nothing to anybody.
     /// - Returns: what the provider failed at instead, if it did so at once.
-    func open(_ cancel: CancelHook) async throws(GatewayError) -> ChatFailure? {
+    /// - Errors: `.requestTimedOut`, or the provider's failure.
+    func open(
+        _ cancel: CancelHook, within limit: Duration?, _ timers: any Timers
+    ) async throws(GatewayError) -> ChatFailure? {
+        let timer = limit.map { timers.after($0) { [weak self] in self?.expire() } }
+        defer { timer?.cancel() }
         cancel.onCancel { [weak self] in
             guard let self else { return }
             reply.cancel()
@@ -64,6 +70,13 @@ final class TranslatedStream: TranslatedReply, ReplySink {
         case .broken(let error): throw error
         case .complete: throw Self.cut
         }
+    }
+
+    private func expire() {
+        guard end == nil, sink == nil, pending.readableBytes == 0 else { return }
+        reply.cancel()
+        finish(
+            .broken(GatewayError(.requestTimedOut, origin: .provider, detail: "the stream did not begin in time")))
     }
 
     private func wake() {
@@ -107,7 +120,11 @@ final class TranslatedStream: TranslatedReply, ReplySink {
     func receive(_ raw: ByteBuffer, isLast: Bool) {
         guard !isOver else { return }
         if isLast, end == nil {
-            events.finish { name, data in translator.take(name, data, into: &pending) }
+            // What lacks its blank line is an event when it is whole, and else the beginning of one.
+            events.finish { name, data in
+                guard Self.isWhole(data) else { return }
+                translator.take(name, data, into: &pending)
+            }
             translator.finish(into: &pending)
         }
         switch translator.state {
@@ -151,6 +168,10 @@ final class TranslatedStream: TranslatedReply, ReplySink {
         self.noted = nil
         let notes = translator.notes
         if !notes.isEmpty { noted(notes) }
+    }
+
+    private static func isWhole(_ data: UnsafeRawBufferPointer) -> Bool {
+        data.elementsEqual("[DONE]".utf8) || JSONScan.validate(data)
     }
 
     private static var cut: GatewayError {

@@ -8,14 +8,15 @@ package enum EventContent {
     private static let announcements: [StaticString] = [
         "ping", "message_start", "content_block_start", "response.created", "response.in_progress",
         "response.output_item.added", "response.content_part.added", "response.queued", "messageStart",
-        "contentBlockStart",
+        "contentBlockStart", "message-start", "content-start",
     ]
 
     /// Whether an event has content, an end or an error for its reader (decisions 26).
     package static func isSaid(_ name: UnsafeRawBufferPointer, _ data: UnsafeRawBufferPointer) -> Bool {
         guard data.count > 0 else { return EventReader.isException(name) }
         if announcements.contains(where: name.isText) { return false }
-        guard let choice = JSONView(data).member("choices")?.firstElement else { return true }
+        let event = JSONView(data)
+        guard let choice = event.member("choices")?.firstElement else { return !isCountAlone(event) }
         if let reason = choice.member("finish_reason"), !reason.isNull { return true }
         guard let delta = choice.member("delta") else { return true }
         // A chunk that gives the role alone is OpenAI's way of announcing.
@@ -24,5 +25,12 @@ package enum EventContent {
             if key != "role", !value.isNull, value.string?.isEmpty != true { says = true }
         }
         return says
+    }
+
+    /// Whether an event of Gemini's tells what was used so far, and nothing else (providers.md §8.5).
+    private static func isCountAlone(_ event: JSONView) -> Bool {
+        guard event.member("usageMetadata") != nil, event.member("promptFeedback") == nil else { return false }
+        guard let candidate = event.member("candidates")?.firstElement else { return event.member("error") == nil }
+        return candidate.member("finishReason") == nil && candidate.member("content")?.member("parts") == nil
     }
 }
