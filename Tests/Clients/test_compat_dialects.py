@@ -59,6 +59,33 @@ def test_17_3_ids_of_calls_of_other_models_are_short_for_mistral(client, provide
     assert result["content"] == "cold"
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_17_3_mistral_s_own_ids_go_out_and_come_back_as_they_are(client, provider, streamed):
+    ids = ["D681PevKs", "x2qL9ZtMn"]
+    calls = [{"id": id, "type": "function", "index": index, "function": {"name": "weather", "arguments": "{}"}}
+             for index, id in enumerate(ids)]
+    if streamed:
+        first, *_, last, done = chat_chunks([])
+        first["choices"][0]["delta"] = {"role": "assistant", "tool_calls": calls}
+        last["choices"][0]["finish_reason"] = "tool_calls"
+        provider.reply(sse_reply([first, last, done]))
+        chunks = list(client.chat.completions.create(
+            model="mistral/m", messages=MESSAGES, tools=TOOLS, stream=True))
+        seen = [call.id for chunk in chunks for choice in chunk.choices for call in choice.delta.tool_calls or []]
+    else:
+        value = chat_completion(content=None)
+        value["choices"][0]["message"]["tool_calls"] = calls
+        provider.reply(json_reply(value))
+        answer = client.chat.completions.create(model="mistral/m", messages=MESSAGES, tools=TOOLS)
+        seen = [call.id for call in answer.choices[0].message.tool_calls]
+    assert seen == ids
+    client.chat.completions.create(model="mistral/m", tools=TOOLS, messages=[
+        *MESSAGES, {"role": "assistant", "content": None, "tool_calls": calls},
+        *({"role": "tool", "tool_call_id": id, "content": "cold"} for id in ids)])
+    *_, turn, one, two = provider.nth(1).json["messages"]
+    assert [call["id"] for call in turn["tool_calls"]] == [one["tool_call_id"], two["tool_call_id"]] == ids
+
+
 def test_17_4_reasoning_is_told_and_not_echoed_to_those_who_refuse_it(client, provider):
     thoughtful = chat_completion(model="m")
     thoughtful["choices"][0]["message"]["reasoning"] = "Hm."

@@ -7,8 +7,10 @@ import pytest
 
 from harness.daemon import BINARY, REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "ops/docs").glob("*.md"))]
-LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "ARCHITECTURE.md", *sorted((REPOSITORY / "ops/docs").glob("*.md")),
+         REPOSITORY / "Tests/Traps.md"]
+# Names of tests may hold one pair of brackets.
+LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\(([^)\s]+)\)")
 
 
 def anchors(page):
@@ -28,11 +30,12 @@ def test_every_link_leads_somewhere(page):
         assert not anchor or anchor in anchors(file), target
 
 
-def test_every_guarantee_is_held_by_tests_that_exist():
-    page = REPOSITORY / "ops/docs/guarantees.md"
+@pytest.mark.parametrize("page, least", [("ops/docs/guarantees.md", 20), ("Tests/Traps.md", 50)])
+def test_every_guarantee_and_every_known_trap_is_held_by_tests_that_exist(page, least):
+    page = REPOSITORY / page
     rows = [line for line in page.read_text().splitlines() if line.startswith("| ")]
-    rows = [row for row in rows if not row.startswith(("| guarantee", "| ---"))]
-    assert len(rows) > 20
+    rows = [row for row in rows if not row.startswith(("| guarantee", "| trap", "| ---"))]
+    assert len(rows) >= least
     for row in rows:
         tests = LINK.findall(row)
         assert tests, row

@@ -147,6 +147,71 @@ def test_17_5_without_a_stored_key_a_placeholder_is_the_provider_s_to_refuse(dae
     assert [seen.all("authorization") for seen in provider.requests] == [["Bearer none"]] * 2
 
 
+NOT_FOUND = json_reply({"error": {"message": "no such path", "type": "not_found", "code": 404}}, 404)
+
+
+@pytest.mark.parametrize("framing", ["a length", "chunks"])
+def test_17_5_perplexity_is_asked_once_more_without_the_version(daemon, gateway, provider, log_of, framing):
+    provider.reply(NOT_FOUND, json_reply(chat_completion(model="sonar")))
+    body = json.dumps({"model": "sonar", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    answer = post(daemon, gateway, "perplexity-ai/v1/chat/completions?a=%41", {
+        "Authorization": "Bearer pk", "Content-Type": "application/json", "X-Own": "1"},
+        content=body if framing == "a length" else iter([body[:9], body[9:]]))
+    assert answer.status_code == 200 and answer.json()["model"] == "sonar"
+    first, second = provider.requests
+    assert [first.target, second.target] == [
+        f"/perplexity-ai/{path}chat/completions?a=%41" for path in ("v1/", "")]
+    # But for the path it is the same request.
+    assert first.headers == second.headers and second.header("x-own") == "1" and second.body == first.body == body
+    entry = log_of(gateway, answer)
+    assert (entry["status_code"], entry["success"], entry["model"]) == (200, True, "sonar")
+
+
+def test_17_5_perplexity_is_not_asked_a_third_time(daemon, gateway, provider):
+    provider.always(NOT_FOUND)
+    answer = post(daemon, gateway, "perplexity/v1/chat/completions", {"Authorization": "Bearer pk"})
+    assert answer.status_code == 404 and answer.json()["error"]["message"] == "no such path"
+    assert len(provider.requests) == 2
+    for path in ("perplexity-ai/chat/completions", "openai/v1/chat/completions", "perplexity-ai/search"):
+        provider.reset()
+        provider.always(NOT_FOUND)
+        assert post(daemon, gateway, path, {"Authorization": "Bearer pk"}).status_code == 404
+        assert len(provider.requests) == 1, path
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 405, 429, 500])
+def test_17_5_only_what_perplexity_does_not_know_is_asked_again(daemon, gateway, provider, status):
+    provider.always(json_reply({}, status))
+    assert post(daemon, gateway, "perplexity-ai/v1/chat/completions").status_code == status
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "xi_api_key", "token", "access_token", "Key", "k%65y"])
+@pytest.mark.parametrize("path", ["google-ai-studio/v1beta/models", "elevenlabs/v1/voices", "openai/models"])
+def test_17_5_keys_in_queries_are_in_no_log(daemon, gateway, provider, log_of, path, name):
+    # The end of the daemon searches its output for all canaries.
+    key = daemon.canary("query-key")
+    provider.reply(json_reply({"error": "no"}, 500))
+    answer = httpx.get(f"{daemon.base(gateway)}/{path}?{name}={key}&alt=sse")
+    assert provider.only().query == f"{name}={key}&alt=sse"
+    entry = log_of(gateway, answer)
+    assert key not in json.dumps(entry) and entry["status_code"] == 500
+    for stored in (daemon.api.log_request, daemon.api.log_response):
+        assert key not in stored(gateway, entry["id"]).text
+
+
+def test_17_5_on_compat_bedrock_is_asked_by_converse_whatever_the_family(daemon, gateway, provider):
+    for model in ("anthropic.claude-x-v1:0", "amazon.nova-lite-v1:0", "meta.llama4-x-v1:0"):
+        post(daemon, gateway, "compat/chat/completions", {"Authorization": "Bearer k"},
+             json={"model": f"aws-bedrock/{model}", "messages": [{"role": "user", "content": "hi"}]})
+    assert [seen.target.rpartition("/")[2] for seen in provider.requests] == ["converse"] * 3
+    # Natively the path decides, and the body is the client's.
+    body = b'{"anthropic_version":"bedrock-2023-05-31",  "max_tokens":9,"messages":[]}'
+    post(daemon, gateway, "aws-bedrock/bedrock-runtime/us-east-1/model/anthropic.claude-x/invoke",
+         {"Authorization": "Bearer k"}, content=body)
+    assert provider.requests[-1].target.endswith("/invoke") and provider.requests[-1].body == body
+
+
 # fal
 
 def test_a_target_that_fal_s_client_names(daemon, gateway, provider):

@@ -22,6 +22,9 @@ enum AnthropicThinking {
             // A budget is refused where the model's last thoughts are missing.
             if given.member("type")?.string == "enabled", Self.lacksThinking(chat) { return }
             self = .given(given)
+            if isLimitOwn, model.maxOutput == nil, let budget = given.member("budget_tokens")?.int {
+                Self.raise(&limit, above: budget)
+            }
             return
         }
         guard let effort = try chat.string("reasoning_effort") else { return }
@@ -33,11 +36,17 @@ enum AnthropicThinking {
             self = .adaptive(effort: try Self.effort(effort, model))
         } else if model.has("reasoning"), effort != "none", !Self.lacksThinking(chat) {
             let budget = try Self.budget(effort)
-            if budget >= limit, isLimitOwn { limit = budget + (model.maxOutput ?? 4096) }
+            // What the catalogue says is the most that the model takes.
+            if isLimitOwn, model.maxOutput == nil { Self.raise(&limit, above: budget) }
             // Less than this is no budget at all.
             guard limit > 1024 else { return }
             self = .budget(min(budget, limit - 1))
         }
+    }
+
+    /// Leaves room for an answer behind the thoughts: a budget that is no smaller than the limit is refused.
+    private static func raise(_ limit: inout Int, above budget: Int) {
+        if budget >= limit, budget < 1 << 30 { limit = budget + 4096 }
     }
 
     /// Whether the model is going to think.

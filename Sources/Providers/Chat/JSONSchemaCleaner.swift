@@ -2,7 +2,7 @@ import WireFormats
 
 /// Writes a JSON Schema in the dialect of strict structured output (providers.md §7.3).
 ///
-/// Objects are closed, `oneOf` becomes `anyOf`, and what the dialect lacks is told in words.
+/// Objects are closed, `oneOf` becomes `anyOf` where there is none, and what the dialect lacks is told in words.
 /// - Limit: a schema of more than `sizeLimit` bytes, and what is nested deeper than `depthLimit`, is written as it is.
 enum JSONSchemaCleaner {
     private static let depthLimit = 64
@@ -23,14 +23,30 @@ enum JSONSchemaCleaner {
         guard schema.kind == .object, depth < depthLimit else { return out.raw(schema) }
         var notes: [String] = []
         var description: String?
-        let isObject = schema.member("type")?.string == "object" || schema.member("properties") != nil
-        let enumeration = schema.member("enum")
+        // One look for all: what is inside is passed over each time.
+        var type: JSONView?
+        var enumeration: JSONView?
+        var hasProperties = false
+        var hasChoices = false
+        schema.forEachRawMember { key, value in
+            if key.isText("type") {
+                type = type ?? value
+            } else if key.isText("enum") {
+                enumeration = enumeration ?? value
+            } else if key.isText("properties") {
+                hasProperties = true
+            } else if key.isText("anyOf") {
+                hasChoices = true
+            }
+        }
+        let isImpossible = type.map { contradicts($0, enumeration) } ?? false
+        let isObject = hasProperties || !isImpossible && type?.string == "object"
         out.beginObject()
         schema.forEachMember { key, value in
             switch key {
             case "description": description = value.string
             case "additionalProperties" where isObject: break
-            case "type" where contradicts(value, enumeration): break
+            case "type" where isImpossible: break
             case "minItems" where (value.int ?? 2) > 1: notes.append(note(key, value))
             case "properties", "$defs", "definitions":
                 out.key(named: key)
@@ -38,6 +54,8 @@ enum JSONSchemaCleaner {
             case "items":
                 out.key(named: key)
                 write(value, depth + 1, &out)
+            // Both cannot stand under one name, and to drop either would change what is demanded.
+            case "oneOf" where hasChoices: notes.append(note(key, value))
             case "anyOf", "allOf", "oneOf":
                 out.key(named: key == "oneOf" ? "anyOf" : key)
                 eachElement(value, depth, &out)

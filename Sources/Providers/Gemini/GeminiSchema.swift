@@ -57,7 +57,8 @@ enum GeminiSchema {
                     out.raw(value)
                 }
             case "definitions", "$defs", "properties", "patternProperties", "dependentSchemas":
-                out.key(named: key == "definitions" && renames ? "$defs" : key)
+                // References lead to the document's own definitions; those further inside keep their place.
+                out.key(named: key == "definitions" && renames && depth == 0 ? "$defs" : key)
                 eachMember(value, renames, depth, &out)
             case "items", "not", "if", "then", "else", "contains", "propertyNames", "additionalProperties":
                 out.key(named: key)

@@ -42,6 +42,11 @@ struct GeminiSchemaTests {
                 ##"{"$defs":{"a":{}},"definitions":{"b":{}},"$ref":"#/definitions/b"}"##
             ),
             (
+                // Only the document's own definitions are what references mean.
+                #"{"properties":{"p":{"$defs":{"a":{}},"definitions":{"b":{}}}}}"#,
+                #"{"properties":{"p":{"$defs":{"a":{}},"definitions":{"b":{}}}}}"#
+            ),
+            (
                 #"{"items":[{"const":1},true],"additionalProperties":false}"#,
                 #"{"items":[{"enum":["1"]},{}],"additionalProperties":false}"#
             ),
