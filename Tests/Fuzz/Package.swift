@@ -12,12 +12,13 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .unsafeFlags(["-sanitize=fuzzer,address"]),
 ]
+let translation: [Target.Dependency] = ["Providers", "AnswerPromises"]
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 
 func fuzzer(_ name: String, _ more: [Target.Dependency] = []) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CByteKernels", "CFuzzer", nioCore] + more,
+        dependencies: ["GatewayCore", "WireFormats", "CloudflareWire", "CByteKernels", "FuzzDriver", nioCore] + more,
         swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
     )
@@ -39,7 +40,17 @@ let package = Package(
             name: "Providers", dependencies: ["GatewayCore", "WireFormats", "CByteKernels", "CPriceCatalog", nioCore],
             swiftSettings: settings
         ),
-        fuzzer("fuzz-chat", ["Providers"]),
+        .target(name: "FuzzDriver", dependencies: ["CFuzzer"], swiftSettings: settings),
+        .target(
+            name: "AnswerPromises", dependencies: ["FuzzDriver", "GatewayCore", "WireFormats", "Providers", nioCore],
+            swiftSettings: settings
+        ),
+        fuzzer("fuzz-chat", translation),
+        fuzzer("fuzz-dialect", translation),
+        fuzzer("fuzz-embeddings", translation),
+        fuzzer("fuzz-responses", translation),
+        fuzzer("fuzz-schema", translation),
+        fuzzer("fuzz-usage", translation),
         fuzzer("fuzz-eventstream"),
         fuzzer("fuzz-http1"),
         fuzzer("fuzz-json"),

@@ -1,6 +1,5 @@
 import CByteKernels
-import CFuzzer
-import Glibc
+import FuzzDriver
 import WireFormats
 
 private struct Reading: Equatable {
@@ -39,31 +38,22 @@ private func frame(headers: ArraySlice<UInt8>, payload: ArraySlice<UInt8>) -> [U
 }
 
 @main
-enum FuzzEventStream {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        exit(LLVMFuzzerRunDriver(&count, &arguments) { tryInput($0, $1) })
-    }
-}
-
-// libFuzzer's archive also refers to the callback by this name.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    guard let start, count > 2 else { return 0 }
-    let step = Int(start[0] & 0x7F) % 23 + 1
-    var bytes = Array(UnsafeRawBufferPointer(start: start + 2, count: count - 2))
-    if start[0] & 0x80 == 0 {
-        // The bytes as headers and payload of frames that are sound otherwise.
-        let split = min(Int(start[1]), bytes.count)
-        bytes = frame(headers: bytes[..<split], payload: bytes[split...]) + frame(headers: [], payload: bytes[...])
-    }
-    bytes.withUnsafeBytes { whole in
-        let once = read(whole, step: .max >> 1)
-        precondition(once == read(whole, step: step), "cutting the stream changed an event")
-        if start[0] & 0x80 == 0 {
+enum FuzzEventStream: FuzzTarget {
+    static func attempt(_ input: UnsafeRawBufferPointer) {
+        guard input.count > 2 else { return }
+        let step = Int(input[0] & 0x7F) % 23 + 1
+        let isFramed = input[0] & 0x80 != 0
+        var bytes = Array(input.from(2))
+        if !isFramed {
+            // The bytes as headers and payload of frames that are sound otherwise.
+            let split = min(Int(input[1]), bytes.count)
+            bytes = frame(headers: bytes[..<split], payload: bytes[split...]) + frame(headers: [], payload: bytes[...])
+        }
+        bytes.withUnsafeBytes { whole in
+            let once = read(whole, step: .max >> 1)
+            precondition(once == read(whole, step: step), "cutting the stream changed an event")
+            guard !isFramed else { return }
             precondition(once.failure == nil && once.events.count == 2 || once.failure == .amazon(.malformedHeaders))
         }
     }
-    return 0
 }

@@ -1,6 +1,5 @@
-import CFuzzer
+import FuzzDriver
 import GatewayCore
-import Glibc
 import NIOCore
 import WireFormats
 
@@ -89,23 +88,14 @@ extension Array {
 }
 
 @main
-enum FuzzHTTP1 {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        exit(LLVMFuzzerRunDriver(&count, &arguments) { tryInput($0, $1) })
+enum FuzzHTTP1: FuzzTarget {
+    static func attempt(_ input: UnsafeRawBufferPointer) {
+        guard input.count > 1 else { return }
+        let bytes = input.from(1)
+        let asResponses = input[0] & 1 == 1
+        let whole = read(bytes, asResponses: asResponses, step: .max >> 1)
+        let pieces = read(bytes, asResponses: asResponses, step: Int(input[0] >> 1) % 13 + 1)
+        precondition(whole.heads == pieces.heads, "cutting the stream changed a head")
+        precondition(whole.payload == pieces.payload, "cutting the stream changed a body")
     }
-}
-
-// libFuzzer's archive also refers to the callback by this name.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    guard let start, count > 1 else { return 0 }
-    let bytes = UnsafeRawBufferPointer(start: start + 1, count: count - 1)
-    let asResponses = start[0] & 1 == 1
-    let whole = read(bytes, asResponses: asResponses, step: .max >> 1)
-    let pieces = read(bytes, asResponses: asResponses, step: Int(start[0] >> 1) % 13 + 1)
-    precondition(whole.heads == pieces.heads, "cutting the stream changed a head")
-    precondition(whole.payload == pieces.payload, "cutting the stream changed a body")
-    return 0
 }

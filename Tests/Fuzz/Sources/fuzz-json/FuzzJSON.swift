@@ -1,5 +1,4 @@
-import CFuzzer
-import Glibc
+import FuzzDriver
 import NIOCore
 import WireFormats
 
@@ -25,43 +24,33 @@ private func capture(_ bytes: UnsafeRawBufferPointer, step: Int) -> JSONCapture 
     return capture
 }
 
-@main
-enum FuzzJSON {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        exit(LLVMFuzzerRunDriver(&count, &arguments) { tryInput($0, $1) })
-    }
-}
-
-// libFuzzer's archive also refers to the callback by this name.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    guard let start, count > 1 else { return 0 }
-    let bytes = UnsafeRawBufferPointer(start: start + 1, count: count - 1)
-    walk(JSONView(bytes), depth: 0)
-    let whole = capture(bytes, step: .max >> 1)
-    let pieces = capture(bytes, step: Int(start[0]) % 13 + 1)
-    for index in wanted.indices {
-        precondition(whole.value(index) == pieces.value(index), "cutting the document changed a captured value")
-    }
-    let top = JSONScan.topLevel(bytes, wanted: wanted)
-    guard let top else { return 0 }
-    precondition(JSONScan.validate(bytes), "an object with members that is not valid JSON")
-    precondition(whole.isComplete, "a valid object that the capture did not see to its end")
-    let document = ByteBuffer(bytes: bytes)
-    for index in wanted.indices {
-        let range = top[index]
-        precondition(whole.value(index).map { Array($0.readableBytesView) } == range.map { Array(bytes[$0]) })
-        guard let range else { continue }
-        check(JSONPatch.replace(range, withString: "x\"\\\n", in: document))
-        check(JSONPatch.removeMember(valueRange: range, in: document))
-    }
-    check(JSONPatch.insertMember("new", rawValue: "[1]", in: document))
-    return 0
-}
-
 private func check(_ patched: ByteBuffer) {
     let isValid = patched.withUnsafeReadableBytes { JSONScan.topLevel($0, wanted: []) != nil }
     precondition(isValid, "a patch broke the document")
+}
+
+@main
+enum FuzzJSON: FuzzTarget {
+    static func attempt(_ input: UnsafeRawBufferPointer) {
+        guard input.count > 1 else { return }
+        let bytes = input.from(1)
+        walk(JSONView(bytes), depth: 0)
+        let whole = capture(bytes, step: .max >> 1)
+        let pieces = capture(bytes, step: Int(input[0]) % 13 + 1)
+        for index in wanted.indices {
+            precondition(whole.value(index) == pieces.value(index), "cutting the document changed a captured value")
+        }
+        guard let top = JSONScan.topLevel(bytes, wanted: wanted) else { return }
+        precondition(JSONScan.validate(bytes), "an object with members that is not valid JSON")
+        precondition(whole.isComplete, "a valid object that the capture did not see to its end")
+        let document = ByteBuffer(bytes: bytes)
+        for index in wanted.indices {
+            let range = top[index]
+            precondition(whole.value(index).map { Array($0.readableBytesView) } == range.map { Array(bytes[$0]) })
+            guard let range else { continue }
+            check(JSONPatch.replace(range, withString: "x\"\\\n", in: document))
+            check(JSONPatch.removeMember(valueRange: range, in: document))
+        }
+        check(JSONPatch.insertMember("new", rawValue: "[1]", in: document))
+    }
 }

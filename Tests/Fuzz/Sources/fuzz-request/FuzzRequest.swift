@@ -1,7 +1,6 @@
-import CFuzzer
 import CloudflareWire
+import FuzzDriver
 import GatewayCore
-import Glibc
 import NIOCore
 import WireFormats
 
@@ -100,21 +99,12 @@ private func check(_ head: RequestHead) {
 }
 
 @main
-enum FuzzRequest {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        exit(LLVMFuzzerRunDriver(&count, &arguments) { tryInput($0, $1) })
+enum FuzzRequest: FuzzTarget {
+    static func attempt(_ input: UnsafeRawBufferPointer) {
+        var buffer = ByteBuffer(bytes: input)
+        // Most of what is tried shall be a whole head.
+        buffer.writeString("\r\n\r\n")
+        var parser = RequestParser(limits: HTTP1Limits(headBytes: 8_192, fields: 50))
+        if let head = try? parser.parse(&buffer) { check(head) }
     }
-}
-
-// libFuzzer's archive also refers to the callback by this name.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    var buffer = ByteBuffer(bytes: UnsafeRawBufferPointer(start: start, count: count))
-    // Most of what is tried shall be a whole head.
-    buffer.writeString("\r\n\r\n")
-    var parser = RequestParser(limits: HTTP1Limits(headBytes: 8_192, fields: 50))
-    if let head = try? parser.parse(&buffer) { check(head) }
-    return 0
 }

@@ -1,5 +1,4 @@
-import CFuzzer
-import Glibc
+import FuzzDriver
 import WireFormats
 
 private struct Reading: Equatable {
@@ -27,23 +26,14 @@ private func read(_ bytes: UnsafeRawBufferPointer, step: Int, limit: Int) -> Rea
 }
 
 @main
-enum FuzzSSE {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        exit(LLVMFuzzerRunDriver(&count, &arguments) { tryInput($0, $1) })
+enum FuzzSSE: FuzzTarget {
+    static func attempt(_ input: UnsafeRawBufferPointer) {
+        guard input.count > 1 else { return }
+        let bytes = input.from(1)
+        let step = Int(input[0]) % 13 + 1
+        let whole = read(bytes, step: .max >> 1, limit: 1 << 20)
+        precondition(whole == read(bytes, step: step, limit: 1 << 20), "cutting the stream changed an event")
+        precondition(!whole.isTooLarge)
+        _ = read(bytes, step: step, limit: 16)
     }
-}
-
-// libFuzzer's archive also refers to the callback by this name.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    guard let start, count > 1 else { return 0 }
-    let bytes = UnsafeRawBufferPointer(start: start + 1, count: count - 1)
-    let step = Int(start[0]) % 13 + 1
-    let whole = read(bytes, step: .max >> 1, limit: 1 << 20)
-    precondition(whole == read(bytes, step: step, limit: 1 << 20), "cutting the stream changed an event")
-    precondition(!whole.isTooLarge)
-    _ = read(bytes, step: step, limit: 16)
-    return 0
 }

@@ -1,7 +1,6 @@
-import CFuzzer
 import CloudflareWire
+import FuzzDriver
 import GatewayCore
-import Glibc
 import NIOCore
 import WireFormats
 
@@ -47,26 +46,17 @@ private func check(_ step: UniversalStep, at index: Int) {
 }
 
 @main
-enum FuzzUniversal {
-    static func main() {
-        var count = CommandLine.argc
-        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
-        exit(LLVMFuzzerRunDriver(&count, &arguments) { tryInput($0, $1) })
+enum FuzzUniversal: FuzzTarget {
+    static func attempt(_ input: UnsafeRawBufferPointer) {
+        let body = ByteBuffer(bytes: input)
+        let address = outer.withBytes { Address($0, target: outer.target) }
+        do throws(GatewayError) {
+            let steps = try UniversalBody.parse(body, under: outer, at: address)
+            precondition((1...UniversalBody.stepLimit).contains(steps.count))
+            for (index, step) in steps.enumerated() { check(step, at: index) }
+        } catch {
+            precondition(error.kind == .invalidRequestBody || error.kind == .invalidProvider)
+            precondition(error.origin == .client)
+        }
     }
-}
-
-// libFuzzer's archive also refers to the callback by this name.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let body = ByteBuffer(bytes: UnsafeRawBufferPointer(start: start, count: count))
-    let address = outer.withBytes { Address($0, target: outer.target) }
-    do throws(GatewayError) {
-        let steps = try UniversalBody.parse(body, under: outer, at: address)
-        precondition((1...UniversalBody.stepLimit).contains(steps.count))
-        for (index, step) in steps.enumerated() { check(step, at: index) }
-    } catch {
-        precondition(error.kind == .invalidRequestBody || error.kind == .invalidProvider)
-        precondition(error.origin == .client)
-    }
-    return 0
 }
