@@ -111,7 +111,7 @@ package final class WorkerEnvironment {
         let headers = plan.headers.flatMap { secrets.open($0) }
         let definition = try CustomProvider.definition(plan, headers: headers)
         if customProviders.count >= Self.customProviderLimit { customProviders.removeAll() }
-        let provider = Provider(definition, cacheEpoch: plan.cacheEpoch)
+        let provider = Provider(definition, plan)
         customProviders[key] = (plan, provider)
         return provider
     }
@@ -135,10 +135,23 @@ package final class Provider: Sendable {
     package let definition: ProviderDefinition
     /// Part of the keys of its stored answers; nil for providers that are built in.
     let cacheEpoch: UInt64?
+    /// What its account says that its models cost.
+    private let costs: [(rule: CustomCostRule, price: PricedModel)]
 
-    init(_ definition: ProviderDefinition, cacheEpoch: UInt64? = nil) {
+    /// - Parameter plan: of an account's own provider; nil for one that is built in.
+    init(_ definition: ProviderDefinition, _ plan: CustomProviderPlan? = nil) {
         self.definition = definition
-        self.cacheEpoch = cacheEpoch
+        cacheEpoch = plan?.cacheEpoch
+        costs = (plan?.costs ?? []).map { rule in
+            var row = PriceRow(provider: definition.id, model: rule.model)
+            row.rates = rule.rates
+            return (rule, PricedModel(row))
+        }
+    }
+
+    /// The price that the account gave to a model of this provider; nil when it gave none.
+    func customPrice(of model: String) -> PricedModel? {
+        costs.first { $0.rule.applies(to: model) }?.price
     }
 }
 

@@ -30,6 +30,8 @@ package struct DaemonSettings: Sendable {
     /// Limits of the product itself (decision 19).
     package struct Limits: Sendable, Equatable {
         package var gatewaysPerAccount: Int
+        package var dynamicRoutesPerGateway: Int
+        package var spendRulesPerGateway: Int
         package var secretStoresPerAccount: Int
         package var secretsPerAccount: Int
         /// Zero: no limit.
@@ -56,6 +58,8 @@ package struct DaemonSettings: Sendable {
 
     package var dataListen: [PortAddress]
     package var dataTLS: TLSFiles?
+    /// How clients reach the data port, where that is not its own address.
+    package var publicURL: EndpointURL?
     package var trustedProxies: [NetworkRange]
     /// Bytes.
     package var maxRequestBody: Int

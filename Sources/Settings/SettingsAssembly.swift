@@ -14,6 +14,7 @@ struct SettingsAssembly {
         return DaemonSettings(
             dataListen: try listen("data.listen"),
             dataTLS: try tls("data.tls"),
+            publicURL: text("data.public_url").flatMap { EndpointURL($0, schemes: ["http", "https"]) },
             trustedProxies: list("data.trusted_proxies").compactMap { NetworkRange($0) },
             maxRequestBody: try value("data.max_request_body", SizeText.bytes),
             controlListen: try listen("control.listen"),
@@ -42,6 +43,8 @@ struct SettingsAssembly {
             ),
             limits: DaemonSettings.Limits(
                 gatewaysPerAccount: try value("limits.gateways_per_account") { Int($0) },
+                dynamicRoutesPerGateway: try value("limits.dynamic_routes_per_gateway") { Int($0) },
+                spendRulesPerGateway: try value("limits.spend_rules_per_gateway") { Int($0) },
                 secretStoresPerAccount: try value("limits.secret_stores_per_account") { Int($0) },
                 secretsPerAccount: try value("limits.secrets_per_account") { Int($0) },
                 apiRequestsPerFiveMinutes: try value("limits.api_requests_per_5_minutes") { Int($0) }

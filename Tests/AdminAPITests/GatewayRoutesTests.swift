@@ -154,9 +154,11 @@ struct GatewayRoutesTests {
     @Test("without PostgreSQL a call is answered 503 in the envelope")
     func storeAway() async throws {
         let pool = PostgresPool(url: "postgresql:///none?host=/nonexistent")
-        let tokens = TokenAdministration(pool, clock: FixedClock(now: Instant(milliseconds: 0)))
+        let clock = FixedClock(now: Instant(milliseconds: 0))
+        let tokens = TokenAdministration(pool, clock: clock)
         let responder = AdminResponder(
-            routes: try await ManagementAPI().routes, tokens: tokens, report: { Issue.record("reported: \($0)") }
+            routes: try await ManagementAPI().routes, tokens: tokens, clock: clock,
+            report: { Issue.record("reported: \($0)") }
         )
         let reply = Reply(
             await responder.respond(

@@ -82,10 +82,15 @@ struct ManagementAPI {
                 limits: .init(stores: 3, secrets: 8)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock),
+            dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: 4),
+            customCosts: CustomCostAdministration(pool),
+            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
+            publicURL: "https://gateway.example",
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
         self.routes = routes
-        responder = AdminResponder(routes: routes, tokens: tokens, report: { Issue.record("reported: \($0)") })
+        responder = AdminResponder(
+            routes: routes, tokens: tokens, clock: clock, report: { Issue.record("reported: \($0)") })
     }
 
     /// Sends one call with the editing token, unless another one is given.

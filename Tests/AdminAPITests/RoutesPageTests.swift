@@ -26,6 +26,9 @@ struct RoutesPageTests {
                 limits: .init(stores: 3, secrets: 8)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock),
+            dynamicRoutes: DynamicRouteAdministration(pool), customCosts: CustomCostAdministration(pool),
+            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
+            publicURL: "https://gateway.example",
             clock: clock, waitForSnapshot: { _, _ in }
         ).table
     }

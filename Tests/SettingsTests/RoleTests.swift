@@ -16,7 +16,13 @@ struct RoleTests {
         cache: {max_entry_size: 2MiB, coalescing: false}
         egress: {allow_private_addresses: true, fetch_media: false, ca_file: /ca.pem}
         logs: {spool_max: 1GiB, queue: 1MiB}
-        limits: {gateways_per_account: 5, api_requests_per_5_minutes: 7, secret_stores_per_account: 3, secrets_per_account: 4}
+        limits:
+          gateways_per_account: 5
+          api_requests_per_5_minutes: 7
+          secret_stores_per_account: 3
+          secrets_per_account: 4
+          dynamic_routes_per_gateway: 6
+          spend_rules_per_gateway: 2
         secrets:
           references: [env:KEY_*, 'file:/run/secrets/*']
           refresh_interval: 90s
@@ -75,6 +81,8 @@ struct RoleTests {
         #expect(read.apiRequestsPerFiveMinutes == 7)
         #expect(read.secretStoresPerAccount == 3)
         #expect(read.secretsPerAccount == 4)
+        #expect(read.dynamicRoutesPerGateway == 6)
+        #expect(read.spendRulesPerGateway == 2)
         #expect(read.secretReferences == ["env:KEY_*", "file:/run/secrets/*"])
         #expect(read.secretEnvironment.mapValues { $0.reveal() } == ["KEY_A": "a=b", "KEY_B": ""])
         #expect(read.secretRefreshMilliseconds == 90_000)
@@ -97,6 +105,16 @@ struct RoleTests {
         #expect(read.logLevel == "debug")
         #expect(read.spoolDirectory == "/srv/var/spool")
         #expect(read.encoded() == control.encoded())
+    }
+
+    @Test("control names the data port by its public URL")
+    func publicURL() throws {
+        let settings = try load(yaml: "data: {public_url: 'https://ai.example.com/gw'}")
+        let control = settings.control(
+            postgresURL: Secret("postgres://h"), redisURL: Secret("redis://h"),
+            credentials: NodeCredentialsFixture.make(settings)
+        )
+        #expect(control.dataURL == "https://ai.example.com/gw")
     }
 
     @Test("damaged bytes are no settings")

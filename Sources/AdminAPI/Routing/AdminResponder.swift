@@ -1,5 +1,5 @@
 package import ControlPlane
-import GatewayCore
+package import GatewayCore
 import PostgresStore
 
 /// The management API: finds the route of a call, checks the caller's right to it, and answers in the v4 envelope.
@@ -12,12 +12,18 @@ package struct AdminResponder: Sendable {
 
     private let routes: [AdminRoute]
     private let tokens: TokenAdministration
+    /// Nil: any number of calls.
+    private let quota: CallQuota?
     private let report: @Sendable (String) -> Void
 
-    /// - Parameter report: takes what went wrong inside, for the process log.
+    /// - Parameters:
+    ///   - callsPerFiveMinutes: of each token on this node; 0: no limit.
+    ///   - report: takes what went wrong inside, for the process log.
     package init(
-        routes: [AdminRoute], tokens: TokenAdministration, report: @escaping @Sendable (String) -> Void
+        routes: [AdminRoute], tokens: TokenAdministration, callsPerFiveMinutes: Int = 0, clock: any WallClock,
+        report: @escaping @Sendable (String) -> Void
     ) {
+        quota = CallQuota(quota: callsPerFiveMinutes, clock: clock)
         // More literals first, so that `costs` is not taken for somebody's id.
         self.routes = routes.sorted { $0.literals > $1.literals }
         self.tokens = tokens
@@ -25,8 +31,21 @@ package struct AdminResponder: Sendable {
     }
 
     package func respond(to request: AdminRequest) async -> AdminAnswer {
+        var standing: CallQuota.Standing?
+        var result = await respond(to: request, &standing)
+        if let standing {
+            result.headers += [
+                ("ratelimit", "\"default\";r=\(standing.left);t=\(standing.reset)"),
+                ("ratelimit-policy", "\"default\";q=\(standing.quota);w=\(CallQuota.windowSeconds)"),
+            ]
+        }
+        return result
+    }
+
+    /// - Parameter standing: what is left of the caller's quota, when calls are counted and the caller is known.
+    private func respond(to request: AdminRequest, _ standing: inout CallQuota.Standing?) async -> AdminAnswer {
         do {
-            return try await answer(request)
+            return try await answer(request, &standing)
         } catch let problem as APIProblem {
             return Envelope.failure(problem)
         } catch let error as ControlError {
@@ -38,7 +57,9 @@ package struct AdminResponder: Sendable {
         }
     }
 
-    private func answer(_ request: AdminRequest) async throws -> AdminAnswer {
+    private func answer(
+        _ request: AdminRequest, _ standing: inout CallQuota.Standing?
+    ) async throws -> AdminAnswer {
         let path = Self.withoutPrefix(request.path)
         let segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
             .map { PercentDecoding.segment($0) }
@@ -59,13 +80,16 @@ package struct AdminResponder: Sendable {
         guard case .call(let operation) = route.operation else { return try open(route) }
         let account = parameters["account_id"].map { AccountID($0) }
         let token = try await admit(request, to: route, account: account)
+        standing = quota?.count(token.id)
+        if let standing, standing.isExceeded { throw APIProblem.tooManyCalls(retryAfter: standing.reset) }
         guard request.body.count <= Self.maximumBody else { throw APIProblem.bodyTooLarge }
-        return try await operation(
-            AdminCall(
-                account: account ?? token.account, token: token, parameters: parameters,
-                query: QueryItems(decoding: request.query), body: request.body
-            )
+        let call = AdminCall(
+            account: account ?? token.account, token: token, parameters: parameters,
+            query: QueryItems(decoding: request.query), body: request.body
         )
+        return try await ChangeAuthor.$current.withValue(.token(token.id, name: token.name)) {
+            try await operation(call)
+        }
     }
 
     /// The answer of a route that asks nobody who he is.

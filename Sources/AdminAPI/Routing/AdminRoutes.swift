@@ -21,6 +21,12 @@ package struct AdminRoutes: Sendable {
     let customProviderUseCases: CustomProviderAdministration
     let secretsStoreUseCases: SecretsStoreAdministration
     let analytics: AnalyticsAdministration
+    let dynamicRouteUseCases: DynamicRouteAdministration
+    let customCostUseCases: CustomCostAdministration
+    let creditUseCases: CreditAdministration
+    let auditUseCases: AuditAdministration
+    /// The data port as clients reach it.
+    let publicURL: String
     let clock: any WallClock
     /// Waits until a version is on its way to the workers of this node.
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
@@ -29,6 +35,9 @@ package struct AdminRoutes: Sendable {
         gateways: GatewayAdministration, logs: LogAdministration, tokens: TokenAdministration,
         providerConfigs: ProviderConfigAdministration, customProviders: CustomProviderAdministration,
         secretsStore: SecretsStoreAdministration, analytics: AnalyticsAdministration,
+        dynamicRoutes: DynamicRouteAdministration,
+        customCosts: CustomCostAdministration, credit: CreditAdministration, audit: AuditAdministration,
+        publicURL: String,
         clock: any WallClock,
         waitForSnapshot: @escaping @Sendable (UInt64, Duration) async -> Void
     ) {
@@ -39,6 +48,11 @@ package struct AdminRoutes: Sendable {
         customProviderUseCases = customProviders
         secretsStoreUseCases = secretsStore
         self.analytics = analytics
+        dynamicRouteUseCases = dynamicRoutes
+        customCostUseCases = customCosts
+        creditUseCases = credit
+        auditUseCases = audit
+        self.publicURL = publicURL
         self.clock = clock
         self.waitForSnapshot = waitForSnapshot
     }
@@ -46,15 +60,18 @@ package struct AdminRoutes: Sendable {
     /// Every route of every area, and the description of them all.
     package var table: [AdminRoute] {
         let routes =
-            gatewayTable + logTable + providerConfigTable + customProviderTable + secretsStoreTable + tokenTable
+            gatewayTable + gatewayURLTable + logTable + dynamicRouteTable + providerConfigTable
+            + customProviderTable + customCostTable + billingTable + secretsStoreTable + tokenTable + auditTable
             + analyticsTable
         return routes + descriptionTable(of: routes)
     }
 
     /// An answer that names the snapshot version in which the change is contained.
-    func changed(_ result: JSONValue, version: UInt64) async -> AdminAnswer {
+    ///
+    /// - Parameter name: where the same content is expected as well.
+    func changed(_ result: JSONValue, version: UInt64, also name: String? = nil) async -> AdminAnswer {
         await waitForSnapshot(version, Self.liveWithin)
-        var answer = Envelope.success(result)
+        var answer = Envelope.success(result, also: name)
         answer.headers.append((SnapshotHeader.name, String(version)))
         return answer
     }

@@ -1,4 +1,5 @@
 import ControlPlane
+import PostgresStore
 
 /// An error answer of the management API (control-plane.md §1.6).
 package struct APIProblem: Error, Sendable, Equatable {
@@ -66,6 +67,13 @@ package struct APIProblem: Error, Sendable, Equatable {
         APIProblem(403, 9103, "Unknown X-Auth-Key or X-Auth-Email: only API tokens are supported")
     }
 
+    /// - Parameter seconds: until the next call is let in.
+    static func tooManyCalls(retryAfter seconds: Int) -> APIProblem {
+        var problem = APIProblem(429, 10429, "Too many calls of the management API; try again later")
+        problem.headers["retry-after"] = String(seconds)
+        return problem
+    }
+
     static var bodyTooLarge: APIProblem { APIProblem(413, 7001, "Request body is too large", path: ["body"]) }
 
     static var storeUnavailable: APIProblem {
@@ -85,6 +93,16 @@ extension APIProblem {
             entries = problems.map { Entry(code: 7001, message: $0.message, path: $0.path) }
         case .notFound: self = .notFound
         case .secretsStore(let problem): self.init(problem)
+        case .dynamicRoute(let refusal):
+            switch refusal {
+            case .nameTaken:
+                self.init(400, 7005, "Route already exists", path: ["body", "name"])
+            case .noSuchVersion: self.init(404, 7005, "Version not found")
+            case .noSuchRoute, .noSuchGateway, .routesExceeded: self.init(404, 7005, "Route not found")
+            }
+        case .billing(.noManualTopup): self.init(400, 1000, "NO_MANUAL_TOPUP")
+        case .billing(.spendingLimitsGone):
+            self.init(403, 7004, "Spending limits are deprecated; use spend_limits of a gateway")
         case .storeUnavailable: self = .storeUnavailable
         case .internalFailure: self = .internalFailure
         }

@@ -5,11 +5,16 @@ enum Envelope {
     static let contentType = "application/json"
 
     /// `result` alone, or with what a list tells about itself.
-    static func success(_ result: JSONValue, info: JSONValue? = nil, messages: [JSONValue] = []) -> AdminAnswer {
+    ///
+    /// - Parameter name: where the same content is expected as well (control-plane §1.3, exceptions).
+    static func success(
+        _ result: JSONValue, info: JSONValue? = nil, messages: [JSONValue] = [], also name: String? = nil
+    ) -> AdminAnswer {
         var members = [
             JSONValue.Member("success", true), .init("errors", []), .init("messages", .array(messages)),
             .init("result", result),
         ]
+        if let name { members.append(.init(name, result)) }
         if let info { members.append(.init("result_info", info)) }
         return AdminAnswer(status: 200, contentType: contentType, body: JSONValue.object(members).bytes)
     }

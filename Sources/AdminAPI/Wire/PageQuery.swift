@@ -1,4 +1,5 @@
 import ControlPlane
+import GatewayCore
 import PostgresStore
 
 /// Reads and answers paging (control-plane.md §1.4 · documented).
@@ -30,6 +31,22 @@ enum PageQuery {
             )
         }
         return number
+    }
+
+    /// Text that a column can hold; nil when it is not given.
+    static func text(_ query: QueryItems, _ name: String) throws(APIProblem) -> String? {
+        guard let text = query.value(name) else { return nil }
+        guard !text.utf8.contains(0) else {
+            throw .invalid(["query", name], "String must not contain a zero character")
+        }
+        return text
+    }
+
+    /// A date or date-time; nil when it is not given.
+    static func time(_ query: QueryItems, _ name: String) throws(APIProblem) -> Instant? {
+        guard let text = query.value(name) else { return nil }
+        guard let instant = Timestamp.instant(text) else { throw .invalid(["query", name], "Invalid datetime") }
+        return instant
     }
 
     /// `true`, `false`, `1` or `0`; nil when it is not given.

@@ -31,7 +31,7 @@ package struct CustomProviderAdministration: Sendable {
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
         let draft = try CustomProviderDraft.creation(body, egress)
-        let id = try Self.identifier()
+        let id = try Identifier.uuid()
         var settings = draft.settings
         try seal(draft.headers, of: id, in: account, into: &settings)
         let complete = settings
@@ -98,18 +98,5 @@ package struct CustomProviderAdministration: Sendable {
 
     private static var keysStored: ControlError {
         .invalid([FieldProblem(["body", "slug"], "Provider configs exist for this slug; delete them first")])
-    }
-
-    /// A random UUID (RFC 9562, version 4).
-    private static func identifier() throws(ControlError) -> String {
-        guard var bytes = try? RandomBytes.make(count: 16) else { throw .internalFailure("no random bytes") }
-        bytes[6] = bytes[6] & 0x0f | 0x40
-        bytes[8] = bytes[8] & 0x3f | 0x80
-        var text = ""
-        for (index, byte) in bytes.enumerated() {
-            if [4, 6, 8, 10].contains(index) { text += "-" }
-            text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }
-        return text
     }
 }

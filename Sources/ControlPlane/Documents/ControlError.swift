@@ -1,3 +1,5 @@
+package import PostgresStore
+
 /// Why a use case of the control plane did not happen.
 package enum ControlError: Error, Sendable, Equatable {
     /// What the caller sent breaks the schema; one entry per field.
@@ -6,6 +8,10 @@ package enum ControlError: Error, Sendable, Equatable {
     case notFound
     /// The Secrets Store refuses, in its own terms.
     case secretsStore(SecretsStoreProblem)
+    /// A dynamic route, or a version of it, is missing or has a name that is taken.
+    case dynamicRoute(DynamicRouteRefusal)
+    /// Billing refuses, in its own terms.
+    case billing(BillingProblem)
     /// PostgreSQL cannot be reached; nothing was changed.
     case storeUnavailable
     /// Our own fault; the text is for the process log only.

@@ -56,6 +56,21 @@ struct FieldReader {
         target = number
     }
 
+    /// A whole number within `range` that must be there and not null.
+    mutating func requiredInteger(_ name: String, in range: ClosedRange<Int>) -> Int {
+        if document[name]?.isNull == true { report(name, "Expected integer") }
+        var number: Int?
+        integer(name, .required, in: range, into: &number)
+        return number ?? range.lowerBound
+    }
+
+    /// Reports members with other names, where a schema allows none.
+    mutating func refuseOthers(than names: Set<String>) {
+        for member in document.members ?? [] where !names.contains(member.name) {
+            report(member.name, "Unrecognized key")
+        }
+    }
+
     /// A string whose length is within `lengths`, or null.
     mutating func string(
         _ name: String, _ presence: Presence = .optional, lengths: ClosedRange<Int> = 0...65_536,

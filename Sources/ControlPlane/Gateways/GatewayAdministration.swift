@@ -7,8 +7,13 @@ package struct GatewayAdministration: Sendable {
     private let tokens: TokenRepository
     /// Gateways an account may have (decisions 19).
     private let limitPerAccount: Int
+    private let spendRules: Int
 
-    package init(_ pool: PostgresPool, limitPerAccount: Int = 1000) {
+    /// - Parameter spendRules: that a gateway may have.
+    package init(
+        _ pool: PostgresPool, limitPerAccount: Int = 1000, spendRules: Int = GatewayDraft.usualSpendRules
+    ) {
+        self.spendRules = spendRules
         gateways = GatewayRepository(pool)
         tokens = TokenRepository(pool)
         self.limitPerAccount = limitPerAccount
@@ -33,7 +38,7 @@ package struct GatewayAdministration: Sendable {
     package func create(
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
-        let (id, settings) = try GatewayDraft.creation(body)
+        let (id, settings) = try GatewayDraft.creation(body, spendRules: spendRules)
         if try await storing({ try await gateways.count(of: account) }) >= limitPerAccount {
             throw .invalid([FieldProblem(["body", "id"], "This account has reached its limit of gateways")])
         }
@@ -48,7 +53,7 @@ package struct GatewayAdministration: Sendable {
         _ id: GatewayID, of account: AccountID, _ body: JSONValue
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
         let written = try await storing {
-            try await gateways.update(id, of: account) { try GatewayDraft.update(body, of: $0) }
+            try await gateways.update(id, of: account) { try GatewayDraft.update(body, of: $0, spendRules: spendRules) }
         }
         guard let written else { throw .notFound }
         return written

@@ -11,11 +11,16 @@ package enum GatewayDraft {
     /// Most requests that a sliding window counts: each of them is remembered until it leaves the window.
     package static let largestSlidingLimit = 1_000_000
 
+    /// Spend rules of a gateway, unless the operator says otherwise.
+    package static let usualSpendRules = 20
+
     enum LogStrategy: String, CaseIterable { case stop = "STOP_INSERTING", deleteOldest = "DELETE_OLDEST" }
     enum BillingMode: String, CaseIterable { case postpaid, unified }
 
     /// Reads the body of a create call.
-    package static func creation(_ body: JSONValue) throws(ControlError) -> (GatewayID, GatewaySettings) {
+    package static func creation(
+        _ body: JSONValue, spendRules: Int = usualSpendRules
+    ) throws(ControlError) -> (GatewayID, GatewaySettings) {
         var reader = FieldReader(body)
         let id = GatewayID(reader.requiredString("id", lengths: 1...64))
         if !id.rawValue.isEmpty, !id.isWellFormed { reader.report("id", "Invalid gateway id") }
@@ -23,21 +28,23 @@ package enum GatewayDraft {
             cacheInvalidateOnUpdate: false, cacheTTL: nil, collectLogs: true, rateLimitingInterval: nil,
             rateLimitingLimit: nil
         )
-        apply(&reader, to: &settings)
+        apply(&reader, to: &settings, spendRules)
         try reader.finish()
         return (id, settings)
     }
 
     /// Applies the body of an update call to the settings in force.
-    package static func update(_ body: JSONValue, of current: GatewaySettings) throws(ControlError) -> GatewaySettings {
+    package static func update(
+        _ body: JSONValue, of current: GatewaySettings, spendRules: Int = usualSpendRules
+    ) throws(ControlError) -> GatewaySettings {
         var reader = FieldReader(body)
         var settings = current
-        apply(&reader, to: &settings)
+        apply(&reader, to: &settings, spendRules)
         try reader.finish()
         return settings
     }
 
-    private static func apply(_ reader: inout FieldReader, to settings: inout GatewaySettings) {
+    private static func apply(_ reader: inout FieldReader, to settings: inout GatewaySettings, _ spendRules: Int) {
         let counts = 0...Int(Int32.max)
         reader.bool("cache_invalidate_on_update", .required, into: &settings.cacheInvalidateOnUpdate)
         reader.integer("cache_ttl", .required, in: counts, into: &settings.cacheTTL)
@@ -72,7 +79,9 @@ package enum GatewayDraft {
         reader.structure("dlp", into: &settings.dlp, check: GatewayStructures.dlp)
         reader.structure("guardrails", into: &settings.guardrails, check: GatewayStructures.guardrails)
         reader.structure("otel", into: &settings.otel, check: GatewayStructures.otel)
-        reader.structure("spend_limits", into: &settings.spendLimits, check: GatewayStructures.spendLimits)
+        reader.structure("spend_limits", into: &settings.spendLimits) {
+            GatewayStructures.spendLimits($0, &$1, most: spendRules)
+        }
         reader.structure("stripe", into: &settings.stripe, check: GatewayStructures.stripe)
     }
 }

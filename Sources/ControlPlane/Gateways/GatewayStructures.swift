@@ -13,7 +13,6 @@ enum GatewayStructures {
     private enum LimitType: String, CaseIterable { case cost }
 
     private static let guardrailCategories = Set(["P1"] + (1...13).map { "S\($0)" })
-    static let maximumSpendRules = 20
 
     static func dlp(_ value: JSONValue, _ reader: inout FieldReader) -> JSONValue {
         var form = FieldReader(value, path: reader.path)
@@ -79,14 +78,14 @@ enum GatewayStructures {
         return .array(completed)
     }
 
-    static func spendLimits(_ value: JSONValue, _ reader: inout FieldReader) -> JSONValue {
+    static func spendLimits(_ value: JSONValue, _ reader: inout FieldReader, most: Int) -> JSONValue {
         var form = FieldReader(value, path: reader.path)
         var flag = false
         form.bool("enabled", into: &flag)
         var rules: [JSONValue] = []
         if let given = form.member("rules"), !given.isNull {
-            if (given.elements?.count ?? 0) > maximumSpendRules {
-                form.report("rules", "Array must contain at most \(maximumSpendRules) element(s)")
+            if (given.elements?.count ?? 0) > most {
+                form.report("rules", "Array must contain at most \(most) element(s)")
             }
             eachObject(given, "rules", &form) { rule in rules.append(spendRule(&rule)) }
         }

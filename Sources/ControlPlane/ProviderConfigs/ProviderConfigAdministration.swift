@@ -41,7 +41,7 @@ package struct ProviderConfigAdministration: Sendable {
         var secretID: String?
         reader.string("secret_id", lengths: 0...64, into: &secretID)
         if secretID == "" { secretID = nil }
-        if value != nil, secretID != nil { reader.report("secret_id", "Give either secret or secret_id") }
+        // A value that comes along makes a secret of its own, whatever else is named.
         var rateLimit: Int?
         reader.integer("rate_limit", in: 0...Int(Int32.max), into: &rateLimit)
         var period: Int? = 60

@@ -174,6 +174,7 @@ extension CustomProviderPlan {
         out.write(4, isEnabled)
         out.write(5, cacheEpoch)
         if let headers { out.write(6) { headers.encode(into: &$0) } }
+        for cost in costs { out.write(7) { cost.encode(into: &$0) } }
     }
 
     fileprivate init(decoding reader: TaggedReader) {
@@ -187,6 +188,7 @@ extension CustomProviderPlan {
             case 4: isEnabled = field.bool
             case 5: cacheEpoch = field.unsigned
             case 6: headers = SealedSecret(decoding: field.nested)
+            case 7: costs.append(CustomCostRule(decoding: field.nested))
             default: break
             }
         }

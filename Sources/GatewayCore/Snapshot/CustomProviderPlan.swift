@@ -11,6 +11,8 @@ package struct CustomProviderPlan: Sendable, Equatable {
     package var cacheEpoch: UInt64
     /// Header fields that go with every call of it, as the sealed text of a JSON object; nil when there are none.
     package var headers: SealedSecret?
+    /// What its models cost; the first that applies to a model counts.
+    package var costs: [CustomCostRule] = []
 
     package init(account: AccountID, slug: String, baseURL: String, isEnabled: Bool, cacheEpoch: UInt64 = 0) {
         self.account = account

@@ -134,6 +134,8 @@ struct Settle {
     }
 
     /// Cost in the order of providers.md §5.3: the request's own prices, the provider's figure, the price list.
+    ///
+    /// Prices that an account gave to its own provider go before that provider's figure.
     private func cost(
         _ usage: Usage, _ outcome: Outcome, _ attempt: Attempt, model: String
     ) -> (PicoUSD?, custom: Bool) {
@@ -145,6 +147,9 @@ struct Settle {
                 perCacheRead: custom.perCacheReadToken, perCacheWrite: custom.perCacheWriteToken, total: custom.total
             )
             return (Cost.custom(usage, prices), true)
+        }
+        if !usage.isEmpty, let price = attempt.route.provider.customPrice(of: model) {
+            return (Cost.price(usage, row: price, at: outcome.inbound.receivedAt), true)
         }
         if let reported = usage.upstreamCost { return (reported, false) }
         if usage.isEmpty {

@@ -60,6 +60,11 @@ package final class PostgresPool: Sendable {
         defer { checkIn(session) }
         try await session.begin(mode)
         do {
+            if mode == .readWrite {
+                _ = try await session.query(
+                    "SELECT set_config('aigatewayd.author', $1, true)", [.text(ChangeAuthor.current.text)]
+                )
+            }
             let value = try await body(PostgresTransaction(session: session))
             try await session.commit()
             return value

@@ -87,9 +87,15 @@ package struct ConfigurationRepository: Sendable {
                     references.append(secret)
                 }
             }
+            let costs = try await transaction.costRules()
             snapshot.customProviders = try await transaction.query(
                 "SELECT * FROM custom_providers ORDER BY account_id, slug"
-            ).map { try AccountProvider($0).plan }
+            ).map { row in
+                let provider = try AccountProvider(row)
+                var plan = provider.plan
+                plan.costs = costs[provider.id] ?? []
+                return plan
+            }
             return Content(snapshot: snapshot, references: references, ownedReferences: ownedReferences)
         }
     }

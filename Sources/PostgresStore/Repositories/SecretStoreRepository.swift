@@ -81,6 +81,9 @@ package struct SecretStoreRepository: Sendable {
                     "SELECT FROM secrets WHERE store_id = $1 LIMIT 1", [.text(id.rawValue)]
                 )
                 if !rows.isEmpty { throw SecretStoreRefusal.storeNotEmpty }
+            } else {
+                // Before their store, so that the audit log can tell whose they were.
+                _ = try await transaction.query("DELETE FROM secrets WHERE store_id = $1", [.text(id.rawValue)])
             }
             let rows = try await transaction.query(
                 "DELETE FROM secret_stores WHERE id = $1 RETURNING *", [.text(id.rawValue)]

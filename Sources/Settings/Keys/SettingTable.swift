@@ -14,6 +14,9 @@ package enum SettingTable {
         SettingKey(
             "data.tls.certificate", .path, nil, "PEM file with the data port's certificate chain; none: no TLS."),
         SettingKey("data.tls.private_key", .path, nil, "PEM file with the private key of data.tls.certificate."),
+        SettingKey(
+            "data.public_url", .url(["http", "https"]), nil,
+            "How clients reach the data port, for answers that name it; absent: its own address."),
         SettingKey("data.trusted_proxies", .networks, "", "Networks whose X-Forwarded-For is believed."),
         SettingKey("data.max_request_body", .size, "100MiB", "Larger request bodies are refused with 413."),
         SettingKey("control.listen", .listenAddresses, "127.0.0.1:8788", "Addresses of the control port."),
@@ -72,6 +75,9 @@ package enum SettingTable {
         SettingKey("guardrails.api_key_file", .path, nil, "File with the key of guardrails.endpoint."),
         SettingKey("guardrails.timeout", .duration, "5s", "Longest wait for a verdict."),
         SettingKey("limits.gateways_per_account", .number(1...1_000_000), "1000", "Gateways an account may have."),
+        SettingKey(
+            "limits.dynamic_routes_per_gateway", .number(1...1_000_000), "1000", "Dynamic routes a gateway may have."),
+        SettingKey("limits.spend_rules_per_gateway", .number(1...1000), "20", "Rules in a gateway's spend limits."),
         SettingKey(
             "limits.secret_stores_per_account", .number(1...1_000_000), "100", "Stores of secrets an account may have."),
         SettingKey("limits.secrets_per_account", .number(1...1_000_000), "1000", "Secrets an account may have."),

@@ -28,6 +28,8 @@ extension ControlSettings {
         out.write(23, logFormat)
         out.write(30, secretStoresPerAccount)
         out.write(31, secretsPerAccount)
+        out.write(45, dynamicRoutesPerGateway)
+        out.write(46, spendRulesPerGateway)
         out.write(32, secretRefreshMilliseconds)
         out.write(33, vaultAddress)
         out.write(34, vaultTokenFile)
@@ -70,6 +72,8 @@ extension ControlSettings {
             case 23: logFormat = field.string
             case 30: secretStoresPerAccount = field.int
             case 31: secretsPerAccount = field.int
+            case 45: dynamicRoutesPerGateway = field.int
+            case 46: spendRulesPerGateway = field.int
             case 32: secretRefreshMilliseconds = field.int
             case 33: vaultAddress = field.string
             case 34: vaultTokenFile = field.string

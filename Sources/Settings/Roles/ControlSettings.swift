@@ -14,6 +14,8 @@ package struct ControlSettings: Sendable {
     /// Of the control port; nil: plain HTTP.
     package var tls: TLSIdentity?
     package var gatewaysPerAccount: Int
+    package var dynamicRoutesPerGateway: Int
+    package var spendRulesPerGateway: Int
     package var secretStoresPerAccount: Int
     package var secretsPerAccount: Int
     /// Where secrets may point to, as `secrets.references` has it.
@@ -54,6 +56,8 @@ package struct ControlSettings: Sendable {
         dataURL = ""
         controlURL = ""
         gatewaysPerAccount = 1000
+        dynamicRoutesPerGateway = 1000
+        spendRulesPerGateway = 20
         secretStoresPerAccount = 100
         secretsPerAccount = 1000
         secretReferences = []

@@ -46,9 +46,11 @@ extension DaemonSettings {
             stateDirectory: stateDirectory, postgresURL: postgresURL, redisURL: redisURL, account: credentials.account
         )
         control.token = credentials.token
-        control.dataURL = credentials.dataURL
+        control.dataURL = publicURL?.description ?? credentials.dataURL
         control.controlURL = credentials.controlURL
         control.gatewaysPerAccount = limits.gatewaysPerAccount
+        control.dynamicRoutesPerGateway = limits.dynamicRoutesPerGateway
+        control.spendRulesPerGateway = limits.spendRulesPerGateway
         control.apiRequestsPerFiveMinutes = limits.apiRequestsPerFiveMinutes
         control.secretStoresPerAccount = limits.secretStoresPerAccount
         control.secretsPerAccount = limits.secretsPerAccount

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Dispatch
+import PostgresStore
 
 /// Where the process begins.
 ///
@@ -23,7 +24,11 @@ enum Program {
     private static func runParsedAgain() async {
         do {
             var command = try DaemonCommand.parseAsRoot()
-            if var task = command as? any AsyncParsableCommand { try await task.run() } else { try command.run() }
+            if var task = command as? any AsyncParsableCommand {
+                try await ChangeAuthor.$current.withValue(.commandLine) { try await task.run() }
+            } else {
+                try command.run()
+            }
             DaemonCommand.exit()
         } catch {
             DaemonCommand.exit(withError: error)

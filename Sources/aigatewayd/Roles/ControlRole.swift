@@ -71,7 +71,9 @@ struct ControlRole: Sendable {
         options.statementTimeout = Self.statementLimit
         let pool = PostgresPool(options)
         self.pool = pool
-        let gateways = GatewayAdministration(pool, limitPerAccount: settings.gatewaysPerAccount)
+        let gateways = GatewayAdministration(
+            pool, limitPerAccount: settings.gatewaysPerAccount, spendRules: settings.spendRulesPerGateway
+        )
         self.gateways = gateways
         let tokens = TokenAdministration(pool, clock: clock)
         self.tokens = tokens
@@ -140,9 +142,15 @@ struct ControlRole: Sendable {
                 limits: .init(stores: settings.secretStoresPerAccount, secrets: settings.secretsPerAccount)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
+            dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: settings.dynamicRoutesPerGateway),
+            customCosts: CustomCostAdministration(pool),
+            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
+            publicURL: settings.dataURL,
             clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )
-        let responder = AdminResponder(routes: routes.table, tokens: tokens) { problem in
+        let responder = AdminResponder(
+            routes: routes.table, tokens: tokens, callsPerFiveMinutes: settings.apiRequestsPerFiveMinutes, clock: clock
+        ) { problem in
             logger.error("an API call failed", reason: problem)
         }
         let status = ControlStatus(pool: pool, compiler: compiler, drain: drain, file: file)
