@@ -1,3 +1,5 @@
+package import GatewayCore
+
 /// The monthly partitions of the log tables.
 package struct LogPartitions: Sendable {
     private let pool: PostgresPool
@@ -8,5 +10,38 @@ package struct LogPartitions: Sendable {
     @discardableResult
     package func make(ahead months: Int) async throws(PostgresError) -> Int {
         try await pool.query("SELECT make_log_partitions($1::integer) AS made", [.int(months)])[0].int("made")
+    }
+
+    /// Drops the months that ended before `limit`, with their bodies; returns how many went.
+    ///
+    /// Fails when readers or writers hold a month for two seconds; it may be tried again.
+    @discardableResult
+    package func drop(before limit: Instant) async throws(PostgresError) -> Int {
+        let expired = try await pool.query(
+            """
+            SELECT month::text AS month FROM log_months() AS month
+            WHERE (month + interval '1 month') AT TIME ZONE 'UTC' <= $1 ORDER BY month
+            """,
+            [.instant(limit)]
+        )
+        var dropped = 0
+        for row in expired {
+            let gone = try await pool.query(
+                "SELECT drop_log_month($1::date) AS dropped", [.text(try row.text("month"))]
+            )
+            if try gone.first?.bool("dropped") == true { dropped += 1 }
+        }
+        return dropped
+    }
+
+    /// Brings the counts in line with partitions that were dropped by hand; returns how many months that concerned.
+    @discardableResult
+    package func sweepCounts() async throws(PostgresError) -> Int {
+        try await pool.query("SELECT sweep_log_counts() AS swept").first?.int("swept") ?? 0
+    }
+
+    /// Forgets which rows full logs did not take, once no batch can come again.
+    package func forgetRefusals() async throws(PostgresError) {
+        _ = try await pool.query("DELETE FROM log_refusals WHERE refused_at < now() - interval '1 day'")
     }
 }

@@ -1,37 +1,70 @@
 import NIOCore
 
-/// Stores settled records, each exactly once, however often it is handed in.
+/// Stores settled records, each exactly once, however often it is handed in, and no more than a gateway's log may hold.
 ///
 /// A batch is one transaction of binary `COPY`. It goes straight into the tables, which costs the server half of what
-/// the way over a staging table does; only when a row is there already (a batch repeated after a crash) the batch
-/// takes that way and the known rows are passed over.
+/// the way over a staging table does. It takes that way when a row is there already (a batch repeated after a crash), so
+/// that known rows are passed over, and when a log that stops at its limit is nearly full, so that surplus rows are.
+///
+/// - Source: control-plane §4.8 · documented.
 package struct RecordWriter: Sendable {
+    /// Rows that other nodes may be storing at the same moment; only with less room than that a log is locked.
+    private static let margin = 20_000
+
     private let session: PostgresSession
 
     /// - Parameter session: used by nobody else.
     package init(_ session: PostgresSession) { self.session = session }
 
     /// Stores a batch; when this returns, all of it is committed.
-    ///
-    /// Returns the number of rows that are new.
     @discardableResult
-    package func write(_ batch: RecordBatch) async throws(PostgresError) -> Int {
-        if batch.count == 0 { return 0 }
+    package func write(_ batch: RecordBatch) async throws(PostgresError) -> RecordOutcome {
+        if batch.count == 0 { return RecordOutcome() }
         let logs = batch.logs.message
         let bodies = batch.bodies.count > 0 ? batch.bodies.message : nil
-        do throws(PostgresError) {
-            return try await copy(logs, bodies)
-        } catch {
-            guard error.isUniqueViolation else { throw error }
+        let limited = try await nearlyFull(batch.tallies)
+        if limited.isEmpty {
+            do throws(PostgresError) {
+                return RecordOutcome(stored: try await copy(logs, bodies))
+            } catch {
+                guard error.isUniqueViolation else { throw error }
+            }
         }
-        return try await stage(logs, bodies)
+        return try await stage(logs, bodies, limited)
+    }
+
+    /// The gateways of a batch whose logs stop at a limit that is near.
+    private func nearlyFull(_ tallies: [GatewayTally]) async throws(PostgresError) -> [GatewayTally] {
+        // No gateway is called so, and no array can hold it.
+        let tallies = tallies.filter { !$0.account.utf8.contains(0) && !$0.gateway.utf8.contains(0) }
+        let rows = try await session.query(
+            """
+            SELECT b.account_id, b.gateway_id FROM unnest($1::text[], $2::text[], $3::bigint[])
+                AS b(account_id, gateway_id, records)
+            JOIN gateways g ON g.account_id = b.account_id AND g.id = b.gateway_id
+            LEFT JOIN log_totals t ON t.account_id = b.account_id AND t.gateway_id = b.gateway_id
+            WHERE g.log_management_strategy IS DISTINCT FROM 'DELETE_OLDEST'
+                AND coalesce(t.rows, 0) + b.records + $4 > least(coalesce(g.log_management, $5), $5)
+            """,
+            Self.names(tallies) + [
+                .ints(tallies.map(\.records)), .int(Self.margin), .int(FullLogRepository.maximumRows),
+            ]
+        )
+        return try rows.map { (row) throws(PostgresError) in
+            GatewayTally(account: try row.text("account_id"), gateway: try row.text("gateway_id"), records: 0)
+        }
+    }
+
+    private static func names(_ tallies: [GatewayTally]) -> [PostgresValue] {
+        [.texts(tallies.map(\.account)), .texts(tallies.map(\.gateway))]
     }
 
     private func copy(_ logs: [ByteBuffer], _ bodies: [ByteBuffer]?) async throws(PostgresError) -> Int {
         try await session.begin()
         do throws(PostgresError) {
-            let count = try await session.copyIn(Self.copyLogs, logs)
+            // Bodies first: the counts that come with rows are shared with other nodes, and held until the end.
             if let bodies { try await session.copyIn(Self.copyBodies, bodies) }
+            let count = try await session.copyIn(Self.copyLogs, logs)
             try await session.commit()
             return count
         } catch {
@@ -40,17 +73,16 @@ package struct RecordWriter: Sendable {
         }
     }
 
-    private func stage(_ logs: [ByteBuffer], _ bodies: [ByteBuffer]?) async throws(PostgresError) -> Int {
+    private func stage(
+        _ logs: [ByteBuffer], _ bodies: [ByteBuffer]?, _ limited: [GatewayTally]
+    ) async throws(PostgresError) -> RecordOutcome {
         try await session.begin()
         do throws(PostgresError) {
             _ = try await session.query(
                 "CREATE TEMPORARY TABLE IF NOT EXISTS staged_logs (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
             )
             try await session.copyIn(Self.copyStagedLogs, logs)
-            // The row is there, or it is not; in neither case it may change.
-            let inserted = try await session.query(
-                "INSERT INTO logs SELECT * FROM staged_logs ON CONFLICT DO NOTHING"
-            ).affected
+            let refused = limited.isEmpty ? [] : try await refuseSurplus(limited)
             if let bodies {
                 _ = try await session.query(
                     """
@@ -59,15 +91,85 @@ package struct RecordWriter: Sendable {
                     """)
                 try await session.copyIn(Self.copyStagedBodies, bodies)
                 _ = try await session.query(
-                    "INSERT INTO log_bodies SELECT * FROM staged_log_bodies ON CONFLICT DO NOTHING"
+                    """
+                    INSERT INTO log_bodies SELECT b.* FROM staged_log_bodies b
+                    WHERE EXISTS (SELECT FROM staged_logs s WHERE s.id = b.id AND s.created_at = b.created_at)
+                    ON CONFLICT DO NOTHING
+                    """
                 )
             }
+            // The row is there, or it is not; in neither case it may change.
+            let inserted = try await session.query(
+                "INSERT INTO logs SELECT * FROM staged_logs ON CONFLICT DO NOTHING"
+            ).affected
             try await session.commit()
-            return inserted
+            return RecordOutcome(stored: inserted, refused: refused)
         } catch {
             await session.rollback()
             throw error
         }
+    }
+
+    /// Takes out of the staged rows what exceeds the limits of `limited`, the latest first; known rows stay.
+    private func refuseSurplus(_ limited: [GatewayTally]) async throws(PostgresError) -> [GatewayTally] {
+        // In one order on all nodes. What the other holders of the locks stored is visible to the next statement.
+        _ = try await session.query(
+            """
+            SELECT pg_advisory_xact_lock(key) FROM (
+                SELECT DISTINCT log_limit_lock(account_id, gateway_id) AS key
+                FROM unnest($1::text[], $2::text[]) AS b(account_id, gateway_id) ORDER BY 1
+            ) keys
+            """,
+            Self.names(limited)
+        )
+        try await makeUnlogged()
+        let rows = try await session.query(
+            """
+            WITH rooms AS MATERIALIZED (
+                SELECT b.account_id, b.gateway_id,
+                    least(coalesce(g.log_management, $3), $3) - coalesce(t.rows, 0) AS room
+                FROM unnest($1::text[], $2::text[]) AS b(account_id, gateway_id)
+                JOIN gateways g ON g.account_id = b.account_id AND g.id = b.gateway_id
+                LEFT JOIN log_totals t ON t.account_id = b.account_id AND t.gateway_id = b.gateway_id
+            ), places AS MATERIALIZED (
+                SELECT s.id, s.created_at, r.room,
+                    row_number() OVER (PARTITION BY s.account_id, s.gateway_id ORDER BY s.created_at, s.id) AS place
+                FROM staged_logs s JOIN rooms r ON r.account_id = s.account_id AND r.gateway_id = s.gateway_id
+                WHERE NOT EXISTS (SELECT FROM logs l WHERE l.id = s.id AND l.created_at = s.created_at)
+            ), surplus AS (
+                DELETE FROM staged_logs s USING places p
+                WHERE s.id = p.id AND s.created_at = p.created_at AND p.place > p.room
+                RETURNING s.*
+            ), fresh AS (
+                INSERT INTO log_refusals (id) SELECT id FROM surplus ORDER BY id ON CONFLICT DO NOTHING RETURNING id
+            ), counted AS (
+                INSERT INTO unlogged_records SELECT s.* FROM surplus s WHERE s.id IN (SELECT id FROM fresh)
+            )
+            SELECT account_id, gateway_id, count(*) AS records FROM surplus JOIN fresh USING (id) GROUP BY 1, 2
+            """,
+            Self.names(limited) + [.int(FullLogRepository.maximumRows)]
+        )
+        return try rows.map { (row) throws(PostgresError) in
+            GatewayTally(
+                account: try row.text("account_id"), gateway: try row.text("gateway_id"),
+                records: try row.int("records")
+            )
+        }
+    }
+
+    /// Makes the table whose rows are counted in reports and kept nowhere.
+    private func makeUnlogged() async throws(PostgresError) {
+        let known = try await session.query("SELECT to_regclass('pg_temp.unlogged_records') IS NOT NULL AS known")
+        if try known.first?.bool("known") == true { return }
+        _ = try await session.query(
+            "CREATE TEMPORARY TABLE unlogged_records (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
+        _ = try await session.query(
+            """
+            CREATE TRIGGER roll_up AFTER INSERT ON unlogged_records REFERENCING NEW TABLE AS settled
+            FOR EACH STATEMENT EXECUTE FUNCTION roll_up_usage()
+            """
+        )
     }
 
     private static let copyLogs: StaticString = """

@@ -90,6 +90,8 @@ package struct DaemonSettings: Sendable {
     package var logQueue: Int
     /// Bytes.
     package var spoolLimit: Int
+    /// Days after which a month of logs is dropped; zero: never.
+    package var logRetentionDays: Int
     package var bootstrapAccount: AccountID?
     package var bootstrapToken: Secret<String>?
     package var workersAIAccount: String?

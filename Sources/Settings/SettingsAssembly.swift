@@ -51,6 +51,7 @@ struct SettingsAssembly {
             ),
             logQueue: try value("logs.queue", SizeText.bytes),
             spoolLimit: try value("logs.spool_max", SizeText.bytes),
+            logRetentionDays: try value("logs.retention_days") { Int($0) },
             bootstrapAccount: text("bootstrap.account_id").map { AccountID($0) },
             bootstrapToken: text("bootstrap.api_token").map { Secret($0) },
             workersAIAccount: text("workers_ai.account_id"),

@@ -8,6 +8,8 @@ import httpx
 import openai
 import pytest
 
+from harness.waiting import until
+
 SETTINGS = dict(cache_invalidate_on_update=False, cache_ttl=0, collect_logs=True, rate_limiting_interval=0,
                 rate_limiting_limit=0)
 
@@ -97,7 +99,8 @@ def test_feedback_on_a_log_and_its_deletion(client, daemon, gateway, provider):
     assert json.loads(entry.metadata) == {"seen": True}
     client.ai_gateway.logs.delete(gateway, account_id=daemon.account, filters=[
         {"key": "model", "operator": "eq", "value": ["gpt-4o"]}])
-    assert [entry.id for entry in client.ai_gateway.logs.list(gateway, account_id=daemon.account)] == [first]
+    # Deleting is done in the background.
+    until(lambda: [entry.id for entry in client.ai_gateway.logs.list(gateway, account_id=daemon.account)] == [first], 10)
     assert second != first
 
 

@@ -79,7 +79,7 @@ struct SpoolDrainTests {
         #expect(try follower.acquire() == .owned)
         var batch = RecordBatch()
         for payload in follower.read(maxRecords: 40, maxBytes: 1 << 20).payloads { batch.add(payload) }
-        #expect(try await RecordWriter(pool.makeSession()).write(batch) == 40)
+        #expect(try await RecordWriter(pool.makeSession()).write(batch).stored == 40)
         follower.close()
         let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
         #expect(await drain.finish(within: .seconds(30)) == .shipped)

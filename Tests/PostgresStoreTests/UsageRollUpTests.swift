@@ -152,7 +152,7 @@ struct UsageRollUpTests {
             record.cost = PicoUSD(picoDollars: .min)
             records.append(record)
         }
-        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch(records)) == records.count)
+        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch(records)).stored == records.count)
         for table in ["by_minute", "by_hour", "by_day", "durations_by_hour"] {
             let rows = try await pool.query(
                 PostgresQuery.counting(view: table))

@@ -15,7 +15,7 @@ struct RoleTests {
         redis: {when_unavailable: refuse}
         cache: {max_entry_size: 2MiB, coalescing: false}
         egress: {allow_private_addresses: true, fetch_media: false, ca_file: /ca.pem}
-        logs: {spool_max: 1GiB, queue: 1MiB}
+        logs: {spool_max: 1GiB, queue: 1MiB, retention_days: 400}
         limits:
           gateways_per_account: 5
           api_requests_per_5_minutes: 7
@@ -98,6 +98,7 @@ struct RoleTests {
         #expect(!read.ownFiles.contains("/c.pem"))
         #expect(read.logQueue == 1 << 20)
         #expect(read.spoolLimit == 1 << 30)
+        #expect(read.logRetentionDays == 400)
         #expect(read.guardrailsEndpoint == "http://guard/v1")
         #expect(read.guardrailsModel == "llama-guard")
         #expect(read.guardrailsTimeoutMilliseconds == 750)

@@ -7,8 +7,7 @@ enum LogQueryReader {
     static func list(_ call: AdminCall) throws -> LogQuery {
         var query = try selection(call)
         query.conditions += try olderParameters(call.query)
-        query.search = call.query.value("search")
-        if query.search?.utf8.contains(0) == true { throw APIProblem.invalid(["query", "search"], "Invalid text") }
+        query.search = try PageQuery.text(call.query, "search")
         query.order = try PageQuery.choice(call.query, "order_by", LogQuery.Order.self) ?? .createdAt
         query.direction =
             try PageQuery.choice(call.query, "order_by_direction", LogQuery.Direction.self)
@@ -17,12 +16,40 @@ enum LogQueryReader {
     }
 
     /// The selection of a delete call: oldest first unless it says otherwise.
-    static func deletion(_ call: AdminCall) throws -> LogQuery {
-        var query = try selection(call)
-        query.order = try PageQuery.choice(call.query, "order_by", LogQuery.Order.self) ?? .createdAt
-        query.direction =
-            try PageQuery.choice(call.query, "order_by_direction", LogQuery.Direction.self) ?? .asc
-        return query
+    static func deletion(_ call: AdminCall) throws -> LogSelection {
+        LogSelection(
+            filters: try FilterQuery.read(call.query),
+            order: try PageQuery.choice(call.query, "order_by", LogQuery.Order.self) ?? .createdAt,
+            direction: try PageQuery.choice(call.query, "order_by_direction", LogQuery.Direction.self) ?? .asc
+        )
+    }
+
+    /// What a delete call takes in its query; `filters` has more encodings than a description can say.
+    static let deletionParameters: [RouteDescription.Parameter] = [
+        .init("filters", .string), .init("limit", .integer(1...10_000)),
+        .init("order_by", .words(LogQuery.Order.allCases.map(\.rawValue))),
+        .init("order_by_direction", .words(LogQuery.Direction.allCases.map(\.rawValue))),
+    ]
+
+    /// What a list call takes in its query beside its page.
+    static var listParameters: [RouteDescription.Parameter] {
+        var parameters: [RouteDescription.Parameter] = [
+            .init("filters", .string), .init("search", .string), .init("meta_info", .boolean),
+            .init("order_by", .words(LogQuery.Order.allCases.map(\.rawValue))),
+            .init("order_by_direction", .words(LogQuery.Direction.allCases.map(\.rawValue))),
+            .init("direction", .words(LogQuery.Direction.allCases.map(\.rawValue))),
+        ]
+        for entry in older {
+            let schema: Schema =
+                switch entry.key.kind {
+                case .text: .string
+                case .number: .integer(-1...1_000_000)
+                case .bool: .boolean
+                case .time: .time
+                }
+            parameters.append(RouteDescription.Parameter(entry.name, schema))
+        }
+        return parameters
     }
 
     private static func selection(_ call: AdminCall) throws -> LogQuery {

@@ -6,10 +6,14 @@ extension AdminRoutes {
         let list = Self.gateway + "/logs"
         let one = list + "/{log_id}"
         return [
-            AdminRoute("GET", list, "Lists log entries.", query: .pages(1...50), answer: .list(.object)) {
-                try await listLogs($0)
-            },
-            AdminRoute("DELETE", list, "Deletes a selection of log entries.") { try await deleteLogs($0) },
+            AdminRoute(
+                "GET", list, "Lists log entries.", query: .pages(1...50) + LogQueryReader.listParameters,
+                answer: .list(.object)
+            ) { try await listLogs($0) },
+            AdminRoute(
+                "DELETE", list, "Promises to delete a selection of log entries.",
+                query: LogQueryReader.deletionParameters
+            ) { try await deleteLogs($0) },
             AdminRoute("GET", one, "Shows a log entry.", answer: .result(.object)) { try await getLog($0) },
             AdminRoute("PATCH", one, "Rates a log entry or changes its metadata.", body: .object) {
                 try await patchLog($0)
@@ -29,8 +33,17 @@ extension AdminRoutes {
         let wantsRanges = try PageQuery.bool(call.query, "meta_info") ?? false
         let page = try await logUseCases.list(query, page: request)
         let ranges = wantsRanges ? try await logUseCases.ranges(query).members : []
-        return Envelope.success(.array(page.items.map(\.row)), info: PageQuery.info(page, request, more: ranges))
+        return Envelope.success(
+            .array(page.items.map(\.row)), info: PageQuery.info(page, request, more: ranges),
+            messages: page.certainty == .exact ? [] : [Self.lowerBound]
+        )
     }
+
+    /// Said when a selection could not be counted in time.
+    private static let lowerBound: JSONValue = [
+        "code": 7100,
+        "message": "total_count is a lower bound: counting took too long. A span of time makes it exact",
+    ]
 
     func getLog(_ call: AdminCall) async throws -> AdminAnswer {
         let (entry, heads) = try await logUseCases.get(call.parameter("log_id"), of: call.gateway, in: call.account)
@@ -60,7 +73,9 @@ extension AdminRoutes {
 
     func deleteLogs(_ call: AdminCall) async throws -> AdminAnswer {
         let limit = try PageQuery.integer(call.query, "limit", in: 1...10_000) ?? 10_000
-        try await logUseCases.delete(try LogQueryReader.deletion(call), limit: limit)
+        try await logUseCases.delete(
+            try LogQueryReader.deletion(call), limit: limit, of: call.gateway, in: call.account
+        )
         return Envelope.success([:])
     }
 

@@ -9,6 +9,7 @@ package struct LogAdministration: Sendable {
     private static let longestRequest: Int64 = 600_000
 
     private let logs: LogRepository
+    private let deletions: LogDeletionRepository
     private let gateways: GatewayRepository
     private let clock: any WallClock
     private let settlingLimit: Duration
@@ -23,6 +24,7 @@ package struct LogAdministration: Sendable {
     ) {
         self.settlingLimit = settlingLimit
         logs = LogRepository(pool)
+        deletions = LogDeletionRepository(pool)
         gateways = GatewayRepository(pool)
         self.clock = clock
         self.ship = ship
@@ -31,12 +33,12 @@ package struct LogAdministration: Sendable {
     /// One page of a selection.
     package func list(_ query: LogQuery, page: PageRequest) async throws(ControlError) -> Page<LogEntry> {
         try await requireGateway(query.gateway, of: query.account)
-        return try await storing { try await logs.list(query, page: page) }
+        return try await searching { try await logs.list(query, page: page) }
     }
 
     /// Smallest and largest values over a whole selection.
     package func ranges(_ query: LogQuery) async throws(ControlError) -> LogRanges {
-        try await storing { try await logs.ranges(query) }
+        try await searching { try await logs.ranges(query) }
     }
 
     package func get(
@@ -74,10 +76,33 @@ package struct LogAdministration: Sendable {
         guard done != nil else { throw .notFound }
     }
 
-    /// Deletes up to `limit` rows of a selection, in its order.
-    package func delete(_ query: LogQuery, limit: Int) async throws(ControlError) {
-        try await requireGateway(query.gateway, of: query.account)
-        _ = try await storing { try await logs.delete(query, limit: limit) }
+    /// Promises to delete up to `limit` of the rows that a selection has now, in its order.
+    ///
+    /// What this node's clients have their answers of is part of it, wherever it is on its way.
+    package func delete(
+        _ selection: LogSelection, limit: Int, of gateway: GatewayID, in account: AccountID
+    ) async throws(ControlError) {
+        try await requireGateway(gateway, of: account)
+        // A selection that cannot be carried out is refused now.
+        _ = try selection.query(of: gateway, in: account)
+        await ship(Self.shippingLimit)
+        try await storing {
+            try await deletions.request(selection.document.encoded, limit: limit, of: gateway, in: account)
+        }
+    }
+
+    /// Does `body`, and tells a search that takes longer than a statement may from a database that is away: trying again
+    /// would not help.
+    private func searching<T: Sendable>(_ body: () async throws -> T) async throws(ControlError) -> T {
+        try await storing {
+            do {
+                return try await body()
+            } catch let error as PostgresError where error.sqlState == "57014" {
+                throw ControlError.invalid([
+                    FieldProblem(["query"], "The search takes too long: narrow it with start_date and end_date")
+                ])
+            }
+        }
     }
 
     private func requireGateway(_ id: GatewayID, of account: AccountID) async throws(ControlError) {

@@ -19,8 +19,15 @@ package struct LogFilter: Sendable, Equatable {
     /// More values than this in one filter are refused.
     package static let maximumValues = 1000
 
+    /// What becomes of a value that is none of its key's type.
+    package enum Strictness: Sendable {
+        case refused
+        /// It matches nothing: datasets only store their filters.
+        case unmatched
+    }
+
     /// The condition that the filter means.
-    package func condition() throws(ControlError) -> LogCondition {
+    package func condition(values strictness: Strictness = .refused) throws(ControlError) -> LogCondition {
         guard let key = LogCondition.Key(rawValue: key) else {
             throw .invalid([FieldProblem(path + ["key"], "Invalid enum value: unknown filter key")])
         }
@@ -39,6 +46,7 @@ package struct LogFilter: Sendable, Equatable {
         for (index, value) in values.enumerated() {
             let kind = operation == .contains ? .text : key.kind
             guard let value = LogCondition.Value(value, as: kind) else {
+                if strictness == .unmatched { continue }
                 throw .invalid([
                     FieldProblem(path + ["value", String(index)], "Expected \(kind.description)")
                 ])

@@ -21,6 +21,8 @@ package actor SpoolDrain {
         /// Bytes that held no sound record: the torn tail of a killed worker, or damage.
         case skipped(bytes: Int)
         case unreadable(SpoolError)
+        /// The gateway's log holds as many rows as it may, and takes no more; told once an hour.
+        case logFull(account: String, gateway: String)
         /// Another process still follows this spool; it is waited for.
         case heldByOther
     }
@@ -30,6 +32,8 @@ package actor SpoolDrain {
         package var stored = 0
         package var rejected = 0
         package var lost = 0
+        /// Records that full logs did not take.
+        package var refused = 0
         package var skippedBytes = 0
     }
 
@@ -45,6 +49,8 @@ package actor SpoolDrain {
     private static let idlePause = Duration.milliseconds(250)
     private static let firstBackoff = Duration.milliseconds(100)
     private static let longestBackoff = Duration.seconds(2)
+    private static let fullLogPause = Duration.seconds(3600)
+    private static let maxFullLogs = 10_000
 
     private let follower: SpoolFollower
     private let writer: RecordWriter
@@ -53,6 +59,8 @@ package actor SpoolDrain {
     private var batch = RecordBatch()
     private let report: @Sendable (Event) -> Void
     package private(set) var statistics = Statistics()
+    /// When it was last told that a log is full, by account and gateway.
+    private var fullLogs: [String: ContinuousClock.Instant] = [:]
     private var isStepping = false
     private var isWaiting = false
     private var backoff = SpoolDrain.firstBackoff
@@ -194,10 +202,22 @@ package actor SpoolDrain {
             if batch.add(payload) == .unreadable { putAside(payload, "its fields cannot be read") }
         }
         do throws(PostgresError) {
-            statistics.stored += try await writer.write(batch)
+            note(try await writer.write(batch))
         } catch {
             guard error.isAboutContent else { throw error }
             try await storeApart(found.payloads[...], error)
+        }
+    }
+
+    private func note(_ outcome: RecordOutcome) {
+        statistics.stored += outcome.stored
+        for gateway in outcome.refused {
+            statistics.refused += gateway.records
+            let name = gateway.account + "/" + gateway.gateway
+            if let told = fullLogs[name], told.duration(to: .now) < Self.fullLogPause { continue }
+            if fullLogs.count >= Self.maxFullLogs { fullLogs.removeAll() }
+            fullLogs[name] = .now
+            report(.logFull(account: gateway.account, gateway: gateway.gateway))
         }
     }
 
@@ -213,7 +233,7 @@ package actor SpoolDrain {
             // What cannot be read was put aside before.
             for payload in half { part.add(payload) }
             do throws(PostgresError) {
-                statistics.stored += try await writer.write(part)
+                note(try await writer.write(part))
             } catch {
                 guard error.isAboutContent else { throw error }
                 try await storeApart(half, error)

@@ -9,6 +9,11 @@ package struct RecordBatch: Sendable {
     package private(set) var logs = CopyRows()
     /// Rows of `log_bodies`.
     package private(set) var bodies = CopyRows()
+    /// How many records each gateway has in the batch.
+    package private(set) var tallies: [GatewayTally] = []
+    private var tallyIndices: [String: Int] = [:]
+    /// The gateway of the record before: most often that of the next one, too.
+    private var latestTally = 0
     /// Room to spell an id in.
     private var spelledID = ByteBuffer()
 
@@ -36,6 +41,8 @@ package struct RecordBatch: Sendable {
     package mutating func removeAll() {
         logs.removeAll()
         bodies.removeAll()
+        tallies.removeAll(keepingCapacity: true)
+        tallyIndices.removeAll(keepingCapacity: true)
     }
 
     private mutating func add(_ bytes: UnsafeRawBufferPointer) -> Addition {
@@ -47,6 +54,9 @@ package struct RecordBatch: Sendable {
         spelledID.clear()
         LogID(high: high, low: low).write(into: &spelledID)
         let id = Array(buffer: spelledID)
+        unsafe tally(
+            UnsafeRawBufferPointer(rebasing: bytes[account]), UnsafeRawBufferPointer(rebasing: bytes[gateway])
+        )
         let usage = unsafe FieldTable<UsageField>(bytes, in: record.range(.usage) ?? 0..<0)
         let createdAt = Instant(microseconds: Int64(bitPattern: record.unsigned(.createdAt) ?? 0))
         let bodyLength = (record.range(.requestBody)?.count ?? 0) + (record.range(.responseBody)?.count ?? 0)
@@ -70,6 +80,24 @@ package struct RecordBatch: Sendable {
             }
         }
         return .added
+    }
+
+    private mutating func tally(_ account: UnsafeRawBufferPointer, _ gateway: UnsafeRawBufferPointer) {
+        if latestTally < tallies.count, unsafe tallies[latestTally].matches(account, gateway) {
+            tallies[latestTally].records += 1
+            return
+        }
+        let fresh = unsafe GatewayTally(account: account, gateway: gateway)
+        // An account's id holds no slash.
+        let key = fresh.account + "/" + fresh.gateway
+        if let index = tallyIndices[key] {
+            latestTally = index
+        } else {
+            latestTally = tallies.count
+            tallyIndices[key] = latestTally
+            tallies.append(fresh)
+        }
+        tallies[latestTally].records += 1
     }
 
     private static let logFields = 60

@@ -32,8 +32,12 @@ extension PostgresTransaction {
 
 /// One page of a list, and how many rows all pages together have.
 package struct Page<Element: Sendable>: Sendable {
+    /// Whether a total was counted to its end.
+    package enum Certainty: Sendable { case exact, atLeast }
+
     package var items: [Element]
     package var total: Int
+    package var certainty = Certainty.exact
 
     package init(items: [Element], total: Int) {
         self.items = items

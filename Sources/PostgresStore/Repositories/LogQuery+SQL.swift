@@ -3,14 +3,27 @@ import GatewayCore
 extension LogQuery {
     /// The rows that are meant, as the part of a statement from FROM on, without ORDER BY.
     var selection: PostgresFragment {
-        var sql = PostgresFragment(" FROM logs l WHERE l.account_id = ")
+        var sql = PostgresFragment(" FROM logs l WHERE ")
+        sql.append(restriction)
+        return sql
+    }
+
+    /// What holds for the rows that are meant, of a table `l`.
+    var restriction: PostgresFragment {
+        var sql = PostgresFragment("l.account_id = ")
         sql.append(value: .text(account.rawValue))
         sql.append(" AND l.gateway_id = ")
         sql.append(value: .text(gateway.rawValue))
-        for condition in conditions {
-            sql.append(" AND ")
-            sql.append(condition.predicate)
+        if let anyOf {
+            sql.append(" AND (false")
+            for alternative in anyOf {
+                sql.append(" OR (true")
+                sql.append(Self.all(alternative))
+                sql.append(")")
+            }
+            sql.append(")")
         }
+        sql.append(Self.all(conditions))
         if let search, !search.isEmpty {
             sql.append(" AND (l.id || ' ' || l.event_id || ' ' || l.provider || ' ' || l.model || ' ' || l.path")
             sql.append(" || ' ' || coalesce(l.model_type, '') || ' ' || l.request_type")
@@ -21,8 +34,24 @@ extension LogQuery {
         return sql
     }
 
+    private static func all(_ conditions: [LogCondition]) -> PostgresFragment {
+        var sql = PostgresFragment()
+        for condition in conditions {
+            sql.append(" AND ")
+            sql.append(condition.predicate)
+        }
+        return sql
+    }
+
     /// Rows of one instant are told apart by their id, so that pages neither repeat nor skip one.
     var ordering: PostgresFragment {
+        // Spelled as the index has it; time is never null.
+        if order == .createdAt {
+            return PostgresFragment(
+                direction == .asc
+                    ? " ORDER BY l.created_at ASC, l.id ASC" : " ORDER BY l.created_at DESC, l.id DESC"
+            )
+        }
         var sql = PostgresFragment(" ORDER BY ")
         switch order {
         case .createdAt: sql.append("l.created_at")
@@ -56,29 +85,40 @@ extension LogCondition {
         return pattern + "%"
     }
 
-    /// The condition as a boolean expression that is never null.
+    /// The condition as a boolean expression for a WHERE clause, where null does not hold either.
     var predicate: PostgresFragment {
-        // "Not equal" holds when the row equals none of the values; every other operator when one value fits.
-        var sql = PostgresFragment(operation == .notEqual ? "NOT coalesce(" : "coalesce(")
-        if values.isEmpty {
-            sql.append("false")
-        }
+        guard !values.isEmpty else { return PostgresFragment(operation == .notEqual ? "true" : "false") }
+        // "Not equal" holds when the row equals none of the values; every other operator when one value fits. Without
+        // a function around it a comparison can use an index.
+        var sql = PostgresFragment(operation == .notEqual ? "NOT coalesce(" : "(")
         for (index, value) in values.enumerated() {
             if index > 0 { sql.append(" OR ") }
-            sql.append("coalesce(")
             sql.append(comparison(with: value))
-            sql.append(", false)")
         }
-        sql.append(", false)")
+        sql.append(operation == .notEqual ? ", false)" : ")")
         return sql
     }
 
     private func comparison(with value: Value) -> PostgresFragment {
         switch key {
-        case .metadataKey: metadataComparison(with: value, of: "item.key")
-        case .metadataValue: metadataComparison(with: value, of: "item.value")
+        case .metadataKey: metadataComparison(with: value, of: .key)
+        case .metadataValue: metadataComparison(with: value, of: .value)
+        case .eventID: eventComparison(with: value)
         default: columnComparison(with: value)
         }
+    }
+
+    /// Most rows are their own event; those that are not have an index.
+    private func eventComparison(with value: Value) -> PostgresFragment {
+        guard operation == .equal, case .text(let text) = value else { return columnComparison(with: value) }
+        var sql = PostgresFragment("(l.id = ")
+        sql.append(value: .text(text))
+        sql.append(" AND l.event_id = ")
+        sql.append(value: .text(text))
+        sql.append(" OR l.event_id = ")
+        sql.append(value: .text(text))
+        sql.append(" AND l.event_id <> l.id)")
+        return sql
     }
 
     /// The column or expression of a key.
@@ -154,23 +194,62 @@ extension LogCondition {
         sql.append(value: value)
     }
 
-    private func metadataComparison(with value: Value, of item: StaticString) -> PostgresFragment {
+    /// Tests the keys or the values of the metadata, which is a flat object.
+    ///
+    /// `eq` is told to `jsonb` itself, which is thirty times as fast as taking every object apart.
+    private func metadataComparison(with value: Value, of item: MetadataPart) -> PostgresFragment {
         if value == .unset {
             switch operation {
-            case .equal, .notEqual: return PostgresFragment("l.metadata IS NULL OR l.metadata = '{}'::jsonb")
+            case .equal, .notEqual: return PostgresFragment("(l.metadata IS NULL OR l.metadata = '{}'::jsonb)")
             default: return PostgresFragment("false")
             }
         }
-        var sql = PostgresFragment("EXISTS (SELECT FROM jsonb_each_text(l.metadata) AS item(key, value) WHERE ")
-        sql.append(item)
+        let text = value.searchText
+        switch (operation, item) {
+        case (.equal, .key), (.notEqual, .key):
+            var sql = PostgresFragment("(l.metadata ? ")
+            sql.append(value: .text(text))
+            sql.append(")")
+            return sql
+        case (.equal, .value), (.notEqual, .value):
+            var sql = PostgresFragment("jsonb_path_exists(l.metadata, '$.* ? (@ == $text || @ == $other)', ")
+            sql.append("jsonb_build_object('text', ")
+            sql.append(value: .text(text))
+            sql.append(", 'other', ")
+            sql.append(value: Self.literal(text))
+            sql.append("))")
+            return sql
+        default: break
+        }
+        var sql = PostgresFragment("EXISTS (SELECT FROM jsonb_each_text(")
+        sql.append("CASE WHEN jsonb_typeof(l.metadata) = 'object' THEN l.metadata END) AS item(key, value) WHERE ")
+        sql.append(item == .key ? "item.key" : "item.value")
         if operation == .contains {
             sql.append(" ILIKE ")
-            sql.append(value: .text(Self.pattern(for: value.searchText)))
+            sql.append(value: .text(Self.pattern(for: text)))
         } else {
-            compare(&sql, .text(value.searchText))
+            compare(&sql, .text(text))
         }
         sql.append(")")
         return sql
+    }
+
+    private enum MetadataPart { case key, value }
+
+    /// The number or boolean that a text may also stand for, else the text itself.
+    private static func literal(_ text: String) -> PostgresValue {
+        switch text {
+        case "true": .bool(true)
+        case "false": .bool(false)
+        default: isNumber(text) ? .numeric(text) : .text(text)
+        }
+    }
+
+    /// Whether a text is a number in JSON's notation, of a size that compares quickly.
+    private static func isNumber(_ text: String) -> Bool {
+        guard text.utf8.count <= 32, let value = Double(text), value.isFinite else { return false }
+        return text.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2e || $0 == 0x2d }
+            && text.utf8.last != 0x2e && text.utf8.first != 0x2e
     }
 }
 

@@ -18,6 +18,8 @@ package struct LogQuery: Sendable, Equatable {
     package var account: AccountID
     package var gateway: GatewayID
     package var conditions: [LogCondition]
+    /// When not nil, all conditions of at least one member have to hold as well: the datasets of an evaluation.
+    package var anyOf: [[LogCondition]]?
     /// Free text over the row's metadata; nil: no search.
     package var search: String?
     package var order: Order = .createdAt

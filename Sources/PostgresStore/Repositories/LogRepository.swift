@@ -20,24 +20,72 @@ package struct LogRepository: Sendable {
             l.tokens_out, l.tokens_cached, l.tokens_reasoning
         """
 
-    package func list(_ query: LogQuery, page: PageRequest) async throws(PostgresError) -> Page<LogEntry> {
+    /// One page of a selection, and how many rows it has.
+    ///
+    /// What `log_counts` can tell comes from it, at any length of the log and as of one instant. Other selections are
+    /// searched; what cannot be counted within `patience` is told as a lower bound.
+    package func list(
+        _ query: LogQuery, page: PageRequest, patience: Duration = .seconds(2)
+    ) async throws -> Page<LogEntry> {
+        let (query, counted) = try await pool.transaction(.snapshot) { transaction in
+            let query = try await Self.visible(query, in: transaction)
+            guard let counted = CountedLogQuery(query) else { return (query, Page<LogEntry>?.none) }
+            return (query, try await counted.page(page, columns: Self.columns, in: transaction))
+        }
+        if let counted { return counted }
         var sql = PostgresQuery(Self.columns)
         sql.append(query.selection)
         sql.append(query.ordering)
         sql.append(" LIMIT ", value: .int(page.size), " OFFSET ")
         sql.append(value: .int(page.offset))
-        let rows = try await pool.query(sql)
-        let items = try rows.map { (row) throws(PostgresError) in try LogEntry(row) }
-        return Page(items: items, total: try await count(query))
+        let items = try await pool.query(sql).map { (row) throws(PostgresError) in try LogEntry(row) }
+        if let total = try await count(query, within: patience) { return Page(items: items, total: total) }
+        var found = Page(items: items, total: items.isEmpty ? 0 : page.offset + items.count)
+        found.certainty = .atLeast
+        return found
     }
 
-    package func count(_ query: LogQuery) async throws(PostgresError) -> Int {
+    /// The number of rows of a selection; nil when counting them takes longer than `limit`.
+    private func count(_ query: LogQuery, within limit: Duration) async throws -> Int? {
         var sql = PostgresQuery("SELECT count(*) AS total")
         sql.append(query.selection)
-        return try await pool.query(sql).first?.int("total") ?? 0
+        let milliseconds = limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
+        do {
+            return try await pool.transaction(.snapshot) { transaction in
+                _ = try await transaction.query(
+                    "SELECT set_config('statement_timeout', $1, true)", [.text(String(milliseconds))]
+                )
+                return try await transaction.query(sql).first?.int("total") ?? 0
+            }
+        } catch let error as PostgresError where error.sqlState == "57014" {
+            return nil
+        }
     }
 
-    package func ranges(_ query: LogQuery) async throws(PostgresError) -> LogRanges {
+    /// Leaves out what a deleted gateway of the same name left behind and is not gone yet.
+    private static func visible(
+        _ query: LogQuery, in transaction: PostgresTransaction
+    ) async throws(PostgresError) -> LogQuery {
+        let found = try await transaction.query(
+            "SELECT max(cut) AS cut FROM log_deletions WHERE account_id = $1 AND gateway_id = $2 AND selection IS NULL",
+            [.text(query.account.rawValue), .text(query.gateway.rawValue)]
+        )
+        guard let cut = try found.first?.instantOrNil("cut") else { return query }
+        var query = query
+        query.conditions.append(LogCondition(.createdAt, .greater, [.instant(cut)]))
+        return query
+    }
+
+    /// Smallest and largest values over a whole selection.
+    package func ranges(_ query: LogQuery) async throws -> LogRanges {
+        try await pool.transaction(.snapshot) { transaction in
+            try await Self.ranges(Self.visible(query, in: transaction), in: transaction)
+        }
+    }
+
+    private static func ranges(
+        _ query: LogQuery, in transaction: PostgresTransaction
+    ) async throws(PostgresError) -> LogRanges {
         var sql = PostgresQuery(
             """
             SELECT min(l.cost)::text AS cost_low, max(l.cost)::text AS cost_high,
@@ -49,7 +97,7 @@ package struct LogRepository: Sendable {
         )
         sql.append(query.selection)
         var ranges = LogRanges()
-        guard let row = try await pool.query(sql).first else { return ranges }
+        guard let row = try await transaction.query(sql).first else { return ranges }
         func range(_ low: String, _ high: String) throws(PostgresError) -> (low: String, high: String)? {
             guard let least = try row.textOrNil(low), let most = try row.textOrNil(high) else { return nil }
             return (least, most)
@@ -130,11 +178,12 @@ package struct LogRepository: Sendable {
         sql.append(" AND id = ", value: .text(id), " RETURNING id")
         return try await !pool.query(sql).isEmpty
     }
+}
 
+extension PostgresTransaction {
     /// Deletes up to `limit` rows of a selection, in its order, with their bodies; returns how many there were.
-    @discardableResult
-    package func delete(_ query: LogQuery, limit: Int) async throws(PostgresError) -> Int {
-        var sql = PostgresQuery("WITH doomed AS (SELECT l.id, l.created_at")
+    func deleteLogs(_ query: LogQuery, limit: Int) async throws(PostgresError) -> Int {
+        var sql = PostgresQuery("WITH doomed AS MATERIALIZED (SELECT l.id, l.created_at")
         sql.append(query.selection)
         sql.append(query.ordering)
         sql.append(" LIMIT ", value: .int(limit))
@@ -149,7 +198,7 @@ package struct LogRepository: Sendable {
             SELECT count(*) AS total FROM gone
             """
         )
-        return try await pool.query(sql).first?.int("total") ?? 0
+        return try await self.query(sql).first?.int("total") ?? 0
     }
 }
 

@@ -88,6 +88,9 @@ package enum SettingTable {
         SettingKey("logs.queue", .size, "8MiB", "Records in memory on their way from the spool into PostgreSQL."),
         SettingKey(
             "logs.spool_max", .size, "4GiB", "Records on disk that wait for PostgreSQL; beyond it they are dropped."),
+        SettingKey(
+            "logs.retention_days", .number(0...36_500), "0",
+            "Days after which logs go, a whole month at a time; 0: they are kept."),
         SettingKey("bootstrap.account_id", .accountID, nil, "First account; absent: generated, see credentials.json."),
         SettingKey("bootstrap.api_token", .apiToken, nil, "First API token; absent: generated, see credentials.json."),
         SettingKey(

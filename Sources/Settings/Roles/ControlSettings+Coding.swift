@@ -39,6 +39,7 @@ extension ControlSettings {
             out.write(37, name + "=" + value.reveal())
         }
         for file in ownFiles { out.write(38, file) }
+        out.write(60, logRetentionDays)
         return out.buffer
     }
 
@@ -84,6 +85,7 @@ extension ControlSettings {
                 guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { break }
                 secretEnvironment[String(pair[..<equals])] = Secret(String(pair[pair.utf8.index(after: equals)...]))
             case 38: ownFiles.append(field.string)
+            case 60: logRetentionDays = field.int
             default: break
             }
         }

@@ -34,6 +34,8 @@ package struct ControlSettings: Sendable {
     package var logQueue: Int
     /// Bytes of settled records that may wait on this node's disk.
     package var spoolLimit: Int
+    /// Days after which a month of logs is dropped; zero: never.
+    package var logRetentionDays: Int
     package var pricesFile: String?
     package var egressCAFile: String?
     package var egressAllowsPrivateAddresses: Bool
@@ -67,6 +69,7 @@ package struct ControlSettings: Sendable {
         apiRequestsPerFiveMinutes = 0
         logQueue = 8 << 20
         spoolLimit = 4 << 30
+        logRetentionDays = 0
         egressAllowsPrivateAddresses = false
         guardrailsTimeoutMilliseconds = 5000
         logLevel = "info"

@@ -63,6 +63,7 @@ extension DaemonSettings {
         control.ownFiles = ownFiles
         control.logQueue = logQueue
         control.spoolLimit = spoolLimit
+        control.logRetentionDays = logRetentionDays
         control.pricesFile = pricesFile
         control.egressCAFile = egressCAFile
         control.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses

@@ -47,6 +47,8 @@ struct ControlRole: Sendable {
     private static let orphanLimit: Duration = .seconds(3)
     /// Longest statement of an API call: a database that hangs is told as 503, not waited for by the caller's time-out.
     private static let statementLimit: Duration = .seconds(8)
+    /// The same of work that nobody waits for: deletions and evaluations may have to search whole logs.
+    private static let patientStatementLimit: Duration = .seconds(600)
     private static let retry: Duration = .milliseconds(250)
 
     private enum Outcome: Sendable { case order(SupervisorOrder?), ended }
@@ -54,6 +56,7 @@ struct ControlRole: Sendable {
     private let settings: ControlSettings
     private let logger: Logger
     private let pool: PostgresPool
+    private let patientPool: PostgresPool
     private let gateways: GatewayAdministration
     private let tokens: TokenAdministration
     private let compiler: SnapshotCompiler
@@ -71,6 +74,8 @@ struct ControlRole: Sendable {
         options.statementTimeout = Self.statementLimit
         let pool = PostgresPool(options)
         self.pool = pool
+        options.statementTimeout = Self.patientStatementLimit
+        patientPool = PostgresPool(options, size: 2)
         let gateways = GatewayAdministration(
             pool, limitPerAccount: settings.gatewaysPerAccount, spendRules: settings.spendRulesPerGateway
         )
@@ -198,6 +203,7 @@ struct ControlRole: Sendable {
             logger.warning("records stay in the spool for the next start", reason: "\(bytes) bytes")
         }
         await pool.close()
+        await patientPool.close()
         return 0
     }
 
@@ -217,12 +223,16 @@ struct ControlRole: Sendable {
         } isTemporary: {
             ($0 as? ControlError) == .storeUnavailable
         }
+        let chores = startChores()
+        defer { for chore in chores { chore.cancel() } }
         await withDiscardingTaskGroup { group in
             group.addTask { await compiler.run() }
             group.addTask { await drain.run() }
             group.addTask {
-                await LogPartitionKeeper(pool) { error in
-                    logger.warning("log partitions could not be made", reason: error.description)
+                await LogPartitionKeeper(
+                    pool, retentionDays: settings.logRetentionDays, clock: CommandClock()
+                ) { error in
+                    logger.warning("log partitions could not be made or dropped", reason: error.description)
                 }.run()
             }
             group.addTask {
@@ -231,6 +241,22 @@ struct ControlRole: Sendable {
                 }.run()
             }
         }
+    }
+
+    /// Starts the work whose statements may take minutes.
+    ///
+    /// No child tasks, because nobody waits for their end: the server undoes a statement whose client is gone, and what
+    /// was to be done is still in the database.
+    private func startChores() -> [Task<Void, Never>] {
+        let logger = logger
+        let housekeeping = LogHousekeeping(patientPool) { event in
+            switch event {
+            case .waiting(let problem): logger.warning("logs wait for their deletion", reason: problem)
+            case .unreadableDeletion(let id):
+                logger.error("a deletion of logs cannot be read and was given up", reason: "number \(id)")
+            }
+        }
+        return [Task { await housekeeping.run() }]
     }
 
     /// Repeats `body` while what keeps it from succeeding may pass.
@@ -313,6 +339,11 @@ struct ControlRole: Sendable {
         case .lost(let reason): logger.error("a refused record could not be put aside", reason: reason)
         case .skipped(let bytes): logger.warning("bytes in the spool hold no record", reason: "\(bytes) bytes")
         case .unreadable(let error): logger.error("the spool cannot be read", reason: "\(error)")
+        case .logFull(let account, let gateway):
+            logger.warning(
+                "a gateway's log is full and takes no more rows",
+                reason: "gateway \(gateway) of account \(account) stops inserting at its log_management"
+            )
         case .heldByOther: logger.warning("another process still follows the spool")
         }
     }

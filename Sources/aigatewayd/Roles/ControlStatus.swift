@@ -75,6 +75,11 @@ struct ControlStatus: Sendable {
                 value: Double(statistics.lost)
             ),
             MetricSample(
+                "aig_log_records_refused_total", .counter,
+                "Log records that were not written because their gateway's log is full.",
+                value: Double(statistics.refused)
+            ),
+            MetricSample(
                 "aig_spool_backlog_bytes", .gauge, "Bytes of settled records that wait for the database.",
                 value: Double(await drain.backlogBytes)
             ),

@@ -1,0 +1,125 @@
+import GatewayCore
+import PostgresStore
+import TestKit
+import Testing
+
+@Suite("The counts of logs")
+struct LogCountTests {
+    private static func database() async throws -> PostgresPool {
+        PostgresPool(url: try await TestDatabase.migrated())
+    }
+
+    private static func insert(_ count: Int, at time: String, table: Table = .logs, into pool: PostgresPool)
+        async throws
+    {
+        var sql: PostgresQuery =
+            switch table {
+            case .logs: PostgresQuery("INSERT INTO logs ")
+            case .january: PostgresQuery("INSERT INTO logs_202601 ")
+            }
+        sql.append(
+            """
+            (id, created_at, event_id, account_id, gateway_id, provider, model, path, method,
+                request_type, status_code, success, cached, step, duration_us, custom_cost, request_size, response_size,
+                request_complete, response_complete, streamed, authenticated)
+            SELECT gen_random_uuid()::text,
+            """
+        )
+        sql.append(" ", value: .text(time), "::timestamptz, 'e', 'a', 'g-' || n % 2, 'p', 'm-' || n % 3, 'p', 'POST', ")
+        sql.append("'native', 200, true, false, 0, 1, false, 0, 0, true, true, false, true FROM generate_series(1, ")
+        sql.append("", value: .int(count), "::integer) n")
+        _ = try await pool.query(sql)
+    }
+
+    private enum Table { case logs, january }
+
+    /// Whether both tables of counts say what the rows say.
+    private static func areRight(_ pool: PostgresPool) async throws -> Bool {
+        let wrong = try await pool.query(
+            """
+            SELECT count(*) AS n FROM (
+                SELECT account_id, gateway_id, date_trunc('hour', created_at, 'UTC') AS hour, provider, model, count(*) AS rows
+                FROM logs GROUP BY 1, 2, 3, 4, 5
+            ) l
+            FULL JOIN (SELECT * FROM log_counts WHERE rows <> 0) c USING (account_id, gateway_id, hour, provider, model)
+            WHERE l.rows IS DISTINCT FROM c.rows
+            """
+        )
+        let totals = try await pool.query(
+            """
+            SELECT count(*) AS n FROM (SELECT account_id, gateway_id, count(*) AS rows FROM logs GROUP BY 1, 2) l
+            FULL JOIN (SELECT * FROM log_totals WHERE rows <> 0) t USING (account_id, gateway_id)
+            WHERE l.rows IS DISTINCT FROM t.rows
+            """
+        )
+        return try wrong[0].int("n") == 0 && totals[0].int("n") == 0
+    }
+
+    @Test("follow rows that come, change and go, whichever table a statement names")
+    func statements() async throws {
+        let pool = try await Self.database()
+        _ = try await pool.query("SELECT make_log_partition('logs', '2026-01-01')")
+        try await Self.insert(50, at: "2026-01-05T10:30:00Z", into: pool)
+        try await Self.insert(50, at: "2026-01-05T11:30:00Z", table: .january, into: pool)
+        // No partition: the default one.
+        try await Self.insert(30, at: "2025-05-05T11:30:00Z", into: pool)
+        #expect(try await Self.areRight(pool))
+        #expect(try await pool.query("SELECT sum(rows) AS n FROM log_totals")[0].int("n") == 130)
+        _ = try await pool.query("UPDATE logs SET model = 'm-9' WHERE model = 'm-1'")
+        #expect(try await Self.areRight(pool))
+        _ = try await pool.query("UPDATE logs SET feedback = 1")
+        #expect(try await Self.areRight(pool))
+        _ = try await pool.query("DELETE FROM logs WHERE gateway_id = 'g-0' AND model = 'm-2'")
+        _ = try await pool.query("DELETE FROM logs_202601 WHERE model = 'm-9'")
+        #expect(try await Self.areRight(pool))
+        #expect(try await pool.query("SELECT 1 FROM log_counts WHERE rows <= 0").isEmpty)
+        _ = try await pool.query("TRUNCATE logs")
+        #expect(try await Self.areRight(pool))
+        try await Self.insert(3, at: "2026-01-05T10:30:00Z", into: pool)
+        #expect(try await Self.areRight(pool))
+    }
+
+    @Test("stay right when a partition takes rows over, when a month is dropped, and when it is dropped by hand")
+    func partitions() async throws {
+        let pool = try await Self.database()
+        try await Self.insert(20, at: "2025-05-05T11:30:00Z", into: pool)
+        try await Self.insert(20, at: "2025-06-05T11:30:00Z", into: pool)
+        try await Self.insert(20, at: "2025-07-05T11:30:00Z", into: pool)
+        for month in ["2025-05-01", "2025-06-01"] {
+            _ = try await pool.query(
+                "SELECT make_log_partition(t, $1::date) FROM unnest(ARRAY['logs', 'log_bodies']) AS t", [.text(month)]
+            )
+        }
+        #expect(try await Self.areRight(pool))
+        let partitions = LogPartitions(pool)
+        // The end of May, a microsecond too early and in time.
+        let june = Int64(1_748_736_000_000_000)
+        #expect(try await partitions.drop(before: Instant(microseconds: june - 1)) == 0)
+        #expect(try await partitions.drop(before: Instant(microseconds: june)) == 1)
+        #expect(try await pool.query("SELECT count(*) AS n FROM logs")[0].int("n") == 40)
+        #expect(try await Self.areRight(pool))
+        _ = try await pool.query("DROP TABLE logs_202506, log_bodies_202506")
+        #expect(try await !Self.areRight(pool))
+        #expect(try await partitions.sweepCounts() == 1)
+        #expect(try await Self.areRight(pool))
+        #expect(try await partitions.sweepCounts() == 0)
+        #expect(try await pool.query("SELECT sum(rows) AS n FROM log_totals")[0].int("n") == 20)
+    }
+
+    @Test("are the same after many writers at once")
+    func writers() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated(), size: 6)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for writer in 0..<6 {
+                group.addTask {
+                    for round in 0..<10 {
+                        try await Self.insert(7, at: "2026-01-05T1\(round % 3):30:00Z", into: pool)
+                        if writer == 0 { _ = try await pool.query("DELETE FROM logs WHERE model = 'm-1'") }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await Self.areRight(pool))
+    }
+}
