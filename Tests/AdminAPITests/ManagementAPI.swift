@@ -71,6 +71,7 @@ struct ManagementAPI {
         revoked = doomed.text.reveal()
         let routes = AdminRoutes(
             gateways: GatewayAdministration(pool, limitPerAccount: 30), logs: LogAdministration(pool, clock: clock),
+            datasets: DatasetAdministration(pool), evaluations: EvaluationAdministration(pool),
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: Self.rules),

@@ -16,6 +16,7 @@ struct RoutesPageTests {
         let vault = Vault(masterKey: try MasterKey(Secret([UInt8](repeating: 1, count: 32))))
         return AdminRoutes(
             gateways: GatewayAdministration(pool, limitPerAccount: 1), logs: LogAdministration(pool, clock: clock),
+            datasets: DatasetAdministration(pool), evaluations: EvaluationAdministration(pool),
             tokens: TokenAdministration(pool, clock: clock),
             providerConfigs: ProviderConfigAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: ReferenceRules([])),

@@ -184,6 +184,14 @@ def test_hostile_text_in_every_parameter_stays_text(daemon, gateway, hostile):
     answers += [api.http.delete(path, params={name: hostile}) for name in ("limit", "order_by", "order_by_direction")]
     answers.append(api.http.delete(path, params={"filters": json.dumps(
         [{"key": "model", "operator": "eq", "value": [hostile]}])}))
+    for parent in ("datasets", "evaluations"):
+        for name in ("name", "search", "enable", "processed", "page"):
+            answers.append(api.http.get(api.path(f"/{gateway}/{parent}"), params={name: hostile}))
+    answers.append(api.http.post(api.path(f"/{gateway}/datasets"), json={
+        "name": hostile, "enable": True, "filters": [{"key": "model", "operator": "eq", "value": [hostile]}]}))
+    answers.append(api.http.post(api.path(f"/{gateway}/evaluations"), json={
+        "name": hostile, "dataset_ids": [hostile], "evaluation_type_ids": [hostile]}))
+    answers.append(api.http.get(api.path().replace("gateways", "evaluation-types"), params={"order_by": hostile}))
     for answer in answers:
         assert answer.status_code in (200, 400, 404), f"{answer.request.method} {answer.request.url}: {answer.text}"
         assert answer.json()["success"] is (answer.status_code == 200)
@@ -306,3 +314,79 @@ def test_old_months_are_dropped(new_daemon):
         until(lambda: total(daemon, gateway) == 30, 20, lambda: f"30 entries, now {total(daemon, gateway)}")
         assert daemon.api.logs(gateway, end_date="2026-01-01")[0] == []
         assert usage_of(daemon, gateway) == 80, "reports remember"
+
+
+def test_an_evaluation_by_the_sdk_over_real_calls(daemon, gateway, provider, client):
+    where = {"account_id": daemon.account, "gateway_id": gateway}
+    entries = []
+    for number, thumb in enumerate([1, 1, -1, None]):
+        provider.reply(json_reply(chat_completion(tokens_in=1000 * (number + 1), tokens_out=0)))
+        log_id = header(post(daemon, gateway), "cf-aig-log-id")
+        if thumb:
+            client.ai_gateway.logs.edit(log_id, **where, feedback=thumb)
+        entries.append(daemon.api.log(gateway, log_id))
+    provider.reply(json_reply({"error": {"message": "no"}}, status=500))
+    post(daemon, gateway)
+    types = {kind.name: kind for kind in client.ai_gateway.evaluation_types.list(account_id=daemon.account, per_page=5)}
+    assert set(types) >= {"Cost", "Speed", "Human feedback"}
+    assert types["Cost"].mandatory and types["Speed"].mandatory and not types["Human feedback"].mandatory
+    dataset = client.ai_gateway.datasets.create(gateway, account_id=daemon.account, name="good", enable=True, filters=[
+        {"key": "success", "operator": "eq", "value": [True]}, {"key": "tokens_in", "operator": "gt", "value": [1]}])
+    assert client.ai_gateway.datasets.get(dataset.id, **where).to_dict() == dataset.to_dict()
+    assert [one.id for one in client.ai_gateway.datasets.list(gateway, account_id=daemon.account, search="good")] == [dataset.id]
+    made = client.ai_gateway.evaluations.create(
+        gateway, account_id=daemon.account, name="first", dataset_ids=[dataset.id],
+        evaluation_type_ids=[types["Human feedback"].id])
+    assert made.processed is False and made.name == "first"
+    with pytest.raises(cloudflare.BadRequestError) as caught:
+        client.ai_gateway.evaluations.create(gateway, account_id=daemon.account, name="first", dataset_ids=[dataset.id],
+                                             evaluation_type_ids=[types["Cost"].id])
+    assert caught.value.errors[0].code == 7001 and "already exists" in caught.value.errors[0].message
+
+    def done():
+        found = client.ai_gateway.evaluations.get(made.id, **where)
+        return found if found.processed else None
+
+    evaluation = until(done, 10, "the evaluation")
+    assert evaluation.total_logs == 4 and [one.name for one in evaluation.datasets] == ["good"]
+    assert evaluation.datasets[0].account_id == daemon.account
+    names = {kind.id: name for name, kind in types.items()}
+    results = {names[result.evaluation_type_id]: result for result in evaluation.results}
+    assert float(results["Cost"].result) == pytest.approx(sum(entry["cost"] for entry in entries) / 4, rel=1e-9)
+    assert results["Cost"].total_logs == 4 and results["Cost"].status == 2
+    average = sum(entry["duration"] for entry in entries) / 4
+    assert average <= float(results["Speed"].result) < average + 1
+    assert float(results["Human feedback"].result) == pytest.approx(2 / 3, abs=1e-5)
+    assert results["Human feedback"].total_logs == 3
+    assert client.ai_gateway.datasets.update(
+        dataset.id, **where, name="better", enable=False, filters=[]).name == "better"
+    assert [one.id for one in client.ai_gateway.evaluations.list(gateway, account_id=daemon.account, processed=True)] == [made.id]
+    assert client.ai_gateway.evaluations.delete(made.id, **where).id == made.id
+    assert client.ai_gateway.datasets.delete(dataset.id, **where).id == dataset.id
+    with pytest.raises(cloudflare.NotFoundError):
+        client.ai_gateway.evaluations.get(made.id, **where)
+
+
+def test_an_evaluation_survives_a_restart(new_daemon):
+    daemon = new_daemon()
+    with daemon.running():
+        gateway = daemon.api.create_gateway()
+        insert(daemon, gateway, 100, cost=2)
+        dataset = daemon.api.call("POST", daemon.api.path(f"/{gateway}/datasets"), json={
+            "name": "all", "enable": True, "filters": []}).json()["result"]["id"]
+        holder = daemon.database()
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        path = daemon.api.path(f"/{gateway}/evaluations")
+        made = daemon.api.call("POST", path, json={
+            "name": "e", "dataset_ids": [dataset], "evaluation_type_ids": []}).json()["result"]
+        assert made["processed"] is False
+        daemon.stop()
+        holder.close()
+        daemon.start()
+
+        def done():
+            found = daemon.api.call("GET", f"{path}/{made['id']}").json()["result"]
+            return found if found["processed"] else None
+
+        assert until(done, 20, "the evaluation")["total_logs"] == 100

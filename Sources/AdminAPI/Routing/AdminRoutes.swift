@@ -16,6 +16,8 @@ package struct AdminRoutes: Sendable {
 
     let gatewayUseCases: GatewayAdministration
     let logUseCases: LogAdministration
+    let datasetUseCases: DatasetAdministration
+    let evaluationUseCases: EvaluationAdministration
     let tokenUseCases: TokenAdministration
     let providerConfigUseCases: ProviderConfigAdministration
     let customProviderUseCases: CustomProviderAdministration
@@ -32,7 +34,8 @@ package struct AdminRoutes: Sendable {
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
 
     package init(
-        gateways: GatewayAdministration, logs: LogAdministration, tokens: TokenAdministration,
+        gateways: GatewayAdministration, logs: LogAdministration, datasets: DatasetAdministration,
+        evaluations: EvaluationAdministration, tokens: TokenAdministration,
         providerConfigs: ProviderConfigAdministration, customProviders: CustomProviderAdministration,
         secretsStore: SecretsStoreAdministration, analytics: AnalyticsAdministration,
         dynamicRoutes: DynamicRouteAdministration,
@@ -43,6 +46,8 @@ package struct AdminRoutes: Sendable {
     ) {
         gatewayUseCases = gateways
         logUseCases = logs
+        datasetUseCases = datasets
+        evaluationUseCases = evaluations
         tokenUseCases = tokens
         providerConfigUseCases = providerConfigs
         customProviderUseCases = customProviders
@@ -60,7 +65,8 @@ package struct AdminRoutes: Sendable {
     /// Every route of every area, and the description of them all.
     package var table: [AdminRoute] {
         let routes =
-            gatewayTable + gatewayURLTable + logTable + dynamicRouteTable + providerConfigTable
+            gatewayTable + gatewayURLTable + logTable + datasetTable + evaluationTable + dynamicRouteTable
+            + providerConfigTable
             + customProviderTable + customCostTable + billingTable + secretsStoreTable + tokenTable + auditTable
             + analyticsTable
         return routes + descriptionTable(of: routes)

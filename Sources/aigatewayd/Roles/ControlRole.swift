@@ -133,6 +133,8 @@ struct ControlRole: Sendable {
 
         let routes = AdminRoutes(
             gateways: gateways, logs: LogAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
+            datasets: DatasetAdministration(pool),
+            evaluations: EvaluationAdministration(pool) { await drain.drainNow(within: $0) },
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
@@ -256,7 +258,10 @@ struct ControlRole: Sendable {
                 logger.error("a deletion of logs cannot be read and was given up", reason: "number \(id)")
             }
         }
-        return [Task { await housekeeping.run() }]
+        let evaluations = EvaluationRunner(patientPool) { problem in
+            logger.warning("evaluations wait for the database", reason: problem)
+        }
+        return [Task { await housekeeping.run() }, Task { await evaluations.run() }]
     }
 
     /// Repeats `body` while what keeps it from succeeding may pass.

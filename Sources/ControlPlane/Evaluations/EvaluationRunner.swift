@@ -1,0 +1,64 @@
+package import PostgresStore
+
+/// Carries out the evaluations that were asked for, one at a time; every node may run it.
+///
+/// - Source: control-plane §5.2, §5.3 · measures documented; a share from 0 to 1 is assumed.
+package struct EvaluationRunner: Sendable {
+    private static let pause = Duration.milliseconds(500)
+    private static let longPause = Duration.seconds(2)
+
+    private let queue: EvaluationQueue
+    private let report: @Sendable (String) -> Void
+
+    /// - Parameters:
+    ///   - pool: its statements may take as long as reading a whole log does.
+    ///   - report: told of failures, once per outage; they are repeated.
+    package init(_ pool: PostgresPool, report: @escaping @Sendable (String) -> Void) {
+        queue = EvaluationQueue(pool)
+        self.report = report
+    }
+
+    /// Works until the task is cancelled.
+    package func run() async {
+        var isWaiting = false
+        while !Task.isCancelled {
+            var pause = Self.pause
+            do {
+                if try await step() { pause = .zero }
+                isWaiting = false
+            } catch {
+                if !isWaiting { report("\(error)") }
+                isWaiting = true
+                pause = Self.longPause
+            }
+            do { try await Task.sleep(for: pause) } catch { return }
+        }
+    }
+
+    /// Carries out one evaluation; false when none waits.
+    package func step() async throws -> Bool {
+        try await queue.step(read: Self.conditions, judge: Self.judge)
+    }
+
+    private static func conditions(_ datasets: String) -> [[LogCondition]] {
+        let documents = (try? JSONValue(parsing: datasets))?.elements ?? []
+        return documents.map { DatasetDraft.conditions($0["filters"] ?? .null) }
+    }
+
+    private static func judge(_ kind: String, _ measures: LogMeasures) -> EvaluationFinding {
+        switch kind {
+        case "cost": finding(measures.averageCost, over: measures.priced, "no log has a cost")
+        case "speed": finding(measures.averageDuration, over: measures.logs, "there are no logs")
+        case "human_feedback": finding(measures.approval, over: measures.rated, "no log was rated")
+        default:
+            EvaluationFinding(result: "", status: .failed, description: "unknown evaluation type", totalLogs: 0)
+        }
+    }
+
+    private static func finding(_ result: String?, over logs: Int, _ otherwise: String) -> EvaluationFinding {
+        EvaluationFinding(
+            result: result ?? "", status: .completed, description: result == nil ? otherwise : "completed",
+            totalLogs: logs
+        )
+    }
+}

@@ -1,0 +1,107 @@
+package import GatewayCore
+
+/// The datasets of gateways, one gateway at a time.
+package struct DatasetRepository: Sendable {
+    /// Which datasets a list shows.
+    package struct Selection: Sendable, Equatable {
+        /// A part of the name.
+        package var name: String?
+        package var isEnabled: Bool?
+        /// A part of id, name or filters.
+        package var search: String?
+
+        package init() {}
+    }
+
+    private let pool: PostgresPool
+
+    package init(_ pool: PostgresPool) { self.pool = pool }
+
+    /// Datasets in the order in which they were made.
+    package func list(
+        of gateway: GatewayID, in account: AccountID, _ selection: Selection, page: PageRequest
+    ) async throws(PostgresError) -> Page<Dataset> {
+        var restriction = PostgresFragment(" FROM datasets WHERE account_id = ")
+        restriction.append(value: .text(account.rawValue))
+        restriction.append(" AND gateway_id = ")
+        restriction.append(value: .text(gateway.rawValue))
+        if let name = selection.name {
+            restriction.append(" AND name ILIKE ")
+            restriction.append(value: .text(LogCondition.pattern(for: name)))
+        }
+        if let isEnabled = selection.isEnabled {
+            restriction.append(" AND enable = ")
+            restriction.append(value: .bool(isEnabled))
+        }
+        if let search = selection.search {
+            restriction.append(" AND (id || ' ' || name || ' ' || filters::text) ILIKE ")
+            restriction.append(value: .text(LogCondition.pattern(for: search)))
+        }
+        var rows = PostgresQuery("SELECT *")
+        rows.append(restriction)
+        rows.append(" ORDER BY created_at, id LIMIT ", value: .int(page.size), " OFFSET ")
+        rows.append(value: .int(page.offset))
+        var counting = PostgresQuery("SELECT count(*) AS total")
+        counting.append(restriction)
+        return Page(
+            items: try await pool.query(rows).map { (row) throws(PostgresError) in try Dataset(row) },
+            total: try await pool.query(counting).first?.int("total") ?? 0
+        )
+    }
+
+    package func find(
+        _ id: String, of gateway: GatewayID, in account: AccountID
+    ) async throws(PostgresError) -> Dataset? {
+        try await pool.query(
+            "SELECT * FROM datasets WHERE account_id = $1 AND gateway_id = $2 AND id = $3",
+            [.text(account.rawValue), .text(gateway.rawValue), .text(id)]
+        ).first.map { (row) throws(PostgresError) in try Dataset(row) }
+    }
+
+    /// Makes a dataset.
+    ///
+    /// - Throws: a unique violation when the name is taken, a foreign key violation when there is no such gateway.
+    package func insert(
+        _ content: DatasetContent, of gateway: GatewayID, in account: AccountID
+    ) async throws(PostgresError) -> Dataset? {
+        try await pool.query(
+            """
+            INSERT INTO datasets (account_id, gateway_id, name, enable, filters) VALUES ($1, $2, $3, $4, $5) RETURNING *
+            """,
+            [
+                .text(account.rawValue), .text(gateway.rawValue), .text(content.name), .bool(content.isEnabled),
+                .json(content.filters),
+            ]
+        ).first.map { (row) throws(PostgresError) in try Dataset(row) }
+    }
+
+    /// Replaces what a dataset says; nil when there is none.
+    ///
+    /// - Throws: a unique violation when the name is taken.
+    package func update(
+        _ id: String, of gateway: GatewayID, in account: AccountID, _ content: DatasetContent
+    ) async throws(PostgresError) -> Dataset? {
+        try await pool.query(
+            """
+            UPDATE datasets SET name = $4, enable = $5, filters = $6, modified_at = now()
+            WHERE account_id = $1 AND gateway_id = $2 AND id = $3 RETURNING *
+            """,
+            [
+                .text(account.rawValue), .text(gateway.rawValue), .text(id), .text(content.name),
+                .bool(content.isEnabled), .json(content.filters),
+            ]
+        ).first.map { (row) throws(PostgresError) in try Dataset(row) }
+    }
+
+    /// Removes a dataset; nil when there is none.
+    ///
+    /// Evaluations of it stay.
+    package func delete(
+        _ id: String, of gateway: GatewayID, in account: AccountID
+    ) async throws(PostgresError) -> Dataset? {
+        try await pool.query(
+            "DELETE FROM datasets WHERE account_id = $1 AND gateway_id = $2 AND id = $3 RETURNING *",
+            [.text(account.rawValue), .text(gateway.rawValue), .text(id)]
+        ).first.map { (row) throws(PostgresError) in try Dataset(row) }
+    }
+}
