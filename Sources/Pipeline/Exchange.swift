@@ -9,15 +9,18 @@ import Providers
 /// Accept → Admit → Plan → Serve → Relay → Settle, once, in this order; each phase's result is the next one's input.
 @WorkerLoop
 package final class Exchange {
-    private let environment: WorkerEnvironment
-    private let memo: ConnectionMemo
-    private let head: RequestHead
-    private let downstream: any Downstream
-    private let cancel = CancelHook()
-    private var intake: RequestIntake
-    private var relay: ReplyRelay?
+    let environment: WorkerEnvironment
+    let memo: ConnectionMemo
+    let head: RequestHead
+    let downstream: any Downstream
+    let cancel = CancelHook()
+    var intake: RequestIntake
+    var relay: ReplyRelay?
     /// The obligation towards others who want the same answer, as long as it is not there.
-    private var lead: (any AnswerLead)?
+    var lead: (any AnswerLead)?
+    /// The call, while it is on the short way.
+    var plain: PlainCall?
+    private var hasStarted = false
     private var isClientGone = false
     private var hasAnswered = false
 
@@ -29,9 +32,37 @@ package final class Exchange {
         intake = RequestIntake(head, environment: environment)
     }
 
-    /// Begins to work on the request; the connection goes on feeding the body.
+    /// Begins to work on the request, the first time that it is called; the connection goes on feeding the body.
+    ///
+    /// Most requests take the short way (`beginPlain`), without a task: with its frames it would be half of the memory
+    /// that they need and an eighth of their instructions (measured: 7 KiB and 8000).
     package func start() {
-        WorkerLoop.start { await self.run() }
+        guard !hasStarted else { return }
+        hasStarted = true
+        let index = environment.snapshots.current
+        let known = index.flatMap { memo.memory(of: head, in: $0) }
+        let inbound = Accept.accept(head, known: known?.reading, clock: environment.clock)
+        let outcome = Outcome(inbound: inbound, id: newID(at: inbound.receivedAt))
+        do throws(GatewayError) {
+            try inbound.check(environment.limits)
+            guard let index else {
+                throw GatewayError(.notReady, origin: .gateway, detail: "no snapshot has been loaded")
+            }
+            let admit = Admit(environment: environment, memo: memo)
+            let admitted =
+                if let known { try admit.admit(again: inbound, known, in: index) } else {
+                    try admit.admit(inbound, in: index)
+                }
+            outcome.admitted = admitted
+            if let admitted, PlainCall.fits(admitted) {
+                try beginPlain(admitted, outcome)
+            } else {
+                WorkerLoop.start { await self.run(inbound, admitted, in: index, outcome) }
+            }
+        } catch {
+            fail(error, outcome)
+            end(outcome)
+        }
     }
 
     // MARK: The client's side
@@ -44,28 +75,30 @@ package final class Exchange {
     package func receive(_ payload: ByteBuffer) {
         if intake.admit(payload, of: head.framing, environment) { return intake.body.append(payload) }
         guard intake.refusal != nil, intake.body.state == .open else { return }
-        failBody()
+        // First, so that what the missing body leads to counts as that.
         if relay == nil { cancel.cancel() }
+        failBody()
     }
 
     package func finishBody() {
         intake.body.finish()
-        intake.wake()
+        intake.takeWaiter()?()
     }
 
     /// The client broke its body off or its framing; the connection is going to close.
     package func failBody() {
         intake.body.fail()
-        intake.wake()
+        intake.takeWaiter()?()
     }
 
     package func clientGone() {
         guard !isClientGone else { return }
         isClientGone = true
+        // Others may wait for this very answer: then it is fetched for them.
+        if relay == nil, lead?.isAwaited != true { cancel.cancel() }
         failBody()
         if let relay { return relay.clientGone() }
-        // Others wait for this very answer: it is fetched for them.
-        guard lead?.isAwaited == true else { return cancel.cancel() }
+        guard !cancel.isCancelled else { return }
         environment.timers.after(Self.audienceCheck) { [weak self] in self?.cancelIfNobodyWaits() }
     }
 
@@ -80,21 +113,20 @@ package final class Exchange {
 
     // MARK: The line
 
-    private func run() async {
-        let index = environment.snapshots.current
-        let known = index.flatMap { memo.memory(of: head, in: $0) }
-        let inbound = Accept.accept(head, known: known?.reading, clock: environment.clock)
-        var outcome = Outcome(inbound: inbound, id: newID(at: inbound.receivedAt))
+    /// The long way, of everything that is no plain call.
+    ///
+    /// - Parameter known: nil: the gateway is missing, and may have to be made.
+    private func run(_ inbound: Inbound, _ known: Admitted?, in index: SnapshotIndex, _ first: Outcome) async {
+        var outcome = first
         do throws(GatewayError) {
-            try inbound.check(environment.limits)
-            let admit = Admit(environment: environment, memo: memo)
             let admitted: Admitted
-            if let known, let index {
-                admitted = try admit.admit(again: inbound, known, in: index)
+            if let known {
+                admitted = known
             } else {
-                admitted = try await admit.admit(inbound, in: index)
+                let admit = Admit(environment: environment, memo: memo)
+                admitted = try await admit.admitToMissing(inbound, in: index)
+                outcome.admitted = admitted
             }
-            outcome.admitted = admitted
             if inbound.address.surface == .universal {
                 try await serveSteps(admitted, &outcome)
             } else {
@@ -104,6 +136,12 @@ package final class Exchange {
         } catch {
             fail(error, outcome)
         }
+        end(outcome)
+    }
+
+    /// The last thing that is done for the request.
+    func end(_ outcome: Outcome) {
+        plain = nil
         intake.settle(outcome, environment, isFinal: true)
         intake.body.detach()
     }
@@ -260,7 +298,7 @@ package final class Exchange {
     }
 
     /// Tells those who wait for the same answer that it does not come from here.
-    private func endLead(_ end: LeadOutcome) {
+    func endLead(_ end: LeadOutcome) {
         lead?.end(end)
         lead = nil
     }
@@ -293,7 +331,10 @@ package final class Exchange {
         intake.body.waitsForWhole = true
         downstream.askForBody()
         if intake.body.state == .open {
-            await withCheckedContinuation { intake.wait($0) }
+            await withCheckedContinuation { continuation in
+                // Others may have run before a task that starts to wait does.
+                if intake.body.state == .open { intake.wait { continuation.resume() } } else { continuation.resume() }
+            }
         }
         return try intake.whole()
     }
@@ -301,6 +342,20 @@ package final class Exchange {
     private func relay(
         _ reply: any UpstreamReply, _ attempt: Attempt, _ admitted: Admitted, _ outcome: Outcome
     ) async {
+        let translated = attempt.translation == nil ? nil : reply as? any TranslatedReply
+        guard let relay = beginRelay(reply, translated, attempt, admitted, outcome) else { return }
+        await withCheckedContinuation { continuation in relay.whenEnded { continuation.resume() } }
+        outcome.take(relay)
+        if let translated { outcome.take(translated.usage) }
+    }
+
+    /// Starts to pass an answer on; nil when nobody is there to get it.
+    ///
+    /// - Parameter translated: the reply, if it is made of another one.
+    func beginRelay(
+        _ reply: any UpstreamReply, _ translated: (any TranslatedReply)?, _ attempt: Attempt, _ admitted: Admitted,
+        _ outcome: Outcome
+    ) -> ReplyRelay? {
         let head = reply.head
         let stream = StreamKind(of: head)
         outcome.take(head, stream)
@@ -310,13 +365,12 @@ package final class Exchange {
             lead?.end(.abandoned)
             reply.cancel()
             outcome.ending = .clientGone
-            return
+            return nil
         }
         // Only an event stream can carry the chunk that was asked for; an error in JSON goes through as it is.
         // What was stored is what a client got.
         let shape: ReplyShape =
             outcome.isCached ? .asIs : attempt.reply == .withoutUsageChunk && stream != .sse ? .compat : attempt.reply
-        let translated = attempt.translation == nil ? nil : reply as? any TranslatedReply
         let delivery = AnswerHead.delivery(of: head, to: downstream.version, shape: shape)
         let note = delivery == .plain ? .close : downstream.connectionNote
         let answer = AnswerHead.relayed(
@@ -335,9 +389,7 @@ package final class Exchange {
         hasAnswered = true
         if isClientGone { relay.clientGone() } else { downstream.begin(answer, note) }
         relay.start()
-        if let ending = relay.ending { outcome.ending = ending } else { outcome.ending = await relay.ended() }
-        outcome.take(relay)
-        if let translated { outcome.take(translated.usage) }
+        return relay
     }
 
     /// Answers out of the gateway's own knowledge.
@@ -346,7 +398,7 @@ package final class Exchange {
         say(json, status: 200, outcome, marks: outcome.marks)
     }
 
-    private func fail(_ error: GatewayError, _ outcome: Outcome) {
+    func fail(_ error: GatewayError, _ outcome: Outcome) {
         let rendered = outcome.fail(error)
         if isClientGone { return outcome.ending = .clientGone }
         guard !hasAnswered else { return downstream.abort() }

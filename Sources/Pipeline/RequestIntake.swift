@@ -22,7 +22,7 @@ struct RequestIntake {
     private var wholeHeld = 0
     /// The same of the body that was written for the provider of the present call.
     private var writtenHeld = 0
-    private var waiter: CheckedContinuation<Void, Never>?
+    private var waiter: (@WorkerLoop () -> Void)?
 
     /// Members of a request body that are worth a name: `factModel`.
     private static let wantedFacts: [StaticString] = ["model"]
@@ -65,12 +65,12 @@ struct RequestIntake {
     }
 
     /// Remembers who waits for the end of the body.
-    mutating func wait(_ waiter: CheckedContinuation<Void, Never>) { self.waiter = waiter }
+    mutating func wait(_ waiter: @escaping @WorkerLoop () -> Void) { self.waiter = waiter }
 
-    /// Lets go on who waits for the end of the body.
-    mutating func wake() {
-        waiter?.resume()
-        waiter = nil
+    /// Whoever waits for the end of the body, to be called now that it is here.
+    mutating func takeWaiter() -> (@WorkerLoop () -> Void)? {
+        defer { waiter = nil }
+        return waiter
     }
 
     /// The complete body, once its end is here.

@@ -102,7 +102,13 @@ package final class ClientConnection: Downstream {
     private func process() {
         guard !isProcessing else { return }
         isProcessing = true
-        defer { isProcessing = false }
+        takeSteps()
+        isProcessing = false
+        // Now, with everything that came along with the head: a small body then leaves together with it.
+        exchange?.start()
+    }
+
+    private func takeSteps() {
         while true {
             switch reader.next() {
             case .wait: return
@@ -133,7 +139,6 @@ package final class ClientConnection: Downstream {
         self.exchange = exchange
         // The exchange holds this connection already, until it is settled; weak references would slow down all others.
         exchange.onDemandChange { wanted in self.bodyDemandChanged(wanted) }
-        exchange.start()
     }
 
     private func finishBody() {

@@ -14,6 +14,7 @@ package final class SpoolWriter: RecordSink {
     private let limit: Int
     private let rotateAt: Int
     private let observer: any Observer
+    private let scheduleFlush: (@WorkerLoop () -> Void)?
     private let lock: Int32
     private var segment: Int32
     private var sequence: UInt64 = 1
@@ -34,8 +35,10 @@ package final class SpoolWriter: RecordSink {
     ///   - directory: the node's spool; made if missing.
     ///   - limit: bytes that all workers of the node may have waiting; beyond it records are dropped.
     ///   - rotateAt: bytes after which a segment is synced and the next one started.
+    ///   - scheduleFlush: makes sure that `flush` runs soon; called with the first record after each flush.
     package init(
-        directory: String, limit: Int, rotateAt: Int = 64 << 20, observer: any Observer
+        directory: String, limit: Int, rotateAt: Int = 64 << 20, observer: any Observer,
+        scheduleFlush: (@WorkerLoop () -> Void)? = nil
     ) throws(SpoolError) {
         try SpoolFolder.create(directory)
         var time = timespec()
@@ -67,6 +70,7 @@ package final class SpoolWriter: RecordSink {
         self.limit = limit
         self.rotateAt = rotateAt
         self.observer = observer
+        self.scheduleFlush = scheduleFlush
         self.lock = lock
         countedSize = SpoolFolder.totalSize(of: directory)
         countAgainAt = .now + Self.countInterval
@@ -94,6 +98,7 @@ package final class SpoolWriter: RecordSink {
             observer.record(.recordDropped(reason: .spoolFull))
             return false
         }
+        if pendingRecords == 0 { scheduleFlush?() }
         pendingRecords += 1
         observer.record(.recordSpooled(bytes: length))
         if pending.readableBytes > Self.maxPending { flush() }

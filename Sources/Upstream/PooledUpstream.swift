@@ -67,11 +67,20 @@ package final class PooledUpstream: UpstreamClient {
     package func send(
         _ request: UpstreamRequest, cancel: CancelHook
     ) async throws(GatewayError) -> any UpstreamReply {
-        if cancel.isCancelled { throw GatewayError(ConnectFailure(.cancelled, "cancelled")) }
-        let exchange = ProviderExchange(request, client: self)
-        cancel.onCancel { exchange.cancel() }
-        let result: ProviderExchange.HeadResult = await withUnsafeContinuation { exchange.start($0) }
+        let result = await withUnsafeContinuation { continuation in
+            send(request, cancel: cancel) { continuation.resume(returning: $0) }
+        }
         return try result.get()
+    }
+
+    package func send(
+        _ request: UpstreamRequest, cancel: CancelHook,
+        _ then: @escaping @WorkerLoop (Result<any UpstreamReply, GatewayError>) -> Void
+    ) {
+        if cancel.isCancelled { return then(.failure(GatewayError(ConnectFailure(.cancelled, "cancelled")))) }
+        let exchange = ProviderExchange(request, client: self, then)
+        cancel.onCancel { exchange.cancel() }
+        exchange.start()
     }
 
     /// Connections for metrics.

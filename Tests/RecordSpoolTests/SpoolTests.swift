@@ -24,6 +24,25 @@ struct SpoolTests {
         writer.close()
     }
 
+    @Test("the first record after each flush asks for the next one")
+    @WorkerLoop
+    func scheduling() throws {
+        let spool = SpoolFixture()
+        var asked = 0
+        let writer = try SpoolWriter(
+            directory: spool.directory, limit: 1 << 30, observer: CountingObserver(), scheduleFlush: { asked += 1 }
+        )
+        writer.append(SpoolFixture.record(1))
+        writer.append(SpoolFixture.record(2))
+        #expect(asked == 1)
+        writer.flush()
+        writer.flush()
+        #expect(asked == 1)
+        writer.append(SpoolFixture.record(3))
+        #expect(asked == 2)
+        writer.close()
+    }
+
     @Test("a batch that was not committed is handed out again by the next follower, a committed one is not")
     @WorkerLoop
     func atLeastOnce() throws {

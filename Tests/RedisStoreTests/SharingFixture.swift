@@ -104,7 +104,10 @@ final class Asking {
     }
 
     func finished() async throws {
-        if outcome == nil { await withCheckedContinuation { waiter = $0 } }
+        // Asked again inside: others may run before a task that starts to wait does.
+        await withCheckedContinuation { continuation in
+            if outcome == nil { waiter = continuation } else { continuation.resume() }
+        }
         if case .failure(let error) = outcome { throw error }
     }
 
@@ -192,12 +195,20 @@ final class ReplyProbe: ReplySink {
     }
 
     func ended() async -> Ending? {
-        while ending == nil { await withCheckedContinuation { waiter = $0 } }
+        while ending == nil { await wait() }
         return ending
     }
 
     func payload(reaches count: Int) async {
-        while payloadBytes.count < count, ending == nil { await withCheckedContinuation { waiter = $0 } }
+        while payloadBytes.count < count, ending == nil { await wait(beyond: payloadBytes.count) }
+    }
+
+    /// Waits for the next bytes or the end, unless they have come since.
+    private func wait(beyond count: Int? = nil) async {
+        let known = count ?? payloadBytes.count
+        await withCheckedContinuation { continuation in
+            if ending == nil, payloadBytes.count == known { waiter = continuation } else { continuation.resume() }
+        }
     }
 
     private func wake() {

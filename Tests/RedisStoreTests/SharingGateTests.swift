@@ -48,6 +48,27 @@ struct SharingGateTests {
         }
     }
 
+    @Test("an answer that is here at once is kept where it lies, within the same bounds")
+    func atOnce() async throws {
+        try await withWorker(bounds: { $0.entry = 8 }) { worker in
+            for (name, text, isKept) in [(1, "in time", true), (2, "too long for it", false)] {
+                let lead = try await Asking(worker.gate, worker.question(UInt8(name))).lead()
+                #expect(lead.begin(Head.whole()))
+                #expect(worker.gate.heldBytes == 0)
+                lead.append(whole: ByteBuffer(string: text))
+                #expect(worker.gate.heldBytes == (isKept ? text.utf8.count : 0))
+                lead.end(.complete)
+                await worker.settle()
+                if isKept {
+                    #expect(try await worker.read(UInt8(name)) == text)
+                } else {
+                    try await Asking(worker.gate, worker.question(UInt8(name))).lead().end(.failed)
+                }
+            }
+            worker.expectIdle()
+        }
+    }
+
     @Test("an answer that calls itself JSON is kept if it is, or if whoever relays it has seen that it is")
     func soundness() async throws {
         let server = try RedisServer()

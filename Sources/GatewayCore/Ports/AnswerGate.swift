@@ -1,12 +1,27 @@
+package import NIOCore
+
 /// Asks the shared store, in one round trip, what it has to say before a provider is called: a stored answer, the
 /// rate limits, and whether somebody else is fetching the same answer right now.
 @WorkerLoop
 package protocol AnswerGate: AnyObject {
-    /// Returns when it is known how the request goes on.
+    /// Calls back, once and perhaps at once, when it is known how the request goes on.
     ///
-    /// - Errors: `.rateLimited` is not thrown but returned; `.limitStateUnavailable` when the store is away and the
+    /// - Errors: `.rateLimited` is no error but an opening; `.limitStateUnavailable` when the store is away and the
     ///   policy is to refuse; whatever `cancel` brings when the client leaves while waiting for another's answer.
-    func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening
+    func open(
+        _ question: GateQuestion, cancel: CancelHook,
+        _ then: @escaping @WorkerLoop (Result<GateOpening, GatewayError>) -> Void
+    )
+}
+
+extension AnswerGate {
+    /// Returns when it is known how the request goes on; errors as above.
+    package func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening {
+        let opening = await withUnsafeContinuation { continuation in
+            open(question, cancel: cancel) { continuation.resume(returning: $0) }
+        }
+        return try opening.get()
+    }
 }
 
 /// What a request wants to know of the shared store.
@@ -91,7 +106,7 @@ package struct RateRule: Sendable, Equatable {
 }
 
 /// How a request goes on after the gate.
-package enum GateOpening {
+package enum GateOpening: Sendable {
     /// The provider is to be called; with a lead, its answer is to be reported there.
     case call((any AnswerLead)?)
     /// The answer is here, stored or on its way to another request that asked for the same; it counts as a HIT.
@@ -108,11 +123,13 @@ package enum GateOpening {
 /// `end`, which may then be left out as well. Whoever drops a lead without `end` lets its followers wait for up to a
 /// second.
 @WorkerLoop
-package protocol AnswerLead: AnyObject {
+package protocol AnswerLead: AnyObject, Sendable {
     /// The answer's head; false when an answer like this is not kept, which frees whoever waits for it.
     func begin(_ head: ResponseHead) -> Bool
     /// Payload of the answer, without body framing.
     func append(_ payload: UnsafeRawBufferPointer)
+    /// All of the payload, in a buffer that may be held; the only `append` then.
+    func append(whole payload: ByteBuffer)
     /// Nothing follows.
     func end(_ outcome: LeadOutcome)
     /// Whether others depend on this answer, so that it is worth fetching after its own client has gone.

@@ -69,17 +69,40 @@ package struct UpstreamRequest: Sendable {
 ///
 /// HTTP/1.1 now; HTTP/2 will implement the same port and read `UpstreamRequest.head` through the head parser.
 @WorkerLoop
-package protocol UpstreamClient: AnyObject {
+package protocol UpstreamClient: AnyObject, Sendable {
     /// Sends one request and returns when the final response head is there (1xx are skipped).
     ///
     /// A kept-alive connection that turns out to be stale (closed before any byte of an answer) is replaced once,
     /// when the body can be replayed. Cancelling through `cancel` closes the connection and throws.
     func send(_ request: UpstreamRequest, cancel: CancelHook) async throws(GatewayError) -> any UpstreamReply
+
+    /// The same with a callback, which is called exactly once, perhaps at once.
+    func send(
+        _ request: UpstreamRequest, cancel: CancelHook,
+        _ then: @escaping @WorkerLoop (Result<any UpstreamReply, GatewayError>) -> Void
+    )
+}
+
+extension UpstreamClient {
+    package func send(
+        _ request: UpstreamRequest, cancel: CancelHook,
+        _ then: @escaping @WorkerLoop (Result<any UpstreamReply, GatewayError>) -> Void
+    ) {
+        WorkerLoop.start {
+            let result: Result<any UpstreamReply, GatewayError>
+            do throws(GatewayError) {
+                result = .success(try await self.send(request, cancel: cancel))
+            } catch {
+                result = .failure(error)
+            }
+            then(result)
+        }
+    }
 }
 
 /// A provider's answer whose head has arrived.
 @WorkerLoop
-package protocol UpstreamReply: AnyObject {
+package protocol UpstreamReply: AnyObject, Sendable {
     var head: ResponseHead { get }
     /// Starts delivery of the body; nothing is read beyond what came with the head before this call.
     func relay(to sink: any ReplySink)

@@ -65,16 +65,10 @@ struct Admit {
         )
     }
 
-    /// - Parameter index: the configuration in force; nil before the first was loaded.
-    func admit(_ inbound: Inbound, in index: SnapshotIndex?) async throws(GatewayError) -> Admitted {
-        guard let index else {
-            throw GatewayError(.notReady, origin: .gateway, detail: "no snapshot has been loaded")
-        }
-        let credentials = credentials(of: inbound, in: index)
-        if let gateway = find(inbound, in: index) {
-            return try admit(inbound, to: gateway, index: index, credentials: credentials)
-        }
-        return try await admitToMissing(inbound, index: index, credentials: credentials)
+    /// Nil when there is no such gateway: then `admitToMissing` decides.
+    func admit(_ inbound: Inbound, in index: SnapshotIndex) throws(GatewayError) -> Admitted? {
+        guard let gateway = find(inbound, in: index) else { return nil }
+        return try admit(inbound, to: gateway, index: index, credentials: credentials(of: inbound, in: index))
     }
 
     private func find(_ inbound: Inbound, in index: SnapshotIndex) -> GatewayPlan? {
@@ -122,9 +116,8 @@ struct Admit {
     }
 
     /// The rules for a gateway that does not exist (data-plane §1.5, §10.2).
-    private func admitToMissing(
-        _ inbound: Inbound, index: SnapshotIndex, credentials: Credentials
-    ) async throws(GatewayError) -> Admitted {
+    func admitToMissing(_ inbound: Inbound, in index: SnapshotIndex) async throws(GatewayError) -> Admitted {
+        let credentials = credentials(of: inbound, in: index)
         let (account, id, isWellFormed) = inbound.head.withBytes { bytes in
             let account = bytes[inbound.address.account]
             return (

@@ -111,7 +111,9 @@ final class Outcome {
         isStream = stream.framing != nil
     }
 
+    /// Takes what there is to know of an answer that has been relayed to its end.
     func take(_ relay: ReplyRelay) {
+        if let ending = relay.ending { self.ending = ending }
         if case .truncated(let error) = ending, error.kind == .requestTimedOut { errorCode = ErrorBody(error).code }
         responseBytes = relay.payloadBytes
         if let reader = relay.usage {

@@ -48,12 +48,10 @@ final class Flight {
 
     /// Waits for the answer, or for its beginning when it is a stream.
     func join(_ cancel: CancelHook) async -> Joining {
-        switch state {
-        case .open: break
-        case .streaming, .complete: return reply()
-        case .over: return .gone
-        }
+        if let known { return known }
         let joining: Joining = await withCheckedContinuation { continuation in
+            // Others may have run before a task that starts to wait does.
+            if let known { return continuation.resume(returning: known) }
             let joiner = Joiner(continuation)
             joiners.append(joiner)
             cancel.onCancel {
@@ -63,6 +61,15 @@ final class Flight {
         }
         cancel.onCancel(nil)
         return joining
+    }
+
+    /// What comes of joining now; nil while the answer has not begun.
+    private var known: Joining? {
+        switch state {
+        case .open: nil
+        case .streaming, .complete: reply()
+        case .over: .gone
+        }
     }
 
     private func reply() -> Joining {

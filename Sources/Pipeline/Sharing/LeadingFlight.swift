@@ -84,11 +84,15 @@ final class LeadingFlight: AnswerLead {
         return length <= around.budget.limit - around.budget.held
     }
 
-    func append(_ bytes: UnsafeRawBufferPointer) {
+    func append(_ bytes: UnsafeRawBufferPointer) { append(bytes.count) { $0.append(bytes) } }
+
+    func append(whole payload: ByteBuffer) { append(payload.readableBytes) { $0.append(payload) } }
+
+    private func append(_ count: Int, _ add: (SharedPayload) -> Bool) {
         guard !isOver, let payload else { return }
-        if isKeepable, payload.length + bytes.count > around.bounds.entry { stopKeeping() }
+        if isKeepable, payload.length + count > around.bounds.entry { stopKeeping() }
         if !isKeepable, !payload.hasReaders { return drop(.failed, farewell: .released) }
-        if payload.append(bytes) {
+        if add(payload) {
             schedulePublication(around.bounds.gathering)
         } else {
             drop(.failed, farewell: .released)

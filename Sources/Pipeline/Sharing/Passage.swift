@@ -2,8 +2,11 @@ import GatewayCore
 
 /// How one request has fared at the gate so far.
 @WorkerLoop
-struct Passage {
+final class Passage {
     let question: GateQuestion
+    /// Ends the request's waiting for others.
+    let cancel: CancelHook
+    private let then: @WorkerLoop (Result<GateOpening, GatewayError>) -> Void
     /// Nil: this request does not use the cache.
     let place: AnswerPlace?
     var reading: CacheLookup
@@ -15,8 +18,14 @@ struct Passage {
     /// The lease that was asked for last.
     private var lease: LeaseToken?
 
-    init(_ question: GateQuestion, shares: Coalescing) {
+    /// - Parameter then: called once, by `end`.
+    init(
+        _ question: GateQuestion, shares: Coalescing, cancel: CancelHook,
+        _ then: @escaping @WorkerLoop (Result<GateOpening, GatewayError>) -> Void
+    ) {
         self.question = question
+        self.cancel = cancel
+        self.then = then
         place = question.cache.map {
             AnswerPlace(account: question.account, gateway: question.gateway, key: $0.key)
         }
@@ -25,7 +34,11 @@ struct Passage {
         self.shares = question.cache?.lookup == .read ? shares : .off
     }
 
-    mutating func storeQuestion(_ leases: inout LeaseNames) -> StoreQuestion {
+    func end(_ opening: GateOpening) { then(.success(opening)) }
+
+    func end(_ error: GatewayError) { then(.failure(error)) }
+
+    func storeQuestion(_ leases: inout LeaseNames) -> StoreQuestion {
         lease = shares == .on ? leases.next() : nil
         return StoreQuestion(
             account: question.account, gateway: question.gateway,

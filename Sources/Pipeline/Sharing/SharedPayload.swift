@@ -20,6 +20,7 @@ final class SharedPayload {
     /// The first piece, which is all there is of most answers, and what follows it.
     private var first = ByteBuffer()
     private var more: [ByteBuffer] = []
+    private var expectedLength = 0
     private var readers: [SharedReply] = []
     private let budget: HeldBytes
 
@@ -41,10 +42,8 @@ final class SharedPayload {
 
     private func piece(_ index: Int) -> ByteBuffer { index == 0 ? first : more[index - 1] }
 
-    /// Makes room for a payload of this length at once; a large one gets room as it comes.
-    func expect(_ length: Int) {
-        if count == 0, length <= Self.expected { first.reserveCapacity(length) }
-    }
+    /// Has the first piece make room for a payload of this length; a large one gets room as it comes.
+    func expect(_ length: Int) { if length <= Self.expected { expectedLength = length } }
 
     var hasReaders: Bool { !readers.isEmpty }
 
@@ -52,6 +51,7 @@ final class SharedPayload {
     func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard bytes.count > 0 else { return true }
         guard budget.take(bytes.count) else { return false }
+        if length == 0 { first.reserveCapacity(expectedLength) }
         length += bytes.count
         if more.isEmpty, first.readableBytes < Self.smallPiece || first.writableBytes >= bytes.count {
             first.writeBytes(bytes)

@@ -37,70 +37,75 @@ package final class SharingGate: AnswerGate {
     /// Whether no answer is being fetched or followed that could be shared.
     package var isIdle: Bool { around.board.isEmpty }
 
-    package func open(_ question: GateQuestion, cancel: CancelHook) async throws(GatewayError) -> GateOpening {
-        guard question.cache != nil else {
-            guard !question.limits.isEmpty else { return .call(nil) }
-            // Nothing to look up and nobody to share with: one question, without a passage to keep track of.
-            let limits = StoreQuestion(
-                account: question.account, gateway: question.gateway, lookup: nil, limits: question.limits
-            )
-            let verdict = await withUnsafeContinuation { continuation in
-                around.store.ask(limits) { continuation.resume(returning: $0) }
-            }
-            switch verdict {
-            case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
-            case .unavailable: return try unavailable(question)
-            case .admitted, .leased, .stored, .unreadable, .underWay: return .call(nil)
-            }
-        }
-        var passage = Passage(question, shares: coalescing)
-        while true {
-            if passage.shares == .on, let place = passage.place, let flight = around.board[place] {
-                if let reply = try await join(flight, cancel, &passage) { return .answer(reply) }
-                continue
-            }
-            let asked = passage.storeQuestion(&leases)
-            // Not in a function of its own: each asynchronous call costs as much as the question's bytes.
-            let verdict = await withUnsafeContinuation { continuation in
-                around.store.ask(asked) { continuation.resume(returning: $0) }
-            }
-            switch verdict {
-            case .stored(let answer):
-                if let reply = reply(answer) { return .answer(reply) }
-                passage.reading = .skip
-            case .unreadable: passage.reading = .skip
-            case .underWay(let lease):
-                guard let place = passage.place else { return .call(nil) }
-                let known = around.board[place].flatMap { $0.lease == lease ? $0 : nil }
-                let flight = known ?? FollowingFlight.start(place, lease: lease, around, clock: clock)
-                if let reply = try await join(flight, cancel, &passage) { return .answer(reply) }
-            case .leased:
-                guard let lead = passage.lead(around) else { return .call(nil) }
-                guard !cancel.isCancelled else {
-                    lead.end(.abandoned)
-                    throw Self.cancelled
-                }
-                return .call(lead)
-            case .admitted: return .call(passage.lead(around))
-            case .limited(let retryAfter): return .limited(retryAfter: retryAfter)
-            case .unavailable: return try unavailable(question)
-            }
+    package func open(
+        _ question: GateQuestion, cancel: CancelHook,
+        _ then: @escaping @WorkerLoop (Result<GateOpening, GatewayError>) -> Void
+    ) {
+        guard question.cache != nil || !question.limits.isEmpty else { return then(.success(.call(nil))) }
+        goOn(Passage(question, shares: coalescing, cancel: cancel, then))
+    }
+
+    /// The next step of a request: to a flight of this worker, or to the store.
+    ///
+    /// Requests that wait for nobody, which are most of them, stay without a task: it would need more memory
+    /// than the question (measured: 4 KiB).
+    private func goOn(_ passage: Passage) {
+        if passage.shares == .on, let place = passage.place, around.board[place] != nil {
+            WorkerLoop.start { await self.follow(nil, passage) }
+        } else {
+            around.store.ask(passage.storeQuestion(&leases)) { self.take($0, passage) }
         }
     }
 
-    private func unavailable(_ question: GateQuestion) throws(GatewayError) -> GateOpening {
-        guard whenUnavailable == .refuse, !question.limits.isEmpty else { return .call(nil) }
-        throw GatewayError(.limitStateUnavailable, origin: .store, detail: "the shared store does not answer")
+    private func take(_ verdict: StoreVerdict, _ passage: Passage) {
+        switch verdict {
+        case .stored(let answer):
+            if let reply = reply(answer) { return passage.end(.answer(reply)) }
+            passage.reading = .skip
+            goOn(passage)
+        case .unreadable:
+            passage.reading = .skip
+            goOn(passage)
+        case .underWay(let lease): WorkerLoop.start { await self.follow(lease, passage) }
+        case .leased:
+            let lead = passage.lead(around)
+            guard let lead, passage.cancel.isCancelled else { return passage.end(.call(lead)) }
+            lead.end(.abandoned)
+            passage.end(Self.cancelled)
+        case .admitted: passage.end(.call(passage.lead(around)))
+        case .limited(let retryAfter): passage.end(.limited(retryAfter: retryAfter))
+        case .unavailable:
+            guard whenUnavailable == .refuse, !passage.question.limits.isEmpty else { return passage.end(.call(nil)) }
+            passage.end(
+                GatewayError(.limitStateUnavailable, origin: .store, detail: "the shared store does not answer")
+            )
+        }
     }
 
     private static var cancelled: GatewayError {
         GatewayError(.providerUnreachable, origin: .client, detail: "cancelled")
     }
 
+    /// Waits for the answer that another request fetches.
+    ///
+    /// - Parameter lease: of a flight that the store knows of; nil: one of this worker, which may have ended by now.
+    private func follow(_ lease: LeaseToken?, _ passage: Passage) async {
+        guard let place = passage.place else { return passage.end(.call(nil)) }
+        var flight = around.board[place]
+        if let lease, flight?.lease != lease {
+            flight = FollowingFlight.start(place, lease: lease, around, clock: clock)
+        }
+        guard let flight else { return goOn(passage) }
+        do throws(GatewayError) {
+            if let reply = try await join(flight, passage) { passage.end(.answer(reply)) } else { goOn(passage) }
+        } catch {
+            passage.end(error)
+        }
+    }
+
     /// Waits for a shared answer; nil when the request has to ask again.
-    private func join(
-        _ flight: Flight, _ cancel: CancelHook, _ passage: inout Passage
-    ) async throws(GatewayError) -> SharedReply? {
+    private func join(_ flight: Flight, _ passage: Passage) async throws(GatewayError) -> SharedReply? {
+        let cancel = passage.cancel
         passage.waits += 1
         let joining = await wait(for: flight, cancel, passage.question.patience)
         switch joining {

@@ -39,7 +39,7 @@ final class ReplyRelay: ReplySink {
     private var filterError: GatewayError?
     /// Nil while the answer is being relayed.
     private(set) var ending: Ending?
-    private var waiter: CheckedContinuation<Ending, Never>?
+    private var waiter: (@WorkerLoop () -> Void)?
     /// Where the answer is reported for others.
     private let lead: (any AnswerLead)?
     /// The client has gone, others still wait for the answer.
@@ -49,6 +49,8 @@ final class ReplyRelay: ReplySink {
     private var isPaused = false
     private var isWatching = false
     private var isUsageFinal = false
+    /// Whether the answer's bytes are its payload and go to the client as they are.
+    private let isPayloadRaw: Bool
     /// Whether an answer without its closing event is an incomplete one.
     private let needsTerminal: Bool
     private let timers: any Timers
@@ -68,16 +70,16 @@ final class ReplyRelay: ReplySink {
         self.lead = lead
         self.needsTerminal = needsTerminal
         self.timers = timers
+        if delivery == .raw, case .length = reply.head.framing { isPayloadRaw = true } else { isPayloadRaw = false }
         if shape == .withoutUsageChunk, delivery == .chunks || delivery == .plain { filter = UsageChunkFilter() }
     }
 
     /// Begins to relay; an answer that is here already is relayed within the call.
     func start() { reply.relay(to: self) }
 
-    /// Waits until the answer has ended one way or another.
-    func ended() async -> Ending {
-        if let ending { return ending }
-        return await withCheckedContinuation { waiter = $0 }
+    /// Calls back when the answer has ended one way or another: at once when it has.
+    func whenEnded(_ action: @escaping @WorkerLoop () -> Void) {
+        if ending == nil { waiter = action } else { action() }
     }
 
     /// The client closed its connection before the end.
@@ -115,7 +117,7 @@ final class ReplyRelay: ReplySink {
     }
 
     func observe(_ payload: UnsafeRawBufferPointer) {
-        guard ending == nil else { return }
+        guard ending == nil, !isPayloadRaw else { return }
         payloadBytes += payload.count
         usage?.feed(payload)
         capture.append(payload, allowance: &allowance)
@@ -135,8 +137,27 @@ final class ReplyRelay: ReplySink {
         }
     }
 
+    /// The same for bytes that carry nothing but payload.
+    ///
+    /// An answer that is here at once is kept where it lies; of longer ones each piece would hold the buffer that it
+    /// was read into, however little of it it is.
+    private func take(_ payload: ByteBuffer, isLast: Bool) {
+        let isWhole = isLast && payloadBytes == 0 && payload.storageCapacity <= 4 * payload.readableBytes
+        payloadBytes += payload.readableBytes
+        payload.withUnsafeReadableBytes { bytes in
+            usage?.feed(bytes)
+            guard !isWhole else { return }
+            capture.append(bytes, allowance: &allowance)
+            lead?.append(bytes)
+        }
+        guard isWhole else { return }
+        capture.keep(payload, allowance: &allowance)
+        lead?.append(whole: payload)
+    }
+
     func receive(_ raw: ByteBuffer, isLast: Bool) {
         guard ending == nil else { return }
+        if isPayloadRaw { take(raw, isLast: isLast) }
         if let filterError {
             reply.cancel()
             return fail(filterError)
@@ -256,8 +277,9 @@ final class ReplyRelay: ReplySink {
         if !isLeadDone { lead?.end(.failed) }
         downstream.onWritable(nil)
         finishUsage()
-        waiter?.resume(returning: ending)
-        waiter = nil
+        let waiter = waiter
+        self.waiter = nil
+        waiter?()
     }
 
     /// Hands the captured payload over to the record.

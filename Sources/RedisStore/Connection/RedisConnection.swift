@@ -63,10 +63,8 @@ package final class RedisConnection {
     private var handshake: [Greeting] = []
     private var waiting = CircularBuffer<Waiting>(initialCapacity: 64)
     private var outgoing = ByteBuffer()
-    /// Bytes that the ticks before brought.
-    private var usualOutgoing = 0
     /// Most bytes of room that are held for the next tick.
-    private static let mostOutgoingKept = 32 << 10
+    private static let mostOutgoingKept = 64 << 10
     private var isFlushScheduled = false
     /// How many operations were answered: the number of the first that waits.
     private var answered: UInt64 = 0
@@ -148,11 +146,9 @@ package final class RedisConnection {
     /// Writes everything collected since the last flush.
     package func flush() {
         guard outgoing.readableBytes > 0, let channel else { return }
-        let buffer = outgoing
-        // Room for as much as before: one tick brings answers to keep, the next one questions.
-        usualOutgoing = min(max(buffer.readableBytes, usualOutgoing - usualOutgoing / 8), Self.mostOutgoingKept)
-        outgoing = channel.allocator.buffer(capacity: usualOutgoing)
-        channel.writeAndFlush(buffer, promise: nil)
+        channel.writeAndFlush(outgoing, promise: nil)
+        // As a rule the socket has taken it all: the next tick fills the same memory, which is in the cache still.
+        if outgoing.capacity > Self.mostOutgoingKept { outgoing = ByteBuffer() } else { outgoing.clear() }
         startWaiting()
     }
 

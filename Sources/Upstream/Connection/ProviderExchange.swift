@@ -4,7 +4,7 @@ import NIOCore
 /// One request and its answer, from the choice of a connection to the last byte.
 @WorkerLoop
 final class ProviderExchange {
-    typealias HeadResult = Result<ProviderReply, GatewayError>
+    typealias HeadResult = Result<any UpstreamReply, GatewayError>
 
     private enum Phase {
         /// Successors: `connecting`, `awaitingHead`.
@@ -37,7 +37,8 @@ final class ProviderExchange {
     private var connection: ProviderConnection?
     private var response: ResponseReader
     private var framer: BodyFramer
-    private var continuation: UnsafeContinuation<HeadResult, Never>?
+    /// Whoever waits for the head; nil once told.
+    private var then: (@WorkerLoop (HeadResult) -> Void)?
     private var firstByteTimer: Scheduled<Void>?
     private var ending: Ending?
     private var hasRetried = false
@@ -49,7 +50,9 @@ final class ProviderExchange {
     /// How long the provider may be silent inside its answer; nil: as long as the request says.
     private var silenceLimit: Duration?
 
-    init(_ request: UpstreamRequest, client: PooledUpstream) {
+    /// - Parameter then: called once, with the head or with the reason why there is none.
+    init(_ request: UpstreamRequest, client: PooledUpstream, _ then: @escaping @WorkerLoop (HeadResult) -> Void) {
+        self.then = then
         self.request = request
         self.client = client
         response = ResponseReader(toHeadRequest: request.isHeadMethod)
@@ -58,8 +61,7 @@ final class ProviderExchange {
 
     // MARK: Getting to a head
 
-    func start(_ continuation: UnsafeContinuation<HeadResult, Never>) {
-        self.continuation = continuation
+    func start() {
         if let timeout = request.firstByteTimeout {
             firstByteTimer = client.loop.scheduleTask(in: TimeAmount(timeout)) {
                 WorkerLoop.onLoop { self.firstByteTimeoutPassed() }
@@ -121,9 +123,9 @@ final class ProviderExchange {
             phase = .headed
             firstByteTimer?.cancel()
             firstByteTimer = nil
-            let continuation = continuation
-            self.continuation = nil
-            continuation?.resume(returning: .success(ProviderReply(head: head, exchange: self)))
+            let then = then
+            self.then = nil
+            then?(.success(ProviderReply(head: head, exchange: self)))
         }
     }
 
@@ -309,11 +311,9 @@ final class ProviderExchange {
             close()
         case .relaying: close()
         case .idle, .connecting, .awaitingHead:
-            let continuation = continuation
+            let then = then
             close()
-            continuation?.resume(
-                returning: .failure(GatewayError(.providerUnreachable, origin: .client, detail: "cancelled"))
-            )
+            then?(.failure(GatewayError(.providerUnreachable, origin: .client, detail: "cancelled")))
         }
     }
 
@@ -346,10 +346,10 @@ final class ProviderExchange {
             error.retry = .never
         case .idle, .connecting, .awaitingHead: break
         }
-        let continuation = continuation
+        let then = then
         close()
         client.observer.record(.upstreamFailed(origin: request.origin.description, reason: error.detail))
-        continuation?.resume(returning: .failure(error))
+        then?(.failure(error))
         sink?.fail(error)
     }
 
@@ -357,7 +357,7 @@ final class ProviderExchange {
     private func close() {
         if case .connecting(let attempt) = phase { attempt.cancel() }
         phase = .done
-        continuation = nil
+        then = nil
         firstByteTimer?.cancel()
         firstByteTimer = nil
         request.body.detach()

@@ -62,7 +62,10 @@ final class WorkerRole {
             accessLog: settings.accessLog
         )
         self.telemetry = telemetry
-        spool = try SpoolWriter(directory: settings.spoolDirectory, limit: settings.spoolLimit, observer: telemetry)
+        spool = try SpoolWriter(
+            directory: settings.spoolDirectory, limit: settings.spoolLimit, observer: telemetry,
+            scheduleFlush: { executor.scheduleTurn() }
+        )
         let observer = StoreWatch(slot: slot, clock: clock, next: telemetry)
         let scripts = GateScripts()
         var redis: RedisConnection?
