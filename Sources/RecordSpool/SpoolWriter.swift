@@ -29,6 +29,8 @@ package final class SpoolWriter: RecordSink {
 
     /// Appends beyond this are written without waiting for the end of the tick.
     private static let maxPending = 8 << 20
+    /// Most bytes of room that are held for the next tick: enough for a hundred usual records.
+    private static let mostPendingKept = 256 << 10
 
     /// Opens a folder and a first segment of this process.
     /// - Parameters:
@@ -148,8 +150,8 @@ package final class SpoolWriter: RecordSink {
             keepWholeRecords(written)
         }
         pending.clear()
-        // One large record must not keep its memory for the rest of the worker's life.
-        if pending.capacity > Self.maxPending { pending = ByteBuffer() }
+        // A tick of large records must not keep its memory for the rest of the worker's life.
+        if pending.capacity > Self.mostPendingKept { pending = ByteBuffer() }
         pendingRecords = 0
         if segmentLength >= rotateAt { rotate() }
     }

@@ -321,7 +321,10 @@ package final class Supervisor {
 
     /// How many freed pieces of each size a worker's allocator keeps at hand: a turn frees what all its requests held,
     /// many more than the seven that are usual.
-    private static let workerAllocation = "glibc.malloc.tcache_count=512"
+    ///
+    /// Measured with 64 clients: 512 save 2 % of the instructions of a turn that brings all of them at once, and hold
+    /// 2 MiB more once translated streams have been served.
+    private static let workerAllocation = "glibc.malloc.tcache_count=128"
 
     private func image(_ role: FleetRole, _ revision: Int) throws(SystemError) -> ChildImage {
         let isControl = role == .control
