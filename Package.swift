@@ -181,7 +181,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "ConformanceTests", dependencies: ["Providers", "WireFormats", "GatewayCore", nioCore],
+            name: "ConformanceTests", dependencies: ["Providers", "WireFormats", "GatewayCore", "TestKit", nioCore],
             path: "Tests/Conformance", exclude: ["Fixtures"], swiftSettings: strict
         ),
         .testTarget(

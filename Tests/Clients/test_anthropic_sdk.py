@@ -270,6 +270,7 @@ def test_claude_on_bedrock_with_an_api_key(daemon, gateway, provider):
     client = anthropic.AnthropicBedrock(
         aws_region="us-east-1", api_key="bedrock-key", max_retries=0,
         base_url=f"{daemon.base(gateway)}/aws-bedrock/bedrock-runtime/us-east-1")
+    # Answers have Anthropic's name of the model; the one that Bedrock prices is in the path.
     name = "claude-haiku-4-5-20251001"
     events = [value for _, value in anthropic_events(["One ", "two."], model=name)]
     provider.reply(json_reply(anthropic_message(model=name)), frames_reply([chunk(value) for value in events]))
@@ -281,5 +282,6 @@ def test_claude_on_bedrock_with_an_api_key(daemon, gateway, provider):
     assert first.path.endswith("/invoke") and second.path.endswith("/invoke-with-response-stream")
     assert all(request.header("authorization") == "Bearer bedrock-key" for request in provider.requests)
     entries = daemon.api.entries(gateway, 2)
-    assert [(row["provider"], row["tokens_in"], row["tokens_out"]) for row in entries] == [
-        ("aws-bedrock", 25, 12)] * 2
+    assert [(row["provider"], row["model"], row["tokens_in"], row["tokens_out"]) for row in entries] == [
+        ("aws-bedrock", model, 25, 12)] * 2
+    assert entries[0]["cost"] == entries[1]["cost"] > 0

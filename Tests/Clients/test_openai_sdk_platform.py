@@ -401,5 +401,8 @@ def test_azure_s_client_below_its_resource(daemon, gateway, provider, credential
         sent = request.header("api-key") if credential == "api_key" else request.header("authorization")
         assert sent == ("az-key" if credential == "api_key" else "Bearer az-key")
     entries = daemon.api.entries(gateway, 3)
-    assert [(row["provider"], row["tokens_in"], row["tokens_out"]) for row in entries] == [
-        ("azure-openai", 11, 7), ("azure-openai", 5, 3), ("azure-openai", 50, 1056)]
+    assert [(row["provider"], row["model"], row["tokens_in"], row["tokens_out"]) for row in entries] == [
+        ("azure-openai", "gpt-4o-2024-08-06", 11, 7), ("azure-openai", "gpt-4o-mini", 5, 3),
+        ("azure-openai", "dep", 50, 1056)]
+    # A deployment's name has no price; the model's has that of OpenAI.
+    assert entries[0]["cost"] > 0 and entries[1]["cost"] > 0 and entries[2]["cost"] is None

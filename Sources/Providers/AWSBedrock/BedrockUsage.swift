@@ -8,10 +8,13 @@ extension UsageFormat {
         event: { BedrockUsage.converse($0, $1, &$2) })
 
     /// Bedrock Invoke: the body is the model family's, the counts are in headers or in a stream's last chunk too.
+    ///
+    /// What a body calls its model is its maker's name for it; the path has the one with a region and a price.
     static let bedrockInvoke = UsageFormat(
-        members: UsageFormat.anthropic.members + [
+        members: [
+            Member("usage") { AnthropicUsage.read($0, &$1) },
             // Titan's embeddings.
-            Member("inputTextTokenCount") { Usage.take($0.count, &$1.usage.input) }
+            Member("inputTextTokenCount") { Usage.take($0.count, &$1.usage.input) },
         ],
         event: { BedrockUsage.invoke($0, $1, &$2) },
         headers: [
@@ -78,6 +81,7 @@ enum BedrockUsage {
         else { return }
         inner.withUnsafeBytes { event in
             AnthropicUsage.event(UnsafeRawBufferPointer(start: nil, count: 0), event, &tally)
+            tally.model = nil
             guard event.position(of: "\"amazon-bedrock-invocationMetrics\"") != nil,
                 let metrics = JSONView(event).member("amazon-bedrock-invocationMetrics")
             else { return }

@@ -99,8 +99,7 @@ enum GeminiUsage {
     }
 
     static func event(_ data: UnsafeRawBufferPointer, _ tally: inout UsageTally) {
-        if !tally.hasLookedForModel {
-            tally.hasLookedForModel = true
+        if tally.looksForModel() {
             tally.note(model: JSONView(data).member("modelVersion"))
         }
         if !tally.expectsTerminal { tally.expectsTerminal = JSONView(data).member("candidates")?.firstElement != nil }

@@ -86,7 +86,7 @@ enum OpenAIUsage {
             tally.sawTerminal = true
             return
         }
-        if !tally.hasLookedForModel { lookForModel(data, &tally) }
+        if tally.looksForModel() { lookForModel(data, &tally) }
         // Everything but chat names its events, in the frame or only inside the data.
         if name.isEmpty, data.begins(with: "{\"type\":\""), let type = JSONView(data).member("type")?.string {
             var type = type
@@ -143,7 +143,6 @@ enum OpenAIUsage {
     }
 
     private static func lookForModel(_ data: UnsafeRawBufferPointer, _ tally: inout UsageTally) {
-        tally.hasLookedForModel = true
         let view = JSONView(data)
         tally.note(model: view.member("model") ?? view.member("response")?.member("model"))
     }

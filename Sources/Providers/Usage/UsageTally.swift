@@ -17,8 +17,17 @@ struct UsageTally: Sendable {
     var plainInput: Int?
     /// Cache writes of all lifetimes, where a provider gives the sum.
     var writtenInput: Int?
-    /// Whether a stream's model name has been looked for; it is in the first event or nowhere.
-    var hasLookedForModel = false
+    /// How many of a stream's events have been searched for the model's name.
+    private var modelSearches = 0
+
+    /// Whether the model's name is to be looked for in one more event of a stream.
+    ///
+    /// It is in the first one, or behind what Azure's filter says of the prompt, or nowhere.
+    mutating func looksForModel() -> Bool {
+        guard model == nil, modelSearches < 4 else { return false }
+        modelSearches += 1
+        return true
+    }
 
     /// Takes a reported model name; the first one counts.
     mutating func note(model view: JSONView?) {

@@ -93,7 +93,7 @@ struct BedrockUsageTests {
                     + #""outputTokenCount":98,"invocationLatency":5}}"#)
         let reader = try read(Self.invoke, stream)
         #expect(reader.usage.input == 24 && reader.usage.cached == 4 && reader.usage.output == 9)
-        #expect(reader.sawTerminal && reader.model == "claude-x")
+        #expect(reader.sawTerminal && reader.model == nil)
         #expect(try !read(Self.invoke, Array(stream.prefix(400))).sawTerminal)
     }
 
