@@ -14,7 +14,7 @@ struct RequestIntake {
     /// Bytes that the log may still take of this request and its answer.
     private(set) var allowance: Int
     /// What a body that comes in pieces says.
-    private var facts: JSONCapture?
+    private var facts: Facts?
     /// The body, when it came in one piece: then it is scanned once, at the end.
     private var piece: ByteBuffer?
     private var capture: PayloadCapture
@@ -56,7 +56,7 @@ struct RequestIntake {
             capture.keep(payload, allowance: &allowance)
         } else {
             payload.withUnsafeReadableBytes { bytes in
-                if facts == nil { facts = JSONCapture(wanted: Self.wantedFacts) }
+                if facts == nil { facts = Facts(bytes) }
                 facts?.feed(bytes)
                 capture.append(bytes, allowance: &allowance)
             }
@@ -114,10 +114,10 @@ struct RequestIntake {
     /// What the log gets of the body; gives the memory for it back to the worker's allowance.
     mutating func takeCapture() -> ByteBuffer? { capture.take() }
 
-    /// The `model` member of the body, if it is a JSON object that has one.
+    /// The `model` of the body: a member of a JSON object, or a field of a form with files.
     var model: String? {
         if let piece { return Self.model(of: piece) }
-        return facts?.value(Self.factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
+        return facts?.model
     }
 
     /// Settles a step of the request with what is known of its body.
@@ -145,11 +145,49 @@ struct RequestIntake {
         }
     }
 
-    /// The `model` member of a body that is here as a whole.
+    /// The `model` of a body that is here as a whole.
     static func model(of body: ByteBuffer) -> String? {
         body.withUnsafeReadableBytes { raw in
+            if FormCapture.mayBegin(raw) {
+                var form = FormCapture(field: "model")
+                form.feed(raw)
+                return form.value
+            }
             guard let range = JSONScan.topLevel(raw, wanted: wantedFacts)?[factModel] else { return nil }
             return JSONView(UnsafeRawBufferPointer(rebasing: raw[range])).string
+        }
+    }
+
+    /// What is looked for in a body while it comes.
+    private enum Facts {
+        case object(JSONCapture)
+        case form(FormCapture)
+
+        /// - Parameter start: the body's first bytes.
+        init(_ start: UnsafeRawBufferPointer) {
+            self =
+                FormCapture.mayBegin(start)
+                ? .form(FormCapture(field: "model")) : .object(JSONCapture(wanted: wantedFacts))
+        }
+
+        mutating func feed(_ bytes: UnsafeRawBufferPointer) {
+            // Moved out, so that feeding it does not copy what it holds.
+            switch consume self {
+            case .object(var capture):
+                capture.feed(bytes)
+                self = .object(capture)
+            case .form(var capture):
+                capture.feed(bytes)
+                self = .form(capture)
+            }
+        }
+
+        var model: String? {
+            switch self {
+            case .object(let capture):
+                capture.value(factModel).flatMap { raw in raw.withUnsafeReadableBytes { JSONView($0).string } }
+            case .form(let capture): capture.value
+            }
         }
     }
 }

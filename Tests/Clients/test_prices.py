@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 
+import pytest
+
 from harness.calls import CHAT, post
 from harness.daemon import BINARY
 from harness.provider import bytes_reply, chat_completion, json_reply
@@ -132,3 +134,34 @@ def test_transcriptions_are_priced_by_their_length(daemon, gateway, provider, lo
                   headers={"content-type": "audio/wav"})
     entry = log_of(gateway, answer)
     assert (entry["model"], entry["cost"]) == ("nova-3", 0.0043002)
+
+
+SOUND = b"RIFF" + b"\r\n--" * 500_000
+
+
+@pytest.mark.parametrize("fields", [["model"], ["file", "model"]], ids=["model first", "model last"])
+def test_a_transcription_of_a_long_recording_is_priced(daemon, gateway, provider, log_of, fields):
+    """The form is too long to be kept; its answer tells how long the recording is, but not the model."""
+    provider.always(json_reply({"task": "transcribe", "language": "english", "duration": 90.0, "text": "hi"}))
+    parts = {"model": (None, "gpt-4o-transcribe"), "file": ("model.wav", SOUND, "audio/wav")}
+    order = fields + [name for name in parts if name not in fields]
+    answer = post(daemon, gateway, "openai/v1/audio/transcriptions", files=[(name, parts[name]) for name in order])
+    assert len(provider.only().body) > 2 << 20
+    entry = log_of(gateway, answer)
+    assert (entry["model"], entry["cost"]) == ("gpt-4o-transcribe", 0.009)
+
+
+def test_large_pictures_are_priced_by_their_number(daemon, gateway, provider, log_of):
+    picture = {"url": "data:image/png;base64," + "QUJD" * 500_000, "content_type": "image/png"}
+    provider.always(json_reply({"images": [picture, picture], "seed": 1}))
+    answer = post(daemon, gateway, "fal/fal-ai/flux/dev", json={"prompt": "x", "num_images": 2, "sync_mode": True})
+    entry = log_of(gateway, answer)
+    assert (entry["model"], entry["cost"]) == ("fal-ai/flux/dev", 0.05)
+
+
+def test_what_no_answer_tells_stays_unknown(daemon, gateway, provider, log_of):
+    provider.always(bytes_reply(b"1\n00:00 --> 00:01\nhi", "text/plain"))
+    answer = post(daemon, gateway, "openai/v1/audio/transcriptions", files=[
+        ("model", (None, "gpt-4o-transcribe")), ("response_format", (None, "srt")), ("file", ("a.wav", b"RIFF", "audio/wav"))])
+    entry = log_of(gateway, answer)
+    assert (entry["model"], entry["cost"], entry["tokens_in"]) == ("gpt-4o-transcribe", None, None)

@@ -299,6 +299,26 @@ private let chat = "/v1/chat/completions"
     }
 
     @Test(
+        "pictures are counted however large they are, and however they come",
+        arguments: [
+            ("openai", "/v1/images/generations", "data"), ("fal", "/fal-ai/x", "images"),
+            ("ideogram", "/generate", "data"), ("grok", "/v1/images/generations", "data"),
+        ])
+    func largePictures(slug: String, path: String, member: String) throws {
+        let picture = #"{"b64_json":"\#(String(repeating: "iVBOR[{", count: 100_000))","tags":[["x"],{}]}"#
+        let body = Array(#"{"created":1,"\#(member)":[\#(picture), \#(picture)],"x":[{},{},{}]}"#.utf8)
+        for size in [body.count, 65_536, 1000] {
+            let format = ProviderRegistry.builtIn.provider(segment: slug)!.usageFormat(path: path)
+            let reader = UsageReader(format: format, streamed: .whole)
+            for start in stride(from: 0, to: body.count, by: size) {
+                body[start..<min(start + size, body.count)].withUnsafeBytes { reader.feed($0) }
+            }
+            reader.finish()
+            #expect(reader.usage.images == 2, "in pieces of \(size) bytes")
+        }
+    }
+
+    @Test(
         "the remaining formats are read where they report",
         arguments: [
             (

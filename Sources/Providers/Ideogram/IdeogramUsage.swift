@@ -3,5 +3,5 @@ import WireFormats
 
 extension UsageFormat {
     /// Ideogram: the pictures in the answer.
-    static let ideogram = UsageFormat(members: [Member("data") { $1.usage.images = $0.elementCount }])
+    static let ideogram = UsageFormat(members: [Member(counting: "data") { $1.usage.images = $0 }])
 }

@@ -12,9 +12,8 @@ extension UsageFormat {
     static let openAIImages = openAIShaped(
         members: [
             // Models that report no usage are billed by the picture.
-            Member("data") { data, tally in
-                guard tally.usage.input == nil, tally.usage.output == nil else { return }
-                tally.usage.images = data.elementCount
+            Member(counting: "data") { count, tally in
+                if tally.usage.input == nil, tally.usage.output == nil { tally.usage.images = count }
             }
         ],
         asked: Asked(model: "model"))

@@ -9,10 +9,19 @@ package final class UsageFormat: Sendable {
     struct Member: Sendable {
         var name: StaticString
         var read: @Sendable (JSONView, inout UsageTally) -> Void
+        /// Set where nothing matters but how many elements there are; the member may be of any length then.
+        var count: (@Sendable (Int, inout UsageTally) -> Void)?
 
         init(_ name: StaticString, _ read: @escaping @Sendable (JSONView, inout UsageTally) -> Void) {
             self.name = name
             self.read = read
+        }
+
+        /// A list of objects that are billed by the piece.
+        init(counting name: StaticString, _ count: @escaping @Sendable (Int, inout UsageTally) -> Void) {
+            self.name = name
+            self.count = count
+            read = { view, tally in if let number = view.elementCount { count(number, &tally) } }
         }
 
         static let model = Member("model") { $1.note(model: $0) }
@@ -35,6 +44,8 @@ package final class UsageFormat: Sendable {
     let members: [Member]
     /// The members' names, in their order.
     let memberNames: [StaticString]
+    /// Which of the members are only counted, by their place.
+    let countedMembers: Set<Int>
     let event: Event
     let headers: [Header]
     /// The key to look for at the end of answers that are a JSON array.
@@ -61,6 +72,7 @@ package final class UsageFormat: Sendable {
     ) {
         self.members = members
         memberNames = members.map(\.name)
+        countedMembers = Set(members.indices.filter { members[$0].count != nil })
         self.event = event
         self.headers = headers
         self.arrayMember = arrayMember

@@ -74,7 +74,9 @@ package final class UsageReader {
             source =
                 first == 0x5b && format.arrayMember != nil
                 ? .array(TailCapture())
-                : .document(JSONCapture(wanted: format.memberNames, limitPerMember: format.memberLimit))
+                : .document(
+                    JSONCapture(
+                        wanted: format.memberNames, limitPerMember: format.memberLimit, counted: format.countedMembers))
         }
         switch takeSource() {
         case .document(var capture):
@@ -167,7 +169,7 @@ package final class UsageReader {
             if let model = asked.model {
                 tally.note(
                     requested: view.kind == .object
-                        ? view.member(model)?.string : MultipartField.value(model.description, in: view.bytes))
+                        ? view.member(model)?.string : Self.field(model.description, of: view.bytes))
             }
         }
         guard let key = asked.modelKey, let query else { return }
@@ -176,12 +178,21 @@ package final class UsageReader {
         }
     }
 
+    /// The value of a field, where a request is a form.
+    private static func field(_ name: String, of body: UnsafeRawBufferPointer) -> String? {
+        guard FormCapture.mayBegin(body) else { return nil }
+        var form = FormCapture(field: name)
+        form.feed(body)
+        return form.value
+    }
+
     /// Takes the end of the answer, complete or not; afterwards `usage` is final.
     package func finish() {
         switch takeSource() {
         case .document(let capture):
             for (index, member) in format.members.enumerated() {
                 capture.value(index)?.withUnsafeReadableBytes { member.read(JSONView($0), &tally) }
+                if let count = capture.count(index) { member.count?(count, &tally) }
             }
         case .array(let tail):
             if let member = format.arrayMember { tail.read(member, &tally) }

@@ -5,6 +5,7 @@ package import NIOCore
 ///
 /// It follows the structure only (strings and brackets) and does not validate what is inside a value; the value it
 /// returns is as good as the document. Where a wanted member occurs twice, the first one is kept.
+/// Of some members only the number of their elements is wanted: nothing of them is kept, however long they are.
 /// - Limit: a value longer than `limitPerMember` bytes is dropped and reads as absent; a key longer than 512 bytes
 ///   matches nothing.
 package struct JSONCapture: Sendable {
@@ -30,6 +31,12 @@ package struct JSONCapture: Sendable {
 
     private let wanted: [StaticString]
     private let limit: Int
+    /// Which of the wanted members are only counted.
+    private let counted: Set<Int>
+    private var counts: [Int: Int] = [:]
+    /// Objects and lists in the container that is being read, and whether it is a list itself.
+    private var elements = 0
+    private var isList = false
     private var values: [ByteBuffer?]
     private var state = State.beforeObject
     private var depth = 0
@@ -44,9 +51,11 @@ package struct JSONCapture: Sendable {
     /// - Parameters:
     ///   - wanted: the members' names; `value(_:)` takes indices into this list.
     ///   - limitPerMember: most bytes kept of one value.
-    package init(wanted: [StaticString], limitPerMember: Int = 65_536) {
+    ///   - counted: indices of members of which only the number of elements is wanted.
+    package init(wanted: [StaticString], limitPerMember: Int = 65_536, counted: Set<Int> = []) {
         self.wanted = wanted
         limit = limitPerMember
+        self.counted = counted
         values = Array(repeating: nil, count: wanted.count)
     }
 
@@ -58,6 +67,9 @@ package struct JSONCapture: Sendable {
 
     /// The raw text of the value of `wanted[index]`, once it has passed as a whole.
     package func value(_ index: Int) -> ByteBuffer? { values[index] }
+
+    /// How many objects and lists stand in the list `wanted[index]`, which is counted, once it has passed as a whole.
+    package func count(_ index: Int) -> Int? { counts[index] }
 
     /// Takes the next piece of the document.
     package mutating func feed(_ bytes: UnsafeRawBufferPointer) {
@@ -141,6 +153,7 @@ package struct JSONCapture: Sendable {
         case 0x22: state = .string
         case 0x7B, 0x5B:
             state = .container
+            isList = byte == 0x5B
             depth = 1
         case 0x2D, 0x30...0x39, 0x74, 0x66, 0x6E: state = .scalar
         default:
@@ -153,7 +166,9 @@ package struct JSONCapture: Sendable {
     private mutating func stepContainer(_ byte: UInt8) {
         switch byte {
         case 0x22: state = .containerString
-        case 0x7B, 0x5B: depth += 1
+        case 0x7B, 0x5B:
+            if depth == 1 { elements += 1 }
+            depth += 1
         default:
             depth -= 1
             if depth == 0 { state = .afterValue }
@@ -169,14 +184,16 @@ package struct JSONCapture: Sendable {
         guard key.count <= Self.keyLimit else { return }
         let form = keyForm
         current = key.withUnsafeBytes { key in wanted.firstIndex { key.isKey($0, form) } }
-        if let index = current, values[index] != nil { current = nil }
+        if let index = current, values[index] != nil || counts[index] != nil { current = nil }
+        elements = 0
+        isList = false
         pending = ByteBuffer()
     }
 
     private mutating func keep(_ bytes: Slice<UnsafeRawBufferPointer>) {
-        guard current != nil else { return }
+        guard let current, !counted.contains(current) else { return }
         guard pending.readableBytes + bytes.count <= limit else {
-            current = nil
+            self.current = nil
             pending = ByteBuffer()
             return
         }
@@ -185,7 +202,11 @@ package struct JSONCapture: Sendable {
 
     private mutating func endValue() {
         guard let index = current else { return }
-        values[index] = pending
+        if counted.contains(index) {
+            if isList { counts[index] = elements }
+        } else {
+            values[index] = pending
+        }
         current = nil
         pending = ByteBuffer()
     }
