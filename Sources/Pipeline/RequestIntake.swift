@@ -25,8 +25,8 @@ struct RequestIntake {
     private var waiter: (@WorkerLoop () -> Void)?
 
     /// Members of a request body that are worth a name: `factModel`.
-    private static let wantedFacts: [StaticString] = ["model"]
-    private static let factModel = 0
+    private nonisolated static let wantedFacts: [StaticString] = ["model"]
+    private nonisolated static let factModel = 0
 
     init(_ head: RequestHead, environment: WorkerEnvironment) {
         allowance = environment.limits.loggedPayload

@@ -49,7 +49,8 @@ struct FixtureChat {
                 if let member = JSONView(bytes).member("model") {
                     edits.replace(member, with: JSONPatch.quoted(sent))
                 }
-                try dialect?.edit(bytes, for: ChatModel(name: sent), into: &edits)
+                var dropped = DroppedMembers()
+                try dialect?.edit(bytes, for: ChatModel(name: sent), into: &edits, noting: &dropped)
                 upstream = "\(target.requestTarget)\n\(String(buffer: edits.applied()))"
                 answers = dialect?.answers == .normalised ? DialectAnswers(provider: fixtures.slug) : nil
             }

@@ -43,6 +43,7 @@ struct CodingTests {
         record.userAgent = "curl"
         record.errorCode = 2005
         record.feedback = -1
+        record.droppedMembers = "seed,top_k"
         return record
     }
 

@@ -112,6 +112,7 @@ struct RecordBatchTests {
         record.token = some(texts).map { TokenID($0) }
         record.keyAlias = some(texts).map { KeyAlias($0) }
         record.userAgent = some(texts)
+        record.droppedMembers = some(texts)
         record.errorCode = some([number()])
         record.feedback = some([number()])
         guard Bool.random(using: &dice) else { return record }

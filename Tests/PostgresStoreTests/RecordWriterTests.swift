@@ -46,6 +46,7 @@ struct RecordWriterTests {
         record.userAgent = "curl/8"
         record.errorCode = 2001
         record.feedback = -1
+        record.droppedMembers = "seed,messages.name"
         return record
     }
 
@@ -90,6 +91,7 @@ struct RecordWriterTests {
         #expect(try row.text("user_agent") == "curl/8")
         #expect(try row.int("error_code") == 2001)
         #expect(try row.int("feedback") == -1)
+        #expect(try row.text("dropped_parameters") == "seed,messages.name")
         #expect(try row.intOrNil("score") == nil)
         #expect(try row.int("tokens_in") == 11)
         #expect(try row.int("tokens_out") == 22)
@@ -107,7 +109,10 @@ struct RecordWriterTests {
         let pool = PostgresPool(url: try await TestDatabase.migrated())
         try await RecordWriter(pool.makeSession()).write(RecordBatch([Self.record(1)]))
         let row = try await pool.query("SELECT * FROM logs")[0]
-        for column in ["cost", "tokens_in", "tokens_out", "metadata", "model_type", "token_id", "first_byte_us"] {
+        for column in [
+            "cost", "tokens_in", "tokens_out", "metadata", "model_type", "token_id", "first_byte_us",
+            "dropped_parameters",
+        ] {
             #expect(try row.isNull(column), "\(column)")
         }
         #expect(try await pool.query("SELECT 1 FROM log_bodies").isEmpty)

@@ -55,6 +55,7 @@ struct ReferenceRows {
         row.text(record.userAgent)
         row.int32(record.errorCode)
         row.int16(record.feedback)
+        row.text(record.droppedMembers)
         let usage = record.usage
         let counts = [
             usage.input, usage.output, usage.cached, usage.cacheWrite5m, usage.cacheWrite1h, usage.cacheWrite12h,

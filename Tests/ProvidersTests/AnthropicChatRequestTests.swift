@@ -95,6 +95,10 @@ struct AnthropicChatRequestTests {
                 #"{"type":"file","file":{"file_id":"f1"}}"#,
                 #"{"type":"document","source":{"type":"file","file_id":"f1"}}"#
             ),
+            (
+                #"{"type":"file","file":{"file_id":"f1","filename":"a.PNG"}}"#,
+                #"{"type":"image","source":{"type":"file","file_id":"f1"}}"#
+            ),
         ])
     func media(part: String, block: String) throws {
         #expect(

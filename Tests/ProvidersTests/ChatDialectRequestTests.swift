@@ -18,7 +18,8 @@ struct ChatDialectRequestTests {
         let body = Array("{\(members)}".utf8)
         return try body.withUnsafeBytes { bytes in
             var edits = JSONEdits(bytes)
-            try provider.compat.surface?.dialect?.edit(bytes, for: known, into: &edits)
+            var dropped = DroppedMembers()
+            try provider.compat.surface?.dialect?.edit(bytes, for: known, into: &edits, noting: &dropped)
             return String(buffer: edits.applied())
         }
     }
@@ -226,6 +227,28 @@ struct ChatDialectRequestTests {
         let thoughtful = #"{"role":"assistant","content":"b","reasoning_content":"hm"}"#
         #expect(
             try messages(turns + thoughtful + last, slug) == turns + (isRefused ? plain : thoughtful) + last)
+    }
+
+    @Test("17.4: OpenAI gets ids of at most forty characters, without what other gateways hang on them")
+    func longIDs() throws {
+        let hung = "call_1__thought__" + String(repeating: "QUJD", count: 20)
+        let long = String(repeating: "x", count: 41)
+        let given =
+            #"{"role":"assistant","content":null,"tool_calls":[{"id":"\#(hung)"},{"id":"\#(long)"},{"id":"call_2"}]},"#
+            + #"{"role":"tool","tool_call_id":"\#(hung)","content":"r"},{"role":"tool","tool_call_id":"\#(long)","#
+            + #""content":"s"},{"role":"tool","tool_call_id":"call_2","content":"t"}"#
+        let expected = given.replacing(hung, with: "call_1").replacing(long, with: "call_" + ShortCallID.of(long))
+        for slug in ["openai", "azure-openai"] { #expect(try messages(given, slug) == expected) }
+        #expect(try messages(given, "grok") == given)
+    }
+
+    @Test(
+        "blocks of thinking stay away from those who refuse what they do not know",
+        arguments: ["openai", "azure-openai", "mistral", "groq", "perplexity-ai"])
+    func foreignThoughts(slug: String) throws {
+        let given =
+            #"{"role":"assistant","content":"b","thinking_blocks":[{"type":"thinking"}]},{"role":"user","content":"q"}"#
+        #expect(try messages(given, slug) == #"{"role":"assistant","content":"b"},{"role":"user","content":"q"}"#)
     }
 
     @Test("17.3: Mistral gets ids of nine letters and digits, the same for a call and its result")

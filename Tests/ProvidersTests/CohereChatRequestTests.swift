@@ -48,7 +48,7 @@ struct CohereChatRequestTests {
                 == #"{"model":"m","messages":[{"role":"system","content":"be kind"},{"role":"system","content":["#
                 + #"{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"user","content":"café"},"#
                 + #"{"role":"assistant","content":"ok"},{"role":"user","content":[{"type":"text","text":"what?"},"#
-                + #"{"type":"image_url","image_url":{"url":"https://i.test/a.png"}}]}]}"#
+                + #"{"type":"image_url","image_url":{"url":"https://i.test/a.png","detail":"low"}}]}]}"#
         )
         #expect(chat.terms.model == "m")
     }

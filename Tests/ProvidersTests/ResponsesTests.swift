@@ -128,7 +128,7 @@ private let chunks = #"""
             "parallel_tool_calls":false,"stream":true,"store":true,"metadata":{"a":"b"},"reasoning":{"effort":"low","summary":"auto"},
             "text":{"verbosity":"low","format":{"type":"json_schema","name":"n","schema":{"type":"object"},"strict":true}},
             "tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object"}},
-            {"type":"function","name":"g","parameters":null,"strict":false},{"type":"web_search","search_context_size":"low"}],
+            {"type":"function","name":"g","parameters":null,"strict":false},{"type":"web_search","search_context_size":"low","user_location":{"type":"approximate","city":"Rome","country":null}}],
             "tool_choice":{"type":"function","name":"f"},
             "input":[{"role":"user","content":"hi"},
             {"type":"message","role":"developer","content":[{"type":"input_text","text":"D"}]},
@@ -154,7 +154,7 @@ private let chunks = #"""
                 + #"{"type":"file","file":{"file_data":"data:application/pdf;base64,AA","filename":"a.pdf"}}]}],"#
                 + #""stream":true,"max_completion_tokens":64,"temperature":0.5,"top_p":0.9,"parallel_tool_calls":false,"#
                 + #""tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}},"#
-                + #"{"type":"function","function":{"name":"g","strict":false}}],"web_search_options":{"search_context_size":"low"},"#
+                + #"{"type":"function","function":{"name":"g","strict":false}}],"web_search_options":{"user_location":{"type":"approximate","approximate":{"city":"Rome"}},"search_context_size":"low"},"#
                 + #""tool_choice":{"type":"function","function":{"name":"f"}},"verbosity":"low","#
                 + #""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"},"strict":true}},"#
                 + #""reasoning_effort":"low"}"#)

@@ -48,6 +48,9 @@ extension LogEntry {
             .init("wholesale", false),
             .init("byok", .bool(keyAlias != nil)),
             .init("byok_alias", JSONValue(keyAlias)),
+            .init(
+                "dropped_parameters",
+                droppedParameters.map { .array($0.split(separator: ",").map { .string(String($0)) }) } ?? .null),
             .init("dlp_action", .null),
             .init("dlp_profiles", .null),
         ]

@@ -37,6 +37,7 @@ package enum RecordField: UInt16 {
     case userAgent = 34
     case errorCode = 35
     case feedback = 36
+    case droppedMembers = 37
     case usage = 40
 }
 

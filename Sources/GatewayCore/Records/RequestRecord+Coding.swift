@@ -51,6 +51,7 @@ extension RequestRecord {
         out.write(.userAgent, userAgent)
         out.write(.errorCode, errorCode)
         out.write(.feedback, feedback)
+        out.write(.droppedMembers, droppedMembers)
         out.write(.usage, usage)
     }
 
@@ -100,6 +101,7 @@ extension RequestRecord {
             case .userAgent: record.userAgent = field.string
             case .errorCode: record.errorCode = field.int
             case .feedback: record.feedback = field.int
+            case .droppedMembers: record.droppedMembers = field.string
             case .usage: record.usage = Usage(decoding: field.nested)
             case nil: break
             }

@@ -50,6 +50,8 @@ package struct RequestRecord: Sendable, Equatable {
     /// The gateway's own error code (2001 …) when it refused or failed the request.
     package var errorCode: Int?
     package var feedback: Int?
+    /// Names of the members of the request that the provider was not told of, with commas between them.
+    package var droppedMembers: String?
 
     package init(id: LogID, eventID: String, account: AccountID, gateway: GatewayID, createdAt: Instant) {
         self.id = id

@@ -14,6 +14,8 @@ struct CompatCall {
     let endpoint: CompatEndpoint
     /// Makes the base that the endpoint has from the surface's; nil: it is the same.
     private(set) var rebase: (@Sendable (String) -> String)?
+    /// What of the client's request the body does not tell.
+    private(set) var dropped = DroppedMembers()
     /// What an answer of the Responses API repeats, where a chat is made into one.
     private var echo: ResponsesEcho?
 
@@ -61,7 +63,7 @@ struct CompatCall {
             }
             let request = try result.get()
             facts = try CompatBody.read(request.chat)
-            echo = request.echo
+            (echo, dropped) = (request.echo, request.dropped)
         }
     }
 

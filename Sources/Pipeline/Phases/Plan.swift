@@ -25,11 +25,14 @@ package final class Attempt: Sendable {
     ///
     /// The call is complete but for that, and is written anew with it before it is sent.
     let awaited: AwaitedMedia?
+    /// What of the client's request the provider is not told of.
+    let dropped: DroppedMembers
 
     init(
         route: NativeRoute, model: String?, request: UpstreamRequest, key: StoredKey?, reply: ReplyShape,
         translation: ChatTranslation? = nil, further: FurtherRequests? = nil, derived: DerivedCredential? = nil,
-        echo: ReasoningScope? = nil, awaited: AwaitedMedia? = nil
+        echo: ReasoningScope? = nil, awaited: AwaitedMedia? = nil,
+        dropped: DroppedMembers = DroppedMembers()
     ) {
         self.route = route
         self.model = model
@@ -41,6 +44,7 @@ package final class Attempt: Sendable {
         self.derived = derived
         self.echo = echo
         self.awaited = awaited
+        self.dropped = dropped
     }
 
     /// Bytes of all bodies that the provider gets.
@@ -202,6 +206,7 @@ struct Plan {
         let model: String
         let body: ByteBuffer
         var shape = ReplyShape.compat
+        var dropped = call.dropped
         var further: FurtherCalls?
         var translation: ChatTranslation?
         var fields: [(name: StaticString, value: String)] = []
@@ -221,6 +226,7 @@ struct Plan {
                 admitted
             )
             (body, fields, further) = (chat.body, chat.fields, chat.further)
+            dropped.add(chat.dropped)
             model = prefixless
         } else {
             (target, model) = try definition.compatTarget(
@@ -228,7 +234,9 @@ struct Plan {
                 account: admitted.gateway.account,
                 workersAIAccount: environment.workersAIAccount
             )
-            (body, translation, shape) = try shaped(call, for: definition, model: model)
+            let refused: DroppedMembers
+            (body, translation, shape, refused) = try shaped(call, for: definition, model: model)
+            dropped.add(refused)
         }
 
         // The client's bearer is the provider's key and moves to the provider's own place (providers.md §2.1).
@@ -251,7 +259,8 @@ struct Plan {
             route: route, model: model, request: request, key: key,
             reply: call.replyShape(shape),
             translation: call.translation(translation, definition, at: environment.clock.now), further: parts,
-            derived: derived, echo: reading.echo == nil ? nil : Supply.scope(of: .text, admitted), awaited: awaited
+            derived: derived, echo: reading.echo == nil ? nil : Supply.scope(of: .text, admitted), awaited: awaited,
+            dropped: dropped
         )
     }
 

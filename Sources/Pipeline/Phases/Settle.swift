@@ -89,6 +89,7 @@ struct Settle {
         out.write(.authenticated, admitted.granted != nil)
         out.write(.token, admitted.granted?.grant.id.rawValue)
         out.write(.keyAlias, attempt.key?.alias?.rawValue)
+        out.write(.droppedMembers, attempt.dropped.list)
     }
 
     /// The bodies that a record keeps.

@@ -39,29 +39,34 @@ extension Plan {
     /// A compat call of an OpenAI-shaped provider: the client's own body but for what this provider wants differently.
     func shaped(
         _ call: CompatCall, for provider: ProviderDefinition, model: String
-    ) throws(GatewayError) -> (body: ByteBuffer, ChatTranslation?, ReplyShape) {
+    ) throws(GatewayError) -> (body: ByteBuffer, ChatTranslation?, ReplyShape, DroppedMembers) {
         let facts = call.facts
+        var dropped = DroppedMembers()
         if let adapter = call.adapter {
             let (body, translation) = try adapted(facts.bytes, by: adapter, model: model)
-            return (body, translation, .compat)
+            return (body, translation, .compat, dropped)
         }
-        guard call.endpoint == .chat else { return (try facts.rewritten(model: model, .modelOnly), nil, .compat) }
+        guard call.endpoint == .chat else {
+            return (try facts.rewritten(model: model, .modelOnly), nil, .compat, dropped)
+        }
         let surface = provider.compat.surface
         let asksForUsage = facts.isStream && !facts.includesUsage && surface?.usageOption == .ask
         let change = asksForUsage ? CompatBody.Change.addUsageOption : .modelOnly
         let shape = asksForUsage ? ReplyShape.withoutUsageChunk : .compat
-        guard let dialect = surface?.dialect else { return (try facts.rewritten(model: model, change), nil, shape) }
+        guard let dialect = surface?.dialect else {
+            return (try facts.rewritten(model: model, change), nil, shape, dropped)
+        }
         let known = chatModel(model, of: provider)
         let body = try facts.rewritten(model: model, change) { (bytes, edits) throws(GatewayError) in
-            try dialect.edit(bytes, for: known, into: &edits)
+            try dialect.edit(bytes, for: known, into: &edits, noting: &dropped)
         }
-        guard dialect.answers == .normalised else { return (body, nil, shape) }
+        guard dialect.answers == .normalised else { return (body, nil, shape, dropped) }
         var terms = ChatTerms()
         terms.created = Int(environment.clock.now.milliseconds / 1000)
         terms.model = model
         terms.usageChunk = facts.includesUsage ? .wanted : .withheld
         let answers = DialectAnswers(provider: provider.id.rawValue)
-        return (body, ChatTranslation(translator: answers, terms: terms), .compat)
+        return (body, ChatTranslation(translator: answers, terms: terms), .compat, dropped)
     }
 
     /// A request for embeddings that goes to an OpenAI-shaped surface with some members changed.

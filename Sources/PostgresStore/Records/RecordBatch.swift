@@ -100,7 +100,7 @@ package struct RecordBatch: Sendable {
         tallies[latestTally].records += 1
     }
 
-    private static let logFields = 60
+    private static let logFields = 61
     /// No number, and no id, takes more bytes than this with its length.
     private static let maxFixedField = 32
 
@@ -137,6 +137,7 @@ package struct RecordBatch: Sendable {
         row.text(record.range(.userAgent))
         row.int32(record.signed(.errorCode))
         row.int16(record.signed(.feedback))
+        row.text(record.range(.droppedMembers))
     }
 
     private static func writeUsage(_ usage: FieldTable<UsageField>, _ row: inout RowWriter) {

@@ -30,6 +30,8 @@ package struct LogEntry: Sendable, Equatable {
     package var userAgent: String?
     package var feedback: Int?
     package var score: Double?
+    /// Names of members of the request that its provider was not told of, with commas between them.
+    package var droppedParameters: String?
     package var tokensIn: Int?
     package var tokensOut: Int?
     package var tokensCached: Int?

@@ -16,7 +16,7 @@ package struct LogRepository: Sendable {
         SELECT l.id, l.created_at, l.event_id, l.provider, l.model, l.model_type, l.path, l.request_type,
             l.request_content_type, l.response_content_type, l.status_code, l.success, l.cached, l.step, l.duration_us,
             l.first_byte_us, l.cost::text AS cost, l.custom_cost, l.metadata::text AS metadata, l.request_size,
-            l.response_size, l.authenticated, l.key_alias, l.user_agent, l.feedback, l.score, l.tokens_in,
+            l.response_size, l.authenticated, l.key_alias, l.user_agent, l.feedback, l.score, l.dropped_parameters, l.tokens_in,
             l.tokens_out, l.tokens_cached, l.tokens_reasoning
         """
 
@@ -218,7 +218,8 @@ extension LogEntry {
             requestSize: try row.int("request_size"), responseSize: try row.int("response_size"),
             authenticated: try row.bool("authenticated"), keyAlias: try row.textOrNil("key_alias"),
             userAgent: try row.textOrNil("user_agent"), feedback: try row.intOrNil("feedback"),
-            score: try row.doubleOrNil("score"), tokensIn: try row.intOrNil("tokens_in"),
+            score: try row.doubleOrNil("score"), droppedParameters: try row.textOrNil("dropped_parameters"),
+            tokensIn: try row.intOrNil("tokens_in"),
             tokensOut: try row.intOrNil("tokens_out"), tokensCached: try row.intOrNil("tokens_cached"),
             tokensReasoning: try row.intOrNil("tokens_reasoning")
         )

@@ -31,7 +31,7 @@ struct BedrockChat: ChatTranslator {
         let written = try writer.write()
         let verb = chat.isStream ? "converse-stream" : "converse"
         let path = "bedrock-runtime/\(region)/model/\(Self.encoded(model.name))/\(verb)"
-        return TranslatedChat(path: path, body: written, terms: writer.terms)
+        return TranslatedChat(path: path, body: written, terms: writer.terms, dropped: writer.dropped)
     }
 
     var reasoning: ReasoningKind? { .blocks }

@@ -11,6 +11,8 @@ struct BedrockRequest {
     private var out = JSONWriter()
     /// How the answer has to be written.
     private(set) var terms = ChatTerms()
+    /// What the provider is not told of.
+    private(set) var dropped: DroppedMembers
     private var names = ChatNames(limit: 64, alphabet: .identifiers)
     private var callIDs = ChatNames(limit: 64, alphabet: .punctuated)
     private var thinking = AnthropicThinking.off
@@ -25,9 +27,13 @@ struct BedrockRequest {
         self.model = model
         self.supplements = supplements
         family = BedrockModel(model.name)
+        var own: Set<String> = ["metadata", "service_tier"]
+        if family.isClaude { own.formUnion(["output_config", "thinking"]) }
+        if family.isNova { own.insert("web_search_options") }
+        dropped = chat.unread(but: own)
     }
 
-    /// The request's body; afterwards `terms` are complete.
+    /// The request's body; afterwards `terms` and `dropped` are complete.
     mutating func write() throws(GatewayError) -> ByteBuffer {
         let asked = try chat.outputLimit()
         var limit = asked.map { max($0, 1) } ?? (family.isClaude ? model.maxOutput ?? Self.usualLimit : nil)
@@ -66,7 +72,10 @@ struct BedrockRequest {
         if thinking.isOn { temperature = nil }
         // Claude refuses both at once.
         if family.isClaude, temperature != nil { topP = nil }
+        if temperature == nil, chat["temperature"] != nil { dropped.add("temperature") }
+        if topP == nil, chat["top_p"] != nil { dropped.add("top_p") }
         let stops = family.takesStops ? try chat.stops() : []
+        if !family.takesStops, chat["stop"] != nil { dropped.add("stop") }
         guard limit != nil || temperature != nil || topP != nil || !stops.isEmpty else { return }
         out.key("inferenceConfig")
         out.beginObject()
@@ -107,7 +116,7 @@ struct BedrockRequest {
         let called = chat.calledFunctions
         if choice == ChatTools.Choice.none {
             // There is no such value; without definitions nothing can be called, but a history with calls needs them.
-            if called.isEmpty { functions = [] }
+            if called.isEmpty { functions = [] } else { dropped.add("tool_choice") }
             choice = .auto
         }
         // The API insists on definitions where the history has calls.
@@ -172,10 +181,19 @@ struct BedrockRequest {
     private mutating func writeChoice(_ choice: ChatTools.Choice?) -> ChatTools.Choice? {
         var choice = choice
         // With thinking, and with some models, no call can be forced.
-        if choice?.isForced == true, thinking.isOn || model.has("no_forced_tool") { choice = .auto }
-        if family.isClaude, !chat.tools.allowsParallel { return choice ?? .auto }
+        if choice?.isForced == true, thinking.isOn || model.has("no_forced_tool") {
+            choice = .auto
+            if chat.tools.choice != nil { dropped.add("tool_choice") }
+        }
+        if !chat.tools.allowsParallel {
+            if family.isClaude { return choice ?? .auto }
+            if chat["parallel_tool_calls"] != nil { dropped.add("parallel_tool_calls") }
+        }
         guard let choice else { return nil }
-        if choice.isForced, !family.takesForcedTool { return nil }
+        if choice.isForced, !family.takesForcedTool {
+            dropped.add("tool_choice")
+            return nil
+        }
         out.key("toolChoice")
         out.beginObject()
         switch choice {
@@ -202,6 +220,7 @@ struct BedrockRequest {
         let start = extras.buffer.writerIndex
         if let choice { writeSerial(choice, into: &extras) }
         if family.isClaude {
+            dropped.add(thinking.dropped(from: chat))
             writeThinking(into: &extras)
         } else if let effort = try chat.string("reasoning_effort"), effort != "none" {
             let word = try Self.effort(effort)
@@ -211,6 +230,8 @@ struct BedrockRequest {
             } else if family.vendor == "openai" {
                 extras.key("reasoning_effort")
                 extras.string(word)
+            } else {
+                dropped.add("reasoning_effort")
             }
         }
         guard extras.buffer.writerIndex > start else { return }
@@ -307,16 +328,22 @@ struct BedrockRequest {
     }
 
     private mutating func writeService() throws(GatewayError) {
-        if let tier = try chat.string("service_tier"), ["default", "flex", "priority", "reserved"].contains(tier) {
-            out.key("serviceTier")
-            out.beginObject()
-            out.key("type")
-            out.string(tier)
-            out.endObject()
+        if let tier = try chat.string("service_tier"), tier != "auto" {
+            if ["default", "flex", "priority", "reserved"].contains(tier) {
+                out.key("serviceTier")
+                out.beginObject()
+                out.key("type")
+                out.string(tier)
+                out.endObject()
+            } else {
+                dropped.add("service_tier")
+            }
         }
         var pairs: [(String, String)] = []
         chat["metadata"]?.forEachMember { key, value in
-            guard let text = value.string, pairs.count < 16, Self.isTag(key), Self.isTag(text) else { return }
+            guard let text = value.string, pairs.count < 16, Self.isTag(key), Self.isTag(text) else {
+                return dropped.add("metadata")
+            }
             pairs.append((key, text))
         }
         guard !pairs.isEmpty else { return }

@@ -159,7 +159,7 @@ struct BedrockTurns {
                 turn.blocks.append(Self.text(text))
                 turn.hasText = true
                 mark = cacheControl
-            case .image(let url, let cacheControl):
+            case .image(let url, _, let cacheControl):
                 turn.blocks.append(try BedrockMedia.image(url, supplements))
                 mark = cacheControl
             case .file(let file, let cacheControl):

@@ -18,7 +18,8 @@ struct AnthropicChat: ChatTranslator {
         chat.restoreThinking(supplements.reasoning)
         var writer = AnthropicRequest(chat, model, host, media: supplements.media)
         let path = try host.path(for: model, isStream: chat.isStream)
-        return TranslatedChat(path: path, body: try writer.write(), terms: writer.terms)
+        let json = try writer.write()
+        return TranslatedChat(path: path, body: json, terms: writer.terms, dropped: writer.dropped)
     }
 
     var reasoning: ReasoningKind? { .blocks }

@@ -38,7 +38,11 @@ enum AnthropicMedia {
     static func document(_ file: JSONView, _ cacheControl: JSONView?) throws(GatewayError) -> ByteBuffer {
         let title = file.member("filename")?.string
         if let id = file.member("file_id")?.string {
-            return block("document", cacheControl, title: title) { out in
+            // Only its name tells a picture of the Files API from a document.
+            let isImage = [".jpg", ".jpeg", ".png", ".gif", ".webp"].contains {
+                title?.lowercased().hasSuffix($0) ?? false
+            }
+            return block(isImage ? "image" : "document", cacheControl, title: isImage ? nil : title) { out in
                 out.key("type")
                 out.string("file")
                 out.key("file_id")

@@ -12,10 +12,15 @@ struct AnthropicRequest {
     private var out = JSONWriter()
     /// How the answer has to be written.
     private(set) var terms = ChatTerms()
+    /// What the provider is not told of.
+    private(set) var dropped: DroppedMembers
     private var names = ChatNames(limit: 128)
     private var callIDs = ChatNames(limit: 128)
     private var thinking = AnthropicThinking.off
 
+    private static let ownMembers: Set<String> = [
+        "cache_control", "output_config", "service_tier", "thinking", "user", "web_search_options",
+    ]
     /// The tool whose input is the answer, for models without structured output of their own.
     private static let outputTool = "json_output"
     /// Tokens of an answer when neither client nor catalogue has a limit (decisions 29).
@@ -26,9 +31,10 @@ struct AnthropicRequest {
         self.model = model
         self.host = host
         self.media = media
+        dropped = chat.unread(but: Self.ownMembers)
     }
 
-    /// The request's body; afterwards `terms` are complete.
+    /// The request's body; afterwards `terms` and `dropped` are complete.
     mutating func write() throws(GatewayError) -> ByteBuffer {
         let asked = try chat.outputLimit()
         var limit = asked ?? model.maxOutput ?? Self.usualLimit
@@ -54,17 +60,22 @@ struct AnthropicRequest {
         try writeTools(format)
         try writeSampling()
         writeThinking(format)
-        if let user = try chat.string("user"), Self.isOpaque(user) {
-            out.key("metadata")
-            out.beginObject()
-            out.key("user_id")
-            out.string(user)
-            out.endObject()
+        if let user = try chat.string("user") {
+            if Self.isOpaque(user) {
+                out.key("metadata")
+                out.beginObject()
+                out.key("user_id")
+                out.string(user)
+                out.endObject()
+            } else {
+                dropped.add("user")
+            }
         }
         switch try chat.string("service_tier") {
         case "auto": writeTier("auto")
         case "default": writeTier("standard_only")
-        default: break
+        case nil: break
+        default: dropped.add("service_tier")
         }
         if let cacheControl = chat["cache_control"], cacheControl.kind == .object {
             out.key("cache_control")
@@ -187,6 +198,7 @@ struct AnthropicRequest {
         // With thinking, and with some models, no call can be forced.
         if choice == .required || choice?.isNamed == true, thinking.isOn || model.has("no_forced_tool") {
             choice = .auto
+            if chat.tools.choice != nil { dropped.add("tool_choice") }
         }
         let isSerial = !chat.tools.allowsParallel && choice != ChatTools.Choice.none
         guard choice != nil || isSerial else { return }
@@ -216,10 +228,16 @@ struct AnthropicRequest {
             out.key("temperature")
             // Clamped, never scaled.
             out.raw(temperature.value > 1 ? "1" : temperature.value < 0 ? "0" : temperature.text)
-        } else if let topP, !model.has("no_sampling") {
             // Several models refuse both at once.
-            out.key("top_p")
-            out.raw(topP.text)
+            if topP != nil { dropped.add("top_p") }
+        } else {
+            if temperature != nil { dropped.add("temperature") }
+            if let topP, !model.has("no_sampling") {
+                out.key("top_p")
+                out.raw(topP.text)
+            } else if topP != nil {
+                dropped.add("top_p")
+            }
         }
         let stops = try chat.stops()
         guard !stops.isEmpty else { return }
@@ -230,6 +248,7 @@ struct AnthropicRequest {
     }
 
     private mutating func writeThinking(_ format: ChatResponseFormat) {
+        dropped.add(thinking.dropped(from: chat))
         switch thinking {
         case .off: break
         case .given(let view):

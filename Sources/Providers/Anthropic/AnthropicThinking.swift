@@ -58,6 +58,18 @@ enum AnthropicThinking {
         }
     }
 
+    /// What a request asks of thinking that it does not get.
+    func dropped(from chat: ChatCompletionRequest) -> DroppedMembers {
+        var dropped = DroppedMembers()
+        let isGiven: Bool
+        if case .given = self { isGiven = true } else { isGiven = false }
+        if chat["thinking"] != nil, !isGiven { dropped.add("thinking") }
+        if let effort = chat["reasoning_effort"]?.string, effort != "none", isGiven || (!isOn && self.effort == nil) {
+            dropped.add("reasoning_effort")
+        }
+        return dropped
+    }
+
     var effort: String? {
         switch self {
         case .adaptive(let effort), .effortOnly(let effort): effort

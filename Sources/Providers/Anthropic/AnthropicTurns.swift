@@ -140,7 +140,7 @@ struct AnthropicTurns {
             case .text(let text, let cacheControl):
                 // Empty blocks of text are refused.
                 if !text.isEmpty { blocks.append(Self.text(text, cacheControl)) }
-            case .image(let url, let cacheControl): blocks.append(try image(url, cacheControl))
+            case .image(let url, _, let cacheControl): blocks.append(try image(url, cacheControl))
             case .file(let file, let cacheControl): blocks.append(try AnthropicMedia.document(file, cacheControl))
             case .audio: throw ChatPart.unsupported("input_audio")
             }

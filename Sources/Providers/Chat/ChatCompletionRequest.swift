@@ -40,6 +40,24 @@ struct ChatCompletionRequest {
         tools = try ChatTools(members)
     }
 
+    /// Members that every translator reads.
+    private static let common: Set<String> = [
+        "function_call", "functions", "max_completion_tokens", "max_tokens", "messages", "modalities", "model", "n",
+        "parallel_tool_calls", "reasoning_effort", "response_format", "stop", "stream", "stream_options", "temperature",
+        "tool_choice", "tools", "top_p",
+    ]
+
+    /// The members that no translator tells its provider of, in the order of their names.
+    ///
+    /// - Parameter own: further members that the translator reads.
+    func unread(but own: Set<String>) -> DroppedMembers {
+        var dropped = DroppedMembers()
+        for name in members.keys.filter({ !Self.common.contains($0) && !own.contains($0) }).sorted() {
+            dropped.add(name)
+        }
+        return dropped
+    }
+
     /// A member that is not null.
     subscript(_ name: String) -> JSONView? { members[name] }
 
@@ -90,7 +108,7 @@ struct ChatCompletionRequest {
         var addresses: [String] = []
         var known: Set<String> = []
         for message in messages {
-            for case .image(let url, _) in message.parts where isWanted(url) && known.insert(url).inserted {
+            for case .image(let url, _, _) in message.parts where isWanted(url) && known.insert(url).inserted {
                 addresses.append(url)
             }
         }

@@ -33,11 +33,16 @@ struct ChatMessage {
     }
 }
 
+/// How closely a model looks at an image; what a client says besides leaves it to the model.
+enum ImageDetail: String {
+    case low, high
+}
+
 /// A piece of a message's content.
 enum ChatPart {
     case text(String, cacheControl: JSONView?)
-    /// An `https` address or a data URL.
-    case image(String, cacheControl: JSONView?)
+    /// An `https` address or a data URL, and how closely it is to be looked at.
+    case image(String, detail: ImageDetail?, cacheControl: JSONView?)
     case file(JSONView, cacheControl: JSONView?)
     /// Sound: `data` in base64 and its `format`, `wav` or `mp3`.
     case audio(JSONView)
@@ -72,7 +77,8 @@ enum ChatPart {
         case "image_url":
             let image = view.member("image_url")
             guard let url = image?.member("url")?.string ?? image?.string else { throw incomplete(type) }
-            return .image(url, cacheControl: cacheControl)
+            let detail = image?.member("detail")?.string.flatMap(ImageDetail.init(rawValue:))
+            return .image(url, detail: detail, cacheControl: cacheControl)
         case "file":
             guard let file = view.member("file"), file.kind == .object else { throw incomplete(type) }
             return .file(file, cacheControl: cacheControl)

@@ -157,6 +157,8 @@ package struct TranslatedChat: Sendable {
     /// Further calls that belong to the request; nil: one is enough.
     package var further: FurtherCalls?
     package var terms: ChatTerms
+    /// What of the client's request is not in it.
+    package var dropped = DroppedMembers()
 }
 
 /// What of a request decides how its answer is written.

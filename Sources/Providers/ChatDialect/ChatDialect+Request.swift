@@ -5,10 +5,13 @@ extension ChatDialect {
     /// Adds what has to change in an OpenAI chat request for the provider to take it.
     ///
     /// `model` and `stream_options` are the caller's.
-    /// - Parameter body: one valid JSON object, on which `edits` stands.
+    /// - Parameters:
+    ///   - body: one valid JSON object, on which `edits` stands.
+    ///   - dropped: told of what the provider does not get to know.
     /// - Errors: `.badChatCompletion` for what would change the shape of the answer.
     package func edit(
-        _ body: UnsafeRawBufferPointer, for model: ChatModel, into edits: inout JSONEdits
+        _ body: UnsafeRawBufferPointer, for model: ChatModel, into edits: inout JSONEdits,
+        noting dropped: inout DroppedMembers
     ) throws(GatewayError) {
         guard hasRules(for: model, body) else { return }
         let root = JSONView(body)
@@ -17,11 +20,21 @@ extension ChatDialect {
             throw ChatCompletionRequest.refusal("`n` must be 1 for this provider")
         }
         edits.edit(root, adding: added(to: root, request)) { key, value in
-            change(key, value, model, request)
+            let change = change(key, value, model, request)
+            if case .remove = change, !value.isNull, !isToldOtherwise(key, request) {
+                dropped.add(String(decoding: key, as: UTF8.self))
+            }
+            return change
         }
         guard let list = root.member("messages"), list.kind == .array else { return }
         guard messages.concernsAll || wantsMessages(body) else { return }
-        MessageEdits(dialect: self).edit(list, into: &edits)
+        MessageEdits(dialect: self).edit(list, into: &edits, noting: &dropped)
+    }
+
+    /// Whether a member that is left out says nothing that the provider does not know.
+    private func isToldOtherwise(_ key: UnsafeRawBufferPointer, _ request: Facts) -> Bool {
+        if key.isText("n") || key.isText("max_tokens") || key.isText("max_completion_tokens") { return true }
+        return key.isText("reasoning_effort") && noEffort == .disabledThinking && request.wantsNoEffort
     }
 
     /// What of the request other rules depend on.
@@ -70,6 +83,7 @@ extension ChatDialect {
     /// Whether the request holds a word that a rule for single messages is about.
     private func wantsMessages(_ body: UnsafeRawBufferPointer) -> Bool {
         if developerRole == .system, body.position(of: "\"developer\"") != nil { return true }
+        if messages.callIDs == .fortyCharacters, body.position(of: "\"tool_call_id\"") != nil { return true }
         return messages.drops.contains { name in
             switch name.utf8CodeUnitCount {
             case 4: body.position(of: "\"name\"") != nil

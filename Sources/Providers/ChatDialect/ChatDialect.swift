@@ -97,6 +97,8 @@ package struct ChatDialect: Sendable {
             case anyText
             /// Exactly nine ASCII letters and digits.
             case nineCharacters
+            /// At most forty characters.
+            case fortyCharacters
         }
 
         /// Whether neighbours may have the same role.
@@ -114,7 +116,7 @@ package struct ChatDialect: Sendable {
 
         /// Whether every message has to be looked at, whatever its text holds.
         var concernsAll: Bool {
-            content != .asGiven || callIDs != .anyText || neighbours != .anyRole || beginnings != .asGiven
+            content != .asGiven || callIDs == .nineCharacters || neighbours != .anyRole || beginnings != .asGiven
         }
     }
 

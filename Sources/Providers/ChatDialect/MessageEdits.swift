@@ -7,7 +7,8 @@ struct MessageEdits {
 
     init(dialect: ChatDialect) { self.dialect = dialect }
 
-    func edit(_ list: JSONView, into edits: inout JSONEdits) {
+    /// - Parameter dropped: told of members that the provider does not get to know.
+    func edit(_ list: JSONView, into edits: inout JSONEdits, noting dropped: inout DroppedMembers) {
         let merging = rules.neighbours == .merged ? Merging(list) : nil
         if let merging, !merging.absorbed.isEmpty {
             edits.filter(list) { index, _ in !merging.absorbed.contains(index) }
@@ -18,12 +19,15 @@ struct MessageEdits {
             defer { index += 1 }
             if merging?.absorbed.contains(index) == true { return }
             let isLast = message.bytes.baseAddress == last
-            edit(message, merged: merging?.contents[index], isLast: isLast, into: &edits)
+            edit(message, merged: merging?.contents[index], isLast: isLast, into: &edits, noting: &dropped)
         }
     }
 
     /// - Parameter merged: JSON text of the content that the message gets from its neighbours.
-    private func edit(_ message: JSONView, merged: String?, isLast: Bool, into edits: inout JSONEdits) {
+    private func edit(
+        _ message: JSONView, merged: String?, isLast: Bool, into edits: inout JSONEdits,
+        noting dropped: inout DroppedMembers
+    ) {
         guard message.kind == .object else { return }
         let role = message.member("role")?.string
         var added: [String] = []
@@ -34,7 +38,10 @@ struct MessageEdits {
         }
         var calls: JSONView?
         edits.edit(message, adding: added) { key, value in
-            if rules.drops.contains(where: { key.isText($0) }) { return .remove }
+            if rules.drops.contains(where: { key.isText($0) }) {
+                if !value.isNull { dropped.add("messages." + String(decoding: key, as: UTF8.self)) }
+                return .remove
+            }
             if key.isText("role") {
                 return role == "developer" && dialect.developerRole == .system ? .value(#""system""#) : .keep
             }
@@ -52,7 +59,15 @@ struct MessageEdits {
     }
 
     private func shortened(_ id: String) -> String? {
-        rules.callIDs == .nineCharacters && !ShortCallID.isOne(id) ? ShortCallID.of(id) : nil
+        switch rules.callIDs {
+        case .anyText: return nil
+        case .nineCharacters: return ShortCallID.isOne(id) ? nil : ShortCallID.of(id)
+        case .fortyCharacters:
+            guard id.unicodeScalars.count > 40 else { return nil }
+            // Most of a long id is a signature that another gateway hung on it.
+            let own = ThoughtSignature.detached(from: id).id
+            return own.unicodeScalars.count > 40 ? "call_" + ShortCallID.of(own) : own
+        }
     }
 
     private func content(_ value: JSONView, _ role: String?, _ merged: String?) -> JSONEdits.MemberChange {

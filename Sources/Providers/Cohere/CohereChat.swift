@@ -8,7 +8,8 @@ struct CohereChat: ChatTranslator {
 
     func request(_ body: UnsafeRawBufferPointer, for model: ChatModel) throws(GatewayError) -> TranslatedChat {
         var writer = CohereRequest(try ChatCompletionRequest(body), model)
-        return TranslatedChat(path: "v2/chat", body: try writer.write(), terms: writer.terms)
+        let json = try writer.write()
+        return TranslatedChat(path: "v2/chat", body: json, terms: writer.terms, dropped: writer.dropped)
     }
 
     func answer(_ body: UnsafeRawBufferPointer, _ terms: ChatTerms) throws(GatewayError) -> ChatAnswer {

@@ -9,6 +9,8 @@ struct CohereRequest {
     private var out = JSONWriter()
     /// How the answer has to be written.
     private(set) var terms = ChatTerms()
+    /// What the provider is not told of.
+    private(set) var dropped: DroppedMembers
 
     /// Members that are Cohere's own and go through as they came.
     private static let ownMembers: [StaticString] = ["documents", "citation_options", "safety_mode", "priority"]
@@ -17,9 +19,14 @@ struct CohereRequest {
     init(_ chat: ChatCompletionRequest, _ model: ChatModel) {
         self.chat = chat
         self.model = model
+        dropped = chat.unread(
+            but: Set(Self.ownMembers.map(\.description)).union([
+                "frequency_penalty", "logprobs", "presence_penalty", "seed", "thinking", "top_k",
+            ]))
+        if chat["parallel_tool_calls"]?.bool == false { dropped.add("parallel_tool_calls") }
     }
 
-    /// The request's body; afterwards `terms` are complete.
+    /// The request's body; afterwards `terms` and `dropped` are complete.
     mutating func write() throws(GatewayError) -> ByteBuffer {
         terms.usageChunk = chat.wantsUsageChunk ? .wanted : .withheld
         terms.callStyle = chat.tools.style
@@ -42,7 +49,11 @@ struct CohereRequest {
         }
         try writeSampling()
         // The API refuses a form of the answer together with tools or documents.
-        if !hasTools, chat["documents"] == nil { try writeFormat() }
+        if !hasTools, chat["documents"] == nil {
+            try writeFormat()
+        } else if let format = chat["response_format"], format.member("type")?.string != "text" {
+            dropped.add("response_format")
+        }
         try writeThinking()
         for name in Self.ownMembers {
             guard let value = chat[name.description] else { continue }
@@ -119,13 +130,17 @@ struct CohereRequest {
                 out.string("text")
                 out.key("text")
                 out.string(text)
-            case .image(let url, _):
+            case .image(let url, let detail, _):
                 guard images == .kept else { throw ChatPart.unsupported("image_url") }
                 out.string("image_url")
                 out.key("image_url")
                 out.beginObject()
                 out.key("url")
                 out.string(url)
+                if let detail {
+                    out.key("detail")
+                    out.string(detail.rawValue)
+                }
                 out.endObject()
             case .file: throw ChatPart.unsupported("file")
             case .audio: throw ChatPart.unsupported("input_audio")
@@ -248,11 +263,15 @@ struct CohereRequest {
         if let given = chat["thinking"], given.kind == .object {
             out.key("thinking")
             out.raw(given)
+            if chat["reasoning_effort"] != nil { dropped.add("reasoning_effort") }
             return
         }
         guard let effort = try chat.string("reasoning_effort") else { return }
         // Models that do not think refuse the member; the catalogue does not know all of those that do.
-        guard model.has("reasoning") || model.name.contains("reasoning") else { return }
+        guard model.has("reasoning") || model.name.contains("reasoning") else {
+            if effort != "none" { dropped.add("reasoning_effort") }
+            return
+        }
         let budget: Int
         switch effort {
         case "none":

@@ -34,7 +34,8 @@ struct GeminiChat: ChatTranslator {
         let json = try writer.write()
         return TranslatedChat(
             path: base + (chat.isStream ? ":streamGenerateContent" : ":generateContent"),
-            query: chat.isStream ? "alt=sse" : nil, fields: try writer.fields(), body: json, terms: writer.terms
+            query: chat.isStream ? "alt=sse" : nil, fields: try writer.fields(), body: json, terms: writer.terms,
+            dropped: writer.dropped
         )
     }
 

@@ -6,11 +6,14 @@ import WireFormats
 enum GeminiMedia {
     /// - Parameters:
     ///   - url: a data URL, or an address.
+    ///   - detail: how closely the model looks at it; nil: as it likes.
     ///   - fetched: the contents of addresses that Google does not read itself.
-    static func image(_ url: String, _ fetched: [String: RemoteMedia]) throws(GatewayError) -> ByteBuffer {
-        if let data = DataURL(url) { return try inline(data) }
-        if isReadByGoogle(url) { return reference(url, mediaType: mediaType(ofPath: url)) }
-        if let media = fetched[url] { return inline(media.mediaType, media.base64) }
+    static func image(
+        _ url: String, _ detail: ImageDetail?, _ fetched: [String: RemoteMedia]
+    ) throws(GatewayError) -> ByteBuffer {
+        if let data = DataURL(url) { return try inline(data, detail) }
+        if isReadByGoogle(url) { return reference(url, mediaType: mediaType(ofPath: url), detail) }
+        if let media = fetched[url] { return inline(media.mediaType, media.base64, detail) }
         guard url.lowercased().hasPrefix("https://") else {
             throw ChatCompletionRequest.refusal("an image must be a data URL or an https address")
         }
@@ -88,21 +91,21 @@ enum GeminiMedia {
         }
     }
 
-    private static func inline(_ data: DataURL) throws(GatewayError) -> ByteBuffer {
+    private static func inline(_ data: DataURL, _ detail: ImageDetail? = nil) throws(GatewayError) -> ByteBuffer {
         guard data.isBase64 else { throw ChatCompletionRequest.refusal("data URLs must be in base64") }
-        return inline(data.mediaType, String(data.payload))
+        return inline(data.mediaType, String(data.payload), detail)
     }
 
-    private static func inline(_ mediaType: String, _ base64: String) -> ByteBuffer {
-        part("inlineData", "data", base64, mediaType: mediaType)
+    private static func inline(_ mediaType: String, _ base64: String, _ detail: ImageDetail? = nil) -> ByteBuffer {
+        part("inlineData", "data", base64, mediaType: mediaType, detail)
     }
 
-    private static func reference(_ url: String, mediaType: String?) -> ByteBuffer {
-        part("fileData", "fileUri", url, mediaType: mediaType)
+    private static func reference(_ url: String, mediaType: String?, _ detail: ImageDetail? = nil) -> ByteBuffer {
+        part("fileData", "fileUri", url, mediaType: mediaType, detail)
     }
 
     private static func part(
-        _ kind: StaticString, _ key: StaticString, _ value: String, mediaType: String?
+        _ kind: StaticString, _ key: StaticString, _ value: String, mediaType: String?, _ detail: ImageDetail?
     ) -> ByteBuffer {
         var out = JSONWriter()
         out.beginObject()
@@ -115,6 +118,10 @@ enum GeminiMedia {
         out.key(key)
         out.string(value)
         out.endObject()
+        if let detail {
+            out.key("mediaResolution")
+            out.raw(#"{"level":"MEDIA_RESOLUTION_\#(detail.rawValue.uppercased())"}"#)
+        }
         out.endObject()
         return out.buffer
     }

@@ -44,6 +44,8 @@ struct GeminiModel {
     var knowsSignatures: Bool { generation >= 25 && !isGemma }
     /// Whether a result may contain images.
     var takesMediaInResults: Bool { generation >= 30 && !isGemma }
+    /// Whether every image may say how closely it is looked at.
+    var takesMediaResolution: Bool { generation >= 30 && !isGemma }
     var takesPenalties: Bool { generation < 30 || isGemma }
     var takesSampling: Bool { !facts.has("no_sampling") }
     var takesSystem: Bool {

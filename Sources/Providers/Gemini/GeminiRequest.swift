@@ -12,6 +12,8 @@ struct GeminiRequest {
     private var out = JSONWriter()
     /// How the answer has to be written.
     private(set) var terms = ChatTerms()
+    /// What the provider is not told of.
+    private(set) var dropped: DroppedMembers
     private var names = ChatNames(limit: 64, alphabet: .dotted)
 
     init(
@@ -22,9 +24,16 @@ struct GeminiRequest {
         self.service = service
         self.supplements = supplements
         vendor = GeminiVendorFields(chat)
+        dropped = chat.unread(but: Self.ownMembers.union(service == .vertex ? ["metadata", "user"] : []))
     }
 
-    /// The request's body; afterwards `terms` are complete.
+    private static let ownMembers: Set<String> = [
+        "cachedContent", "cached_content", "extra_body", "frequency_penalty", "generationConfig", "generation_config",
+        "google", "logprobs", "presence_penalty", "safetySettings", "safety_settings", "seed", "service_tier",
+        "thinkingConfig", "thinking_config", "top_logprobs", "web_search_options",
+    ]
+
+    /// The request's body; afterwards `terms` and `dropped` are complete.
     mutating func write() throws(GatewayError) -> ByteBuffer {
         terms.usageChunk = chat.wantsUsageChunk ? .wanted : .withheld
         terms.model = model.name
@@ -53,6 +62,10 @@ struct GeminiRequest {
             }
         case .vertex: writeLabels()
         }
+        if let asked = chat["service_tier"]?.string, asked != "auto", asked != "default", try tier() == nil {
+            dropped.add("service_tier")
+        }
+        if chat["parallel_tool_calls"]?.bool == false { dropped.add("parallel_tool_calls") }
         out.endObject()
         terms.toolNames = names.changed
         return out.buffer
@@ -75,6 +88,7 @@ struct GeminiRequest {
     private mutating func writeTools() {
         let functions = chat.tools.functions
         let search = chat["web_search_options"] != nil && (functions.isEmpty || model.mixesSearchWithFunctions)
+        if chat["web_search_options"] != nil, !search { dropped.add("web_search_options") }
         guard !functions.isEmpty || search else { return }
         out.key("tools")
         out.beginArray()
@@ -153,14 +167,18 @@ struct GeminiRequest {
         if model.takesSampling {
             add("temperature", try chat.number("temperature").map { $0.value > 2 ? "2" : $0.value < 0 ? "0" : $0.text })
             add("topP", try chat.number("top_p")?.text)
+        } else {
+            drop("temperature", "top_p")
         }
         if model.takesPenalties {
             add("presencePenalty", try chat.number("presence_penalty")?.text)
             add("frequencyPenalty", try chat.number("frequency_penalty")?.text)
+        } else {
+            drop("presence_penalty", "frequency_penalty")
         }
         add("seed", try chat.number("seed")?.text)
         let stops = try chat.stops()
-        if !stops.isEmpty { add("stopSequences", Self.list(stops)) }
+        if !stops.isEmpty { add("stopSequences", Self.list(Array(stops.prefix(5)))) }
         if let count = chat["n"]?.int, count > 1 { add("candidateCount", String(count)) }
         if chat["logprobs"]?.bool == true {
             add("responseLogprobs", "true")
@@ -168,7 +186,9 @@ struct GeminiRequest {
         }
         members += try format()
         add("responseModalities", modalities())
-        add("thinkingConfig", try GeminiThinking(chat, vendor, model).json)
+        let thinking = try GeminiThinking(chat, vendor, model)
+        if !thinking.hearsEffort { drop("reasoning_effort") }
+        add("thinkingConfig", thinking.json)
         let given = vendor.generation
         members.removeAll { member in given.contains { $0.name == member.name } }
         guard !members.isEmpty || !given.isEmpty else { return }
@@ -183,6 +203,10 @@ struct GeminiRequest {
             out.raw(member.value)
         }
         out.endObject()
+    }
+
+    private mutating func drop(_ names: String...) {
+        for name in names where chat[name] != nil { dropped.add(name) }
     }
 
     private static func list(_ texts: [String]) -> String {

@@ -10,6 +10,8 @@ struct GeminiThinking {
     }
 
     private var amount = Amount.usual
+    /// Whether what the client says of its effort counts.
+    private(set) var hearsEffort = true
     private let given: JSONView?
 
     init(_ chat: ChatCompletionRequest, _ vendor: GeminiVendorFields, _ model: GeminiModel) throws(GatewayError) {
@@ -25,9 +27,12 @@ struct GeminiThinking {
             let name = GeminiVendorFields.camelCase(key)
             if name == "thinkingBudget" || name == "thinkingLevel" { isSet = true }
         }
-        if isSet { return }
+        if isSet {
+            hearsEffort = false
+            return
+        }
         switch model.thinkingControl {
-        case .none: break
+        case .none: hearsEffort = effort == "none"
         case .budget: amount = .budget(Self.budget(effort, model))
         case .level: amount = .level(Self.level(effort, model))
         }

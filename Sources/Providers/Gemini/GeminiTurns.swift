@@ -104,7 +104,9 @@ struct GeminiTurns {
         for part in parts {
             switch part {
             case .text(let text, _): if !text.isEmpty { result.append(Self.text(text)) }
-            case .image(let url, _): result.append(try GeminiMedia.image(url, supplements.media))
+            case .image(let url, let detail, _):
+                let resolution = model.takesMediaResolution ? detail : nil
+                result.append(try GeminiMedia.image(url, resolution, supplements.media))
             case .file(let file, _): result.append(try GeminiMedia.document(file))
             case .audio(let audio): result.append(try GeminiMedia.audio(audio))
             }

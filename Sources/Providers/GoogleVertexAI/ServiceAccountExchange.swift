@@ -17,7 +17,7 @@ struct ServiceAccountExchange: TokenExchange {
     private static let longestLife = 12 * 3600
 
     /// JSON as it is, or in base64: the form in which clients put it into a header (documented).
-    func document(in key: Secret<String>) -> Secret<String>? {
+    static func document(in key: Secret<String>) -> Secret<String>? {
         let text = key.reveal()
         let start = text.utf8.drop { $0 == 0x20 || (0x09...0x0d).contains($0) }
         guard let first = start.first else { return nil }
@@ -29,6 +29,8 @@ struct ServiceAccountExchange: TokenExchange {
         else { return nil }
         return Secret(decoded)
     }
+
+    func document(in key: Secret<String>) -> Secret<String>? { Self.document(in: key) }
 
     func assertion(of document: Secret<String>, at now: Instant) throws(GatewayError) -> TokenAssertion {
         let account = try ServiceAccount(document)

@@ -1,3 +1,4 @@
+import GatewayCore
 import WireFormats
 
 /// Reads where a credential for Vertex belongs (providers.md §2.1, §2.4).
@@ -6,8 +7,8 @@ enum VertexCredential {
     /// key; nil for an access token, which does not tell.
     static func place(_ key: String) -> CredentialPlace? {
         if isExpressKey(key) { return CredentialPlace() }
-        guard let text = document(key) else { return nil }
-        return text.withBytes { bytes in
+        guard let document = ServiceAccountExchange.document(in: Secret(key)) else { return nil }
+        return document.reveal().withBytes { bytes in
             guard JSONScan.validate(bytes), let project = JSONView(bytes).member("project_id")?.string else {
                 return nil
             }
@@ -20,10 +21,4 @@ enum VertexCredential {
     static let expressPrefixes = ["AIza", "AQ."]
 
     private static func isExpressKey(_ key: String) -> Bool { expressPrefixes.contains { key.hasPrefix($0) } }
-
-    private static func document(_ key: String) -> String? {
-        if key.first == "{" { return key }
-        guard key.utf8.count > 16, let text = Base64Text.decode(key[...]), text.first == "{" else { return nil }
-        return text
-    }
 }

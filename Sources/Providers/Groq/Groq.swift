@@ -19,7 +19,7 @@ extension ChatDialect {
         var dialect = ChatDialect.usual(.maxCompletionTokens)
         dialect.drops = [Drop("logprobs", "top_logprobs", "logit_bias", "metadata", "store")]
         dialect.severalAnswers = .refused
-        dialect.messages.drops = ["name", "reasoning_content"]
+        dialect.messages.drops = ["name", "reasoning_content", "thinking_blocks"]
         return dialect
     }()
 }

@@ -27,7 +27,7 @@ extension ChatDialect {
         dialect.warmest = ("1.5", 1.5)
         dialect.forcedCalls = .any
         dialect.thinkingNames = ["magistral"]
-        dialect.messages.drops = ["name", "reasoning_content"]
+        dialect.messages.drops = ["name", "reasoning_content", "thinking_blocks"]
         dialect.messages.callIDs = .nineCharacters
         dialect.messages.beginnings = .marked
         return dialect

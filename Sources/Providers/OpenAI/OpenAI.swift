@@ -31,7 +31,8 @@ extension ChatDialect {
                 "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", models: .thinking),
             Drop("stop", models: .named(["o3", "o4-mini", "gpt-5"])),
         ]
-        dialect.messages.drops = ["reasoning_content"]
+        dialect.messages.drops = ["reasoning_content", "thinking_blocks"]
+        dialect.messages.callIDs = .fortyCharacters
         dialect.answers = .asTheyAre
         return dialect
     }()

@@ -22,7 +22,7 @@ extension ChatDialect {
         dialect.drops = [Drop("seed", "logprobs", "top_logprobs", "logit_bias")]
         dialect.severalAnswers = .refused
         dialect.refusedFormats = ["json_object"]
-        dialect.messages.drops = ["reasoning_content"]
+        dialect.messages.drops = ["reasoning_content", "thinking_blocks"]
         dialect.messages.neighbours = .merged
         return dialect
     }()

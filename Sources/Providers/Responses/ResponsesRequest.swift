@@ -11,6 +11,15 @@ package struct ResponsesRequest: Sendable {
     package let chat: ByteBuffer
     /// What the answer repeats of the request.
     package let echo: ResponsesEcho
+    /// What the chat does not tell of the request.
+    package let dropped: DroppedMembers
+
+    /// Members that become something of the chat, that only the answer repeats, or that say what is so anyway.
+    private static let known: Set<String> = [
+        "background", "include", "input", "instructions", "max_output_tokens", "metadata", "model",
+        "parallel_tool_calls", "reasoning", "service_tier", "store", "stream", "stream_options", "temperature", "text",
+        "tool_choice", "tools", "top_p", "truncation", "user",
+    ]
 
     /// - Parameters:
     ///   - body: one valid JSON object.
@@ -55,6 +64,9 @@ package struct ResponsesRequest: Sendable {
         out.endObject()
         chat = out.buffer
         echo = ResponsesEcho(members)
+        var dropped = DroppedMembers()
+        for name in members.keys.sorted() where !Self.known.contains(name) { dropped.add(name) }
+        self.dropped = dropped
     }
 
     /// What lives on the provider's side has no place in a chat.

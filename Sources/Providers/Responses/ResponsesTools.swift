@@ -69,10 +69,25 @@ struct ResponsesTools {
     private func write(search: JSONView, into out: inout JSONWriter) {
         out.key("web_search_options")
         out.beginObject()
-        for name in ["user_location", "search_context_size"] as [StaticString] {
-            guard let view = search.member(name), !view.isNull else { continue }
-            out.key(name)
-            out.raw(String(decoding: view.bytes, as: UTF8.self))
+        if let place = search.member("user_location"), place.kind == .object {
+            // A chat keeps what is known of the place in an object of its own.
+            out.key("user_location")
+            out.beginObject()
+            out.key("type")
+            out.string("approximate")
+            out.key("approximate")
+            out.beginObject()
+            place.forEachMember { key, value in
+                if key == "type" || value.isNull { return }
+                out.key(named: key)
+                out.raw(String(decoding: value.bytes, as: UTF8.self))
+            }
+            out.endObject()
+            out.endObject()
+        }
+        if let size = search.member("search_context_size"), !size.isNull {
+            out.key("search_context_size")
+            out.raw(String(decoding: size.bytes, as: UTF8.self))
         }
         out.endObject()
     }

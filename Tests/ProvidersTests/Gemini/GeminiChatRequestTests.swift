@@ -135,6 +135,20 @@ struct GeminiChatRequestTests {
         )
     }
 
+    @Test(
+        "tells models from 3 on how closely to look at an image",
+        arguments: [
+            ("gemini-3-pro", "low", #","mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}"#),
+            ("gemini-3-pro", "high", #","mediaResolution":{"level":"MEDIA_RESOLUTION_HIGH"}"#),
+            ("gemini-3-pro", "auto", ""), ("gemini-2.5-pro", "high", ""),
+        ])
+    func detail(model: String, detail: String, expected: String) throws {
+        let image = #"{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD","detail":"\#(detail)"}}"#
+        #expect(
+            try body(#""messages":[{"role":"user","content":[\#(image)]}]"#, model).contains(
+                #""parts":[{"inlineData":{"mimeType":"image/png","data":"QUJD"}\#(expected)}]"#))
+    }
+
     @Test("asks for the contents of addresses that Google does not read, each once")
     func remoteMedia() {
         let urls = [
