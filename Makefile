@@ -10,7 +10,7 @@ SWIFT ?= swift
 # package's own targets are built with (Package.swift says why); here they reach its dependencies too.
 RELEASE_FLAGS ?= -c release --static-swift-stdlib \
   -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -cross-module-optimization
-PACKAGES := libpq-dev libhiredis-dev libssl-dev postgresql redis-server nginx wrk pkg-config python3-venv
+PACKAGES := libpq-dev libhiredis-dev libssl-dev zlib1g-dev postgresql redis-server nginx wrk pkg-config python3-venv
 VENV := .venv-tests
 LOGS := .build/test-logs
 PREFIX ?= /usr/local

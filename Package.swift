@@ -56,6 +56,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CProcessShim"),
         .target(name: "CByteKernels"),
         .target(name: "CEpoll"),
@@ -99,6 +100,10 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "TransportSecurity", dependencies: ["GatewayCore", nioCore, nioSSL], swiftSettings: strict),
+        .target(
+            name: "Outbound", dependencies: ["GatewayCore", "CZlib", nioCore, nioPosix, nioHTTP1, nioSSL],
+            swiftSettings: strict
+        ),
         .target(name: "Telemetry", dependencies: ["GatewayCore", logging], swiftSettings: strict),
         .target(name: "Settings", dependencies: ["GatewayCore", configuration, yams, nioCore], swiftSettings: strict),
         .target(name: "ProcessRuntime", dependencies: ["GatewayCore", "CProcessShim"], swiftSettings: pointers),
@@ -114,8 +119,9 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "GatewayCore", "Providers", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", nioCore,
-                nioPosix,
+                "GatewayCore", "Providers", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets",
+                "Outbound",
+                nioCore, nioPosix,
             ],
             swiftSettings: strict
         ),
@@ -138,7 +144,7 @@ let package = Package(
             name: "aigatewayd",
             dependencies: [
                 "GatewayCore", "Settings", "Telemetry", "ProcessRuntime", "Supervision", "SecretVault", "PostgresStore",
-                "RedisStore", "RecordSpool", "ExternalSecrets", "ControlPlane", "AdminAPI", "Providers",
+                "RedisStore", "RecordSpool", "ExternalSecrets", "Outbound", "ControlPlane", "AdminAPI", "Providers",
                 "CloudflareWire", "TransportSecurity",
                 argumentParser,
                 logging,
@@ -253,8 +259,8 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", "GatewayCore",
-                "TestKit", nioCore,
+                "ControlPlane", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets", "Outbound",
+                "GatewayCore", "TestKit", nioCore, nioPosix, nioHTTP1,
             ],
             swiftSettings: strict
         ),

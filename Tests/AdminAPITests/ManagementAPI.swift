@@ -83,6 +83,7 @@ struct ManagementAPI {
                 limits: .init(stores: 3, secrets: 8)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock),
+            logpush: LogpushAdministration(pool, vault: vault, egress: .publicAddressesOnly),
             dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: 4),
             customCosts: CustomCostAdministration(pool),
             credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),

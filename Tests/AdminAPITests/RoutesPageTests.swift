@@ -27,6 +27,7 @@ struct RoutesPageTests {
                 limits: .init(stores: 3, secrets: 8)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock),
+            logpush: LogpushAdministration(pool, vault: vault, egress: .publicAddressesOnly),
             dynamicRoutes: DynamicRouteAdministration(pool), customCosts: CustomCostAdministration(pool),
             credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
             publicURL: "https://gateway.example",

@@ -29,6 +29,7 @@ package struct AdminRoutes: Sendable {
     let auditUseCases: AuditAdministration
     /// The data port as clients reach it.
     let publicURL: String
+    let logpush: LogpushAdministration
     let clock: any WallClock
     /// Waits until a version is on its way to the workers of this node.
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
@@ -38,6 +39,7 @@ package struct AdminRoutes: Sendable {
         evaluations: EvaluationAdministration, tokens: TokenAdministration,
         providerConfigs: ProviderConfigAdministration, customProviders: CustomProviderAdministration,
         secretsStore: SecretsStoreAdministration, analytics: AnalyticsAdministration,
+        logpush: LogpushAdministration,
         dynamicRoutes: DynamicRouteAdministration,
         customCosts: CustomCostAdministration, credit: CreditAdministration, audit: AuditAdministration,
         publicURL: String,
@@ -58,6 +60,7 @@ package struct AdminRoutes: Sendable {
         creditUseCases = credit
         auditUseCases = audit
         self.publicURL = publicURL
+        self.logpush = logpush
         self.clock = clock
         self.waitForSnapshot = waitForSnapshot
     }
@@ -68,7 +71,7 @@ package struct AdminRoutes: Sendable {
             gatewayTable + gatewayURLTable + logTable + datasetTable + evaluationTable + dynamicRouteTable
             + providerConfigTable
             + customProviderTable + customCostTable + billingTable + secretsStoreTable + tokenTable + auditTable
-            + analyticsTable
+            + analyticsTable + logpushTable
         return routes + descriptionTable(of: routes)
     }
 

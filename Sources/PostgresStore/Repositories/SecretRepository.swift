@@ -63,6 +63,26 @@ package struct SecretRepository: Sendable {
         return try rows.map { (row) throws(PostgresError) in try StoredSecret(row) }
     }
 
+    /// The sealed text of the active secret of that name; of several stores' the oldest. Nil when there is none.
+    package func sealed(
+        named name: String, of account: AccountID
+    ) async throws(PostgresError) -> (id: SecretID, text: SealedText)? {
+        let rows = try await pool.query(
+            """
+            SELECT s.id, s.envelope, s.kind, s.preview FROM secrets s JOIN secret_stores o ON o.id = s.store_id
+            WHERE o.account_id = $1 AND s.name = $2 AND s.status = 'active' ORDER BY s.created_at, s.id LIMIT 1
+            """,
+            [.text(account.rawValue), .text(name)]
+        )
+        guard let row = rows.first else { return nil }
+        return (
+            SecretID(try row.text("id")),
+            SealedText(
+                envelope: try row.bytes("envelope"), kind: SecretKind(rawValue: try row.text("kind")) ?? .value,
+                preview: try row.text("preview"))
+        )
+    }
+
     /// Number of secrets in all stores of an account.
     package func count(of account: AccountID) async throws(PostgresError) -> Int {
         let rows = try await pool.query(
@@ -212,21 +232,24 @@ package struct SecretRepository: Sendable {
 
     /// Gives every envelope that `wrap` answers for a new form, in one transaction; returns how many there were.
     ///
-    /// The header fields of accounts' own providers are sealed likewise and included. Writers wait meanwhile, so that
-    /// nothing is left behind.
+    /// The header fields of accounts' own providers and the destinations of Logpush jobs are sealed likewise and
+    /// included. Writers wait meanwhile, so that nothing is left behind.
     ///
     /// - Parameter wrap: the new envelope; nil leaves the old one.
     package func rewrap(
         _ wrap: (SecretID, AccountID, [UInt8]) throws -> [UInt8]?
     ) async throws -> ConfigurationWrite<(all: Int, changed: Int)> {
         try await pool.write { transaction in
-            _ = try await transaction.query("LOCK TABLE secrets, custom_providers IN SHARE ROW EXCLUSIVE MODE")
+            _ = try await transaction.query(
+                "LOCK TABLE secrets, custom_providers, logpush_jobs IN SHARE ROW EXCLUSIVE MODE")
             let rows = try await transaction.query(
                 """
-                SELECT s.id, s.envelope, o.account_id, true AS is_secret
+                SELECT s.id, s.envelope, o.account_id, s.id AS row_id, 'secret' AS kind
                 FROM secrets s JOIN secret_stores o ON o.id = s.store_id
-                UNION ALL SELECT id, headers_envelope, account_id, false
+                UNION ALL SELECT id, headers_envelope, account_id, id, 'headers'
                 FROM custom_providers WHERE headers_envelope IS NOT NULL
+                UNION ALL SELECT 'logpush-destination', destination_envelope, account_id, id::text, 'destination'
+                FROM logpush_jobs
                 """
             )
             var changed = 0
@@ -234,12 +257,17 @@ package struct SecretRepository: Sendable {
                 let id = try row.text("id")
                 let envelope = try wrap(SecretID(id), AccountID(try row.text("account_id")), try row.bytes("envelope"))
                 guard let envelope else { continue }
-                let binds: [PostgresValue] = [.text(id), .bytes(envelope)]
-                if try row.bool("is_secret") {
+                let binds: [PostgresValue] = [.text(try row.text("row_id")), .bytes(envelope)]
+                switch try row.text("kind") {
+                case "secret":
                     _ = try await transaction.query("UPDATE secrets SET envelope = $2 WHERE id = $1", binds)
-                } else {
+                case "headers":
                     _ = try await transaction.query(
                         "UPDATE custom_providers SET headers_envelope = $2 WHERE id = $1", binds
+                    )
+                default:
+                    _ = try await transaction.query(
+                        "UPDATE logpush_jobs SET destination_envelope = $2 WHERE id::text = $1", binds
                     )
                 }
                 changed += 1

@@ -6,6 +6,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import Outbound
 import PostgresStore
 import ProcessRuntime
 import Providers
@@ -62,6 +63,7 @@ struct ControlRole: Sendable {
     private let compiler: SnapshotCompiler
     private let workers: WorkerLinkServer
     private let drain: SpoolDrain
+    private let exports: ExportRunner
     private let snapshotFile: SnapshotFile
     private let listener: ControlListener
     private let supervisor = SupervisorLink()
@@ -93,14 +95,20 @@ struct ControlRole: Sendable {
         self.workers = workers
         let vault = Vault(masterKey: masterKey)
         let rules = ReferenceRules(settings.secretReferences)
+        let external = ExternalSecrets(
+            rules: rules, environment: settings.secretEnvironment.mapValues { $0.reveal() },
+            vault: try Self.vaultClient(settings),
+            ownFiles: OwnFiles(files: settings.ownFiles, directory: settings.stateDirectory)
+        )
+        let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
+        exports = ExportRunner(
+            session: pool.makeSession(), client: try Self.outboundClient(settings, egress), egress: egress,
+            secrets: ExportSecrets(pool, vault: vault, external: external), vault: vault, clock: clock
+        ) { event in Self.report(event, logger) }
         let compiler = SnapshotCompiler(
             pool,
             references: ReferenceResolver(
-                ExternalSecrets(
-                    rules: rules, environment: settings.secretEnvironment.mapValues { $0.reveal() },
-                    vault: try Self.vaultClient(settings),
-                    ownFiles: OwnFiles(files: settings.ownFiles, directory: settings.stateDirectory)
-                ),
+                external,
                 vault: vault, interval: .milliseconds(settings.secretRefreshMilliseconds), previous: file.load()
             ) { event in Self.report(event, logger) },
             publish: { snapshot in
@@ -142,13 +150,14 @@ struct ControlRole: Sendable {
             ),
             customProviders: CustomProviderAdministration(
                 pool, vault: Vault(masterKey: masterKey),
-                egress: settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
+                egress: egress
             ),
             secretsStore: SecretsStoreAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
                 limits: .init(stores: settings.secretStoresPerAccount, secrets: settings.secretsPerAccount)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
+            logpush: LogpushAdministration(pool, vault: vault, egress: egress),
             dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: settings.dynamicRoutesPerGateway),
             customCosts: CustomCostAdministration(pool),
             credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
@@ -160,7 +169,7 @@ struct ControlRole: Sendable {
         ) { problem in
             logger.error("an API call failed", reason: problem)
         }
-        let status = ControlStatus(pool: pool, compiler: compiler, drain: drain, file: file)
+        let status = ControlStatus(pool: pool, compiler: compiler, drain: drain, exports: exports, file: file)
         listener = ControlListener(
             surface: ControlSurface(
                 api: responder, health: { await status.health() }, metrics: { await status.metrics() }
@@ -230,6 +239,7 @@ struct ControlRole: Sendable {
         await withDiscardingTaskGroup { group in
             group.addTask { await compiler.run() }
             group.addTask { await drain.run() }
+            group.addTask { await exports.run() }
             group.addTask {
                 await LogPartitionKeeper(
                     pool, retentionDays: settings.logRetentionDays, clock: CommandClock()
@@ -318,7 +328,34 @@ struct ControlRole: Sendable {
                 rootsFile: settings.egressCAFile
             )
         } catch {
-            throw ControlRoleError.noVault(error.reason)
+            throw ControlRoleError.unusable(error.reason)
+        }
+    }
+
+    /// The client for exports.
+    private static func outboundClient(
+        _ settings: ControlSettings, _ egress: EgressRule
+    ) throws -> OutboundClient {
+        do throws(OutboundClient.SetupFailure) {
+            return try OutboundClient(egress: egress, rootsFile: settings.egressCAFile)
+        } catch {
+            throw ControlRoleError.unusable(error.reason)
+        }
+    }
+
+    private static func report(_ event: ExportRunner.Event, _ logger: Logger) {
+        switch event {
+        case .failing(let target, let account, let reason):
+            logger.warning("an export waits for its receiver", reason: "\(target) of account \(account): \(reason)")
+        case .resumed(let target, let account):
+            logger.notice("an export goes on", reason: "\(target) of account \(account)")
+        case .refused(let target, let account, let requests, let reason):
+            logger.error(
+                "an export's receiver refuses requests for good",
+                reason: "\(requests) for \(target) of account \(account): \(reason)")
+        case .unavailable(let reason): logger.warning("exports wait for the database", reason: reason)
+        case .pruned(let rows):
+            logger.warning("requests were not exported in time, or nobody wants them any more", reason: "\(rows)")
         }
     }
 
@@ -357,11 +394,11 @@ struct ControlRole: Sendable {
 /// Why the control role cannot run here.
 enum ControlRoleError: Error, CustomStringConvertible {
     case noFolder(String, Int32)
-    case noVault(String)
+    case unusable(String)
 
     var description: String {
         switch self {
-        case .noVault(let reason): reason
+        case .unusable(let reason): reason
         case .noFolder(let path, let code): "\(path): \(String(cString: strerror(code)))"
         }
     }

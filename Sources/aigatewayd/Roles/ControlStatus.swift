@@ -11,13 +11,17 @@ struct ControlStatus: Sendable {
     private let pool: PostgresPool
     private let compiler: SnapshotCompiler
     private let drain: SpoolDrain
+    private let exports: ExportRunner
     private let file: SnapshotFile
     private let scoreboard = Scoreboard()
 
-    init(pool: PostgresPool, compiler: SnapshotCompiler, drain: SpoolDrain, file: SnapshotFile) {
+    init(
+        pool: PostgresPool, compiler: SnapshotCompiler, drain: SpoolDrain, exports: ExportRunner, file: SnapshotFile
+    ) {
         self.pool = pool
         self.compiler = compiler
         self.drain = drain
+        self.exports = exports
         self.file = file
     }
 
@@ -60,6 +64,7 @@ struct ControlStatus: Sendable {
 
     func metrics() async -> String {
         let statistics = await drain.statistics
+        let exported = await exports.statistics
         var samples = [
             MetricSample(
                 "aig_log_records_stored_total", .counter, "Log records written to the database.",
@@ -82,6 +87,18 @@ struct ControlStatus: Sendable {
             MetricSample(
                 "aig_spool_backlog_bytes", .gauge, "Bytes of settled records that wait for the database.",
                 value: Double(await drain.backlogBytes)
+            ),
+            MetricSample(
+                "aig_exported_requests_total", .counter, "Requests that exporters and Logpush jobs took.",
+                value: Double(exported.delivered)
+            ),
+            MetricSample(
+                "aig_export_failures_total", .counter, "Deliveries that failed and are tried again.",
+                value: Double(exported.failures)
+            ),
+            MetricSample(
+                "aig_export_refused_total", .counter, "Requests that their receiver refused for good.",
+                value: Double(exported.refused)
             ),
             MetricSample(
                 "aig_database_available", .gauge, "1 while PostgreSQL answers control.",
