@@ -168,11 +168,19 @@ def test_every_change_is_told_with_its_author(daemon, gateway):
     config = api.call("POST", api.path(f"/{gateway}/provider_configs"), json={
         "provider_slug": "openai", "alias": "default", "default_config": True, "secret": key}).json()["result"]
     api.call("PUT", api.path(f"/{gateway}/provider_configs/{config['id']}"), json={"secret": daemon.canary("second")})
+    dataset = api.call("POST", api.path(f"/{gateway}/datasets"), json={
+        "name": "audited", "enable": True, "filters": []}).json()["result"]
+    job = api.call("POST", account_path(daemon, "/logpush/jobs"), json={
+        "dataset": "ai_gateway_events",
+        "destination_conf": f"https://logs.example.com/?header_Authorization={daemon.canary('audited-job')}",
+    }).json()["result"]
     log = account_path(daemon, "/logs/audit")
     mine = api.call("GET", log, params={"actor_token_id": token_id}).json()["result"]
     kinds = [(entry["action"]["type"], entry["resource"]["type"]) for entry in mine]
     assert ("create", "ai_gateway.provider_config") in kinds and ("update", "secrets_store.secret") in kinds
     assert ("create", "secrets_store.secret") in kinds
+    told = {(entry["resource"]["type"], entry["resource"]["id"]) for entry in mine}
+    assert {("ai_gateway.dataset", dataset["id"]), ("logpush.job", str(job["id"]))} <= told
     assert "canary" not in json.dumps(mine)
     made = api.call("GET", log, params={"resource_type": "account.token", "resource_id": token_id}).json()["result"]
     assert [entry["actor"]["type"] for entry in made] == ["command"]
