@@ -35,7 +35,7 @@ struct ReferenceResolverTests {
         ) -> ReferenceResolver {
             ReferenceResolver(
                 ExternalSecrets(rules: ReferenceRules(["file:/*", "env:KEY"]), environment: ["KEY": "e"], vault: nil),
-                vault: vault, interval: interval, patience: .seconds(5), previous: previous
+                vault: vault, interval: interval, patience: .seconds(120), previous: previous
             ) { [weak self] event in self?.events.withLock { $0.append(event) } }
         }
 

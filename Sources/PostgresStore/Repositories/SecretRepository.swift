@@ -63,7 +63,9 @@ package struct SecretRepository: Sendable {
         return try rows.map { (row) throws(PostgresError) in try StoredSecret(row) }
     }
 
-    /// The sealed text of the active secret of that name; of several stores' the oldest. Nil when there is none.
+    /// The sealed text of the active secret of that name; of several stores' the oldest.
+    ///
+    /// Nil when there is none.
     package func sealed(
         named name: String, of account: AccountID
     ) async throws(PostgresError) -> (id: SecretID, text: SealedText)? {
