@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from harness.daemon import BINARY, REPOSITORY, environment_of
+from harness.https import make_certificate
 from harness.provider import anthropic_events, sse_reply
 from harness.waiting import until
 
@@ -137,12 +138,11 @@ def test_the_configuration_names_only_settings_that_exist(variant, tmp_path):
     key = tmp_path / "master.key"
     key.write_text(base64.b64encode(bytes(32)).decode())
     key.chmod(0o600)
-    certificate = tmp_path / "tls.pem"
-    certificate.write_text("")
+    certificate, private_key = make_certificate(tmp_path, "tls")
     text = "\n".join(variant((EXAMPLES / "aigatewayd.yaml").read_text().splitlines()))
     for here, there in [
         ("/etc/aigatewayd/master.key", key), ("/etc/aigatewayd/tls/fullchain.pem", certificate),
-        ("/etc/aigatewayd/tls/privkey.pem", certificate), ("/var/lib/aigatewayd", tmp_path / "state"),
+        ("/etc/aigatewayd/tls/privkey.pem", private_key), ("/var/lib/aigatewayd", tmp_path / "state"),
         # Nobody listens there: it is asked when everything else has been found good.
         ("db.internal", "127.0.0.1:1"),
     ]:
