@@ -174,13 +174,21 @@ def test_every_change_is_told_with_its_author(daemon, gateway):
         "dataset": "ai_gateway_events",
         "destination_conf": f"https://logs.example.com/?header_Authorization={daemon.canary('audited-job')}",
     }).json()["result"]
+    dataset_path = api.path(f"/{gateway}/datasets/{dataset['id']}")
+    job_path = account_path(daemon, f"/logpush/jobs/{job['id']}")
+    api.call("PUT", dataset_path, json={"name": "audited twice", "enable": True, "filters": []})
+    api.call("PUT", job_path, json={"name": "audited"})
+    for path in (dataset_path, job_path):
+        api.call("DELETE", path)
     log = account_path(daemon, "/logs/audit")
     mine = api.call("GET", log, params={"actor_token_id": token_id}).json()["result"]
     kinds = [(entry["action"]["type"], entry["resource"]["type"]) for entry in mine]
     assert ("create", "ai_gateway.provider_config") in kinds and ("update", "secrets_store.secret") in kinds
     assert ("create", "secrets_store.secret") in kinds
-    told = {(entry["resource"]["type"], entry["resource"]["id"]) for entry in mine}
-    assert {("ai_gateway.dataset", dataset["id"]), ("logpush.job", str(job["id"]))} <= told
+    told = {(entry["action"]["type"], entry["resource"]["type"], entry["resource"]["id"]) for entry in mine}
+    for action in ("create", "update", "delete"):
+        assert (action, "ai_gateway.dataset", dataset["id"]) in told
+        assert (action, "logpush.job", str(job["id"])) in told
     assert "canary" not in json.dumps(mine)
     made = api.call("GET", log, params={"resource_type": "account.token", "resource_id": token_id}).json()["result"]
     assert [entry["actor"]["type"] for entry in made] == ["command"]

@@ -136,7 +136,7 @@ def test_transcriptions_are_priced_by_their_length(daemon, gateway, provider, lo
     assert (entry["model"], entry["cost"]) == ("nova-3", 0.0043002)
 
 
-SOUND = b"RIFF" + b"\r\n--" * 500_000
+SOUND = b"RIFF" + b"\r\n--" * 700_000
 
 
 @pytest.mark.parametrize("fields", [["model"], ["file", "model"]], ids=["model first", "model last"])

@@ -51,6 +51,24 @@ package final class PostgresPool: Sendable {
         return try await session.query(query)
     }
 
+    /// Sends one statement that changes something, in a transaction that knows whoever asked for it.
+    package func change(
+        _ sql: StaticString, _ values: [PostgresValue] = []
+    ) async throws(PostgresError) -> PostgresRows {
+        let session = try await checkOut()
+        defer { checkIn(session) }
+        try await session.begin(.readWrite)
+        do throws(PostgresError) {
+            try await session.sign()
+            let rows = try await session.query(sql, values)
+            try await session.commit()
+            return rows
+        } catch {
+            await session.rollback()
+            throw error
+        }
+    }
+
     /// Runs `body` in one transaction: committed when it returns, undone when it throws.
     package func transaction<T: Sendable>(
         _ mode: PostgresTransactionMode = .readWrite,
@@ -60,11 +78,7 @@ package final class PostgresPool: Sendable {
         defer { checkIn(session) }
         try await session.begin(mode)
         do {
-            if mode == .readWrite {
-                _ = try await session.query(
-                    "SELECT set_config('aigatewayd.author', $1, true)", [.text(ChangeAuthor.current.text)]
-                )
-            }
+            if mode == .readWrite { try await session.sign() }
             let value = try await body(PostgresTransaction(session: session))
             try await session.commit()
             return value

@@ -62,6 +62,11 @@ package actor PostgresSession {
         isInTransaction = true
     }
 
+    /// Tells the transaction on whose behalf the present task changes the database.
+    package func sign() throws(PostgresError) {
+        _ = try query("SELECT set_config('aigatewayd.author', $1, true)", [.text(ChangeAuthor.current.text)])
+    }
+
     package func commit() throws(PostgresError) {
         guard isInTransaction else {
             throw PostgresError(.unavailable, "the connection broke during the transaction")

@@ -64,7 +64,7 @@ package struct DatasetRepository: Sendable {
     package func insert(
         _ content: DatasetContent, of gateway: GatewayID, in account: AccountID
     ) async throws(PostgresError) -> Dataset? {
-        try await pool.query(
+        try await pool.change(
             """
             INSERT INTO datasets (account_id, gateway_id, name, enable, filters) VALUES ($1, $2, $3, $4, $5) RETURNING *
             """,
@@ -81,7 +81,7 @@ package struct DatasetRepository: Sendable {
     package func update(
         _ id: String, of gateway: GatewayID, in account: AccountID, _ content: DatasetContent
     ) async throws(PostgresError) -> Dataset? {
-        try await pool.query(
+        try await pool.change(
             """
             UPDATE datasets SET name = $4, enable = $5, filters = $6, modified_at = now()
             WHERE account_id = $1 AND gateway_id = $2 AND id = $3 RETURNING *
@@ -99,7 +99,7 @@ package struct DatasetRepository: Sendable {
     package func delete(
         _ id: String, of gateway: GatewayID, in account: AccountID
     ) async throws(PostgresError) -> Dataset? {
-        try await pool.query(
+        try await pool.change(
             "DELETE FROM datasets WHERE account_id = $1 AND gateway_id = $2 AND id = $3 RETURNING *",
             [.text(account.rawValue), .text(gateway.rawValue), .text(id)]
         ).first.map { (row) throws(PostgresError) in try Dataset(row) }

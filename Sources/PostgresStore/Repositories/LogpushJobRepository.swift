@@ -72,7 +72,7 @@ package struct LogpushJobRepository: Sendable {
     package func update(
         _ id: Int, _ change: Change, of account: AccountID
     ) async throws(PostgresError) -> LogpushJob? {
-        try await pool.query(
+        try await pool.change(
             """
             UPDATE logpush_jobs SET name = coalesce($3, name), enabled = coalesce($4, enabled),
                 destination_envelope = coalesce($5, destination_envelope),
@@ -88,7 +88,7 @@ package struct LogpushJobRepository: Sendable {
 
     /// Deletes a job with what waits for it; false when there is none.
     package func delete(_ id: Int, of account: AccountID) async throws(PostgresError) -> Bool {
-        try await pool.query(
+        try await pool.change(
             """
             WITH gone AS (DELETE FROM logpush_jobs WHERE account_id = $1 AND id = $2 RETURNING id),
                 waiting AS (DELETE FROM export_queue WHERE target = 'logpush:' || (SELECT id FROM gone))
