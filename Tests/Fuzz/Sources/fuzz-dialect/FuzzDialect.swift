@@ -32,7 +32,8 @@ private func request(
 
 private func edited(_ bytes: UnsafeRawBufferPointer, _ dialect: ChatDialect, _ model: ChatModel) -> ByteBuffer? {
     var edits = JSONEdits(bytes)
-    do throws(GatewayError) { try dialect.edit(bytes, for: model, into: &edits) } catch {
+    var dropped = DroppedMembers()
+    do throws(GatewayError) { try dialect.edit(bytes, for: model, into: &edits, noting: &dropped) } catch {
         precondition(error.kind == .badChatCompletion && error.origin == .client)
         return nil
     }
