@@ -120,31 +120,6 @@ struct RequestIntake {
         return facts?.model
     }
 
-    /// Settles a step of the request with what is known of its body.
-    ///
-    /// - Parameter isFinal: whether the request ends with this step.
-    mutating func settle(_ outcome: Outcome, _ environment: WorkerEnvironment, isFinal: Bool) {
-        if isFinal { release(environment) }
-        let settle = Settle(environment: environment)
-        if let sent = outcome.sent {
-            if isFinal { _ = takeCapture() }
-            let size = sent.bytes.readableBytes
-            let room = max(environment.limits.loggedPayload - (outcome.responseBody?.readableBytes ?? 0), 0)
-            let kept = sent.bytes.getSlice(at: sent.bytes.readerIndex, length: min(size, room))
-            settle.settle(
-                outcome, isFinal: isFinal, requestedModel: sent.model, requestBytes: size,
-                requestBody: outcome.logsPayload ? kept : nil, isRequestWhole: size <= room
-            )
-        } else {
-            let isWhole = isCaptureWhole
-            let captured = takeCapture()
-            settle.settle(
-                outcome, isFinal: isFinal, requestedModel: model, requestBytes: body.received,
-                requestBody: captured, isRequestWhole: isWhole
-            )
-        }
-    }
-
     /// The `model` of a body that is here as a whole.
     static func model(of body: ByteBuffer) -> String? {
         body.withUnsafeReadableBytes { raw in
