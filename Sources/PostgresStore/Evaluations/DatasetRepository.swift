@@ -21,31 +21,13 @@ package struct DatasetRepository: Sendable {
     package func list(
         of gateway: GatewayID, in account: AccountID, _ selection: Selection, page: PageRequest
     ) async throws(PostgresError) -> Page<Dataset> {
-        var restriction = PostgresFragment(" FROM datasets WHERE account_id = ")
-        restriction.append(value: .text(account.rawValue))
-        restriction.append(" AND gateway_id = ")
-        restriction.append(value: .text(gateway.rawValue))
-        if let name = selection.name {
-            restriction.append(" AND name ILIKE ")
-            restriction.append(value: .text(LogCondition.pattern(for: name)))
-        }
-        if let isEnabled = selection.isEnabled {
-            restriction.append(" AND enable = ")
-            restriction.append(value: .bool(isEnabled))
-        }
-        if let search = selection.search {
-            restriction.append(" AND (id || ' ' || name || ' ' || filters::text) ILIKE ")
-            restriction.append(value: .text(LogCondition.pattern(for: search)))
-        }
-        var rows = PostgresQuery("SELECT *")
-        rows.append(restriction)
-        rows.append(" ORDER BY created_at, id LIMIT ", value: .int(page.size), " OFFSET ")
-        rows.append(value: .int(page.offset))
-        var counting = PostgresQuery("SELECT count(*) AS total")
-        counting.append(restriction)
+        var rows = GatewayRows("datasets", of: gateway, in: account)
+        rows.keep(where: "name", contains: selection.name)
+        rows.keep(where: "enable", is: selection.isEnabled)
+        rows.keep(where: "(id || ' ' || name || ' ' || filters::text)", contains: selection.search)
         return Page(
-            items: try await pool.query(rows).map { (row) throws(PostgresError) in try Dataset(row) },
-            total: try await pool.query(counting).first?.int("total") ?? 0
+            items: try await pool.query(rows.query(page)).map { (row) throws(PostgresError) in try Dataset(row) },
+            total: try await pool.query(rows.counting).first?.int("total") ?? 0
         )
     }
 

@@ -28,32 +28,15 @@ package struct EvaluationRepository: Sendable {
     package func list(
         of gateway: GatewayID, in account: AccountID, _ selection: Selection, page: PageRequest
     ) async throws -> Page<Evaluation> {
-        var restriction = PostgresFragment(" FROM evaluations WHERE account_id = ")
-        restriction.append(value: .text(account.rawValue))
-        restriction.append(" AND gateway_id = ")
-        restriction.append(value: .text(gateway.rawValue))
-        if let name = selection.name {
-            restriction.append(" AND name ILIKE ")
-            restriction.append(value: .text(LogCondition.pattern(for: name)))
-        }
-        if let isProcessed = selection.isProcessed {
-            restriction.append(" AND processed = ")
-            restriction.append(value: .bool(isProcessed))
-        }
-        if let search = selection.search {
-            restriction.append(" AND (id || ' ' || name) ILIKE ")
-            restriction.append(value: .text(LogCondition.pattern(for: search)))
-        }
-        var rows = PostgresQuery("SELECT *")
-        rows.append(restriction)
-        rows.append(" ORDER BY created_at, id LIMIT ", value: .int(page.size), " OFFSET ")
-        rows.append(value: .int(page.offset))
-        var counting = PostgresQuery("SELECT count(*) AS total")
-        counting.append(restriction)
-        return try await pool.transaction(.snapshot) { [rows, counting] transaction in
+        var rows = GatewayRows("evaluations", of: gateway, in: account)
+        rows.keep(where: "name", contains: selection.name)
+        rows.keep(where: "processed", is: selection.isProcessed)
+        rows.keep(where: "(id || ' ' || name)", contains: selection.search)
+        let (page, total) = (rows.query(page), rows.counting)
+        return try await pool.transaction(.snapshot) { transaction in
             Page(
-                items: try await transaction.evaluations(transaction.query(rows)),
-                total: try await transaction.query(counting).first?.int("total") ?? 0
+                items: try await transaction.evaluations(transaction.query(page)),
+                total: try await transaction.query(total).first?.int("total") ?? 0
             )
         }
     }
