@@ -342,53 +342,6 @@ struct ControlRole: Sendable {
             throw ControlRoleError.unusable(error.reason)
         }
     }
-
-    private static func report(_ event: ExportRunner.Event, _ logger: Logger) {
-        switch event {
-        case .failing(let target, let account, let reason):
-            logger.warning("an export waits for its receiver", reason: "\(target) of account \(account): \(reason)")
-        case .resumed(let target, let account):
-            logger.notice("an export goes on", reason: "\(target) of account \(account)")
-        case .refused(let target, let account, let requests, let reason):
-            logger.error(
-                "an export's receiver refuses requests for good",
-                reason: "\(requests) for \(target) of account \(account): \(reason)")
-        case .unavailable(let reason): logger.warning("exports wait for the database", reason: reason)
-        case .pruned(let rows):
-            logger.warning("requests were not exported in time, or nobody wants them any more", reason: "\(rows)")
-        }
-    }
-
-    private static func report(_ event: ReferenceResolver.Event, _ logger: Logger) {
-        switch event {
-        case .failed(let id, let account, let name, let reason, let isInUse):
-            logger.warning(
-                isInUse
-                    ? "a secret cannot be read from outside; its last value stays in use"
-                    : "a secret cannot be read from outside",
-                reason: "\(name) (\(id), account \(account)): \(reason)"
-            )
-        case .restored(let id, let account, let name):
-            logger.notice("a secret can be read again", reason: "\(name) (\(id), account \(account))")
-        }
-    }
-
-    private static func report(_ event: SpoolDrain.Event, _ logger: Logger) {
-        switch event {
-        case .waiting(let problem): logger.warning("records wait for the database", reason: problem)
-        case .resumed: logger.notice("records are stored again")
-        case .rejected(let reason): logger.error("the database refuses a record; it was put aside", reason: reason)
-        case .lost(let reason): logger.error("a refused record could not be put aside", reason: reason)
-        case .skipped(let bytes): logger.warning("bytes in the spool hold no record", reason: "\(bytes) bytes")
-        case .unreadable(let error): logger.error("the spool cannot be read", reason: "\(error)")
-        case .logFull(let account, let gateway):
-            logger.warning(
-                "a gateway's log is full and takes no more rows",
-                reason: "gateway \(gateway) of account \(account) stops inserting at its log_management"
-            )
-        case .heldByOther: logger.warning("another process still follows the spool")
-        }
-    }
 }
 
 /// Why the control role cannot run here.
@@ -402,15 +355,4 @@ enum ControlRoleError: Error, CustomStringConvertible {
         case .noFolder(let path, let code): "\(path): \(String(cString: strerror(code)))"
         }
     }
-}
-
-extension Logger {
-    /// A line with its reason as a fact beside the constant message.
-    fileprivate func line(_ level: Logger.Level, _ message: Logger.Message, _ reason: String) {
-        log(level: level, message, metadata: [AIGKey.reason.rawValue: "\(reason)"])
-    }
-    fileprivate func critical(_ message: Logger.Message, reason: String) { line(.critical, message, reason) }
-    fileprivate func error(_ message: Logger.Message, reason: String) { line(.error, message, reason) }
-    fileprivate func warning(_ message: Logger.Message, reason: String) { line(.warning, message, reason) }
-    fileprivate func notice(_ message: Logger.Message, reason: String) { line(.notice, message, reason) }
 }
