@@ -4,9 +4,6 @@ package import PostgresStore
 ///
 /// - Source: control-plane §5.2, §5.3 · measures documented; a share from 0 to 1 is assumed.
 package struct EvaluationRunner: Sendable {
-    private static let pause = Duration.milliseconds(500)
-    private static let longPause = Duration.seconds(2)
-
     private let queue: EvaluationQueue
     private let report: @Sendable (String) -> Void
 
@@ -20,19 +17,7 @@ package struct EvaluationRunner: Sendable {
 
     /// Works until the task is cancelled.
     package func run() async {
-        var isWaiting = false
-        while !Task.isCancelled {
-            var pause = Self.pause
-            do {
-                if try await step() { pause = .zero }
-                isWaiting = false
-            } catch {
-                if !isWaiting { report("\(error)") }
-                isWaiting = true
-                pause = Self.longPause
-            }
-            do { try await Task.sleep(for: pause) } catch { return }
-        }
+        await BackgroundWork(pause: .milliseconds(500), report: report).run(step)
     }
 
     /// Carries out one evaluation; false when none waits.

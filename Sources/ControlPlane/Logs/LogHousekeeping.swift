@@ -13,9 +13,6 @@ package struct LogHousekeeping: Sendable {
         case unreadableDeletion(id: Int)
     }
 
-    private static let pause = Duration.milliseconds(300)
-    private static let longPause = Duration.seconds(2)
-
     private let deletions: LogDeletionRepository
     private let fullLogs: FullLogRepository
     private let report: @Sendable (Event) -> Void
@@ -31,22 +28,8 @@ package struct LogHousekeeping: Sendable {
 
     /// Works until the task is cancelled.
     package func run() async {
-        var isWaiting = false
-        while !Task.isCancelled {
-            var pause = Self.pause
-            do {
-                if try await step() { pause = .zero }
-                isWaiting = false
-            } catch {
-                // Two that met are no outage.
-                if (error as? PostgresError)?.isTransient != true, !isWaiting {
-                    report(.waiting(problem: "\(error)"))
-                    isWaiting = true
-                }
-                pause = Self.longPause
-            }
-            do { try await Task.sleep(for: pause) } catch { return }
-        }
+        let work = BackgroundWork(pause: .milliseconds(300)) { [report] in report(.waiting(problem: $0)) }
+        await work.run(step)
     }
 
     /// One piece of each kind of work; whether there may be more at once.
