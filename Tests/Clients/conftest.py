@@ -1,10 +1,33 @@
 """One daemon for all tests that leave its processes alone, one scripted provider, a fresh gateway per test."""
 
+import os
+import tempfile
+from pathlib import Path
+
+import certifi
 import pytest
 
 from harness.daemon import Daemon
 from harness.fleet import node_beside
 from harness.provider import Provider
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_authorities():
+    """One certificate authority in place of all.
+
+    Whenever a client is made, and that is with each call of `httpx.post`, httpx reads every authority it believes, which
+    takes longer than the call. No test meets a server that any of them has signed.
+    """
+    end = "-----END CERTIFICATE-----\n"
+    authorities = Path(certifi.where()).read_text()
+    first = authorities[authorities.index("-----BEGIN"):authorities.index(end) + len(end)]
+    with tempfile.NamedTemporaryFile("w", prefix="aigw-", suffix=".pem") as file:
+        file.write(first)
+        file.flush()
+        os.environ["SSL_CERT_FILE"] = file.name
+        yield
+        del os.environ["SSL_CERT_FILE"]
 
 
 @pytest.fixture(scope="session")
