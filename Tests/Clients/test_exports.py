@@ -1,10 +1,12 @@
 """OpenTelemetry exporters and Logpush jobs, with receivers that fail, restart and check signatures."""
 
 import base64
+import ipaddress
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -154,7 +156,17 @@ def test_what_a_receiver_will_never_take_holds_nothing_up(four_workers, provider
     until(lambda: len({span["spanId"] for span in spans(receiver)}) == 7, 30, lambda: receiver.deliveries)
 
 
-def test_private_addresses_are_not_called_unless_the_operator_says_so(daemon, provider, receiver):
+@pytest.fixture
+def bystander():
+    """A port of this machine at a name whose address only a resolver knows, and nobody accepts its connections."""
+    name = socket.gethostname()
+    address = socket.gethostbyname(name)
+    assert ipaddress.ip_address(address).is_private, f"{name} stands for {address}, which is no private address"
+    with socket.create_server((address, 0)) as listener:
+        yield name, listener
+
+
+def test_private_addresses_are_not_called_unless_the_operator_says_so(daemon, provider, receiver, bystander):
     answer = daemon.api.http.post(jobs(daemon), json={
         "dataset": "ai_gateway_events", "destination_conf": receiver.url("/logs")})
     assert answer.status_code == 400 and "https://" in answer.json()["errors"][0]["message"]
@@ -162,10 +174,17 @@ def test_private_addresses_are_not_called_unless_the_operator_says_so(daemon, pr
         answer = daemon.api.http.post(jobs(daemon), json={
             "dataset": "ai_gateway_events", "destination_conf": f"https://{host}/logs"})
         assert answer.status_code == 400, host
-    gateway = daemon.api.create_gateway(otel=[{"url": f"https://localhost:{receiver.port}/", "headers": {}}])
+    # What a name stands for is not known before the call.
+    name, listener = bystander
+    gateway = daemon.api.create_gateway(otel=[{
+        "url": f"https://{name}:{listener.getsockname()[1]}/", "headers": {}}])
+    complaint = re.compile(rf"{re.escape(name)} has a \S+ address, which is not allowed")
+    before = len(complaint.findall(daemon.output()))
     sandbox(daemon, gateway)
-    until(lambda: "an export waits for its receiver" in daemon.output(), 15, "the complaint")
-    assert not receiver.deliveries
+    until(lambda: len(complaint.findall(daemon.output())) > before, 15, lambda: f"the complaint in\n{daemon.tail()}")
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
 
 
 @pytest.fixture(scope="module")

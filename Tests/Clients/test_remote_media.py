@@ -1,12 +1,14 @@
 """Images that a request only names, for providers that want them inside the request (providers.md §8.6)."""
 
 import base64
+import json
 import threading
 import time
 
 import pytest
 
 from harness.calls import header, post, refusal
+from harness.crowd import Crowd
 from harness.daemon import Daemon
 from harness.https import SecureServer
 from harness.provider import error_reply, json_reply
@@ -47,12 +49,15 @@ def strict(the_provider, media):
         yield daemon
 
 
-def ask(daemon, *urls, gateway=None, within=60, **headers):
+def question(*urls):
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-    return post(
-        daemon, gateway or daemon.api.create_gateway(), "compat/chat/completions",
-        {"authorization": "Bearer bedrock-key", **headers}, within, json={"model": "aws-bedrock/amazon.nova-lite-v1:0", "messages": [
-            {"role": "user", "content": [{"type": "text", "text": "What is it?"}, *parts]}]})
+    return {"model": "aws-bedrock/amazon.nova-lite-v1:0", "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "What is it?"}, *parts]}]}
+
+
+def ask(daemon, *urls, gateway=None, within=60, **headers):
+    return post(daemon, gateway or daemon.api.create_gateway(), "compat/chat/completions",
+                {"authorization": "Bearer bedrock-key", **headers}, within, json=question(*urls))
 
 
 def images(request):
@@ -272,18 +277,20 @@ def test_an_image_that_cannot_be_had_is_in_the_log_and_holds_nobody_up(daemon, p
         handler.end_headers()
 
     media.pages["/late"] = late
-    answers = []
-    crowd = [threading.Thread(target=lambda: answers.append(ask(daemon, media.url("/late"), gateway=gateway)))
-             for _ in range(3)]
-    for one in crowd:
-        one.start()
-    arrived.wait()
-    gate.open()
-    for one in crowd:
-        one.join(60)
-    assert len(answers) == 3 and not provider.requests
+    with Crowd(3, daemon) as crowd:
+        crowd.send(gateway, json.dumps(question(media.url("/late"))).encode(), [("Authorization", "Bearer bedrock-key")],
+                   rest="/compat/chat/completions")
+        arrived.wait()
+        crowd.await_read()
+        # The only worker has done a whole other request since it read all three: the other two wait.
+        assert problem(ask(daemon, media.url("/other"), gateway=gateway)).endswith("status 404")
+        assert [path for path, _ in media.asked].count("/late") == 1
+        gate.open()
+        answers = crowd.whole_answers()
+    assert [path for path, _ in media.asked].count("/late") == 3 and not provider.requests
     for answer in answers:
-        assert problem(answer) == f"'{media.url('/late')}' could not be fetched: status 404"
+        assert refusal(answer) == (400, 2019)
+        assert answer.json["message"] == f"invalid_image_url: '{media.url('/late')}' could not be fetched: status 404"
         entry = log_of(gateway, answer)
         assert (entry["success"], entry["status_code"], entry["provider"]) == (False, 400, "aws-bedrock")
 
