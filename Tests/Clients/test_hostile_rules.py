@@ -272,7 +272,7 @@ def test_interim_answers_without_end_are_given_up(daemon, gateway, provider):
 
     provider.reply(script)
     answer = post(daemon, gateway, within=20)
-    assert refusal(answer)[0] >= 400
+    assert refusal(answer) == (400, 2005)
 
 
 @pytest.mark.parametrize("timeout", [(), (("cf-aig-request-timeout", "5000"),)], ids=["patient", "timed"])

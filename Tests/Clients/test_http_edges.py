@@ -210,7 +210,7 @@ def test_http_1_0_gets_an_answer_it_can_read(daemon, gateway, provider):
         connection.send(b"POST " + daemon.path(gateway, "/openai/x").encode()
                         + b" HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
         answer = connection.answer()
-        assert answer.status in (200, 505)
+        assert (answer.status, answer.body) == (200, b'{"a":1}')
         assert not answer.header("transfer-encoding")
         connection.expect_end()
 

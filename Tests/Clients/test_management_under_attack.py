@@ -75,6 +75,9 @@ class Inhabited:
             # Of long ago, so that nobody waits for its entry.
             "log_id": "01JADMCQQQBWH3NXZ5GCRN98DP",
         }
+        # It changes once more by itself, when it has been worked off.
+        evaluation = f"{routes}/evaluations/{self.ids['evaluations/id']}"
+        until(lambda: self.http.get(evaluation).json()["result"]["processed"], 20, "the evaluation")
         with daemon.database() as database:
             database.execute(
                 "INSERT INTO logs (id, created_at, event_id, account_id, gateway_id, provider, model, path, method,"

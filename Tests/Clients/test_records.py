@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from harness.provider import anthropic_message, bytes_reply, chat_completion, gzip_reply, json_reply
-from harness.waiting import Gate
+from harness.waiting import Gate, until
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -150,14 +150,16 @@ def test_a_model_without_price_has_no_cost(daemon, gateway, provider, log_of):
     assert entry["cost"] is None and entry["tokens_in"] == 11
 
 
-def test_usage_inside_a_gzip_answer_is_read(daemon, gateway, provider, log_of):
+def test_an_answer_is_asked_for_unpacked_so_that_its_usage_can_be_read(daemon, gateway, provider, log_of):
     def script(exchange):
-        if "gzip" in (exchange.request.header("accept-encoding") or ""):
+        if "gzip" in exchange.request.header("accept-encoding"):
             gzip_reply(chat_completion(tokens_in=1000, tokens_out=500))[1](exchange)
         else:
             exchange.json(chat_completion(tokens_in=1000, tokens_out=500))
+
     provider.reply(script)
     answer = post(daemon, gateway, headers={"accept-encoding": "gzip"})
+    assert provider.only().header("accept-encoding") == "identity" and "content-encoding" not in answer.headers
     assert answer.json()["usage"]["prompt_tokens"] == 1000
     entry = log_of(gateway, answer)
     assert (entry["tokens_in"], entry["tokens_out"]) == (1000, 500)
@@ -186,8 +188,7 @@ def test_bodies_that_are_no_text_are_kept_as_they_are(daemon, gateway, provider,
     entry = log_of(gateway, answer)
     assert entry["response_size"] == len(sound) and entry["response_content_type"] == "audio/mpeg"
     response = daemon.api.log_response(gateway, entry["id"])
-    # Either kept byte for byte or not kept; never mangled.
-    assert response.status_code == 404 or response.content == sound
+    assert (response.status_code, response.content) == (200, sound)
 
 
 def test_text_with_nul_and_invalid_utf8_is_stored(daemon, gateway, provider, log_of):
@@ -216,7 +217,7 @@ def test_a_refused_token_leaves_no_row(daemon, locked_gateway, provider):
     daemon.api.log(locked_gateway, good.headers["cf-aig-log-id"])
     with daemon.database() as connection:
         statuses = connection.execute("SELECT status_code FROM logs WHERE gateway_id = %s", [locked_gateway]).fetchall()
-    assert (200,) in statuses and len(statuses) <= 2
+    assert statuses == [(200,)]
 
 
 def test_secrets_of_the_request_are_not_in_the_row(daemon, locked_gateway, provider, log_of):
@@ -233,4 +234,6 @@ def test_prompts_are_not_in_the_process_log(daemon, gateway, provider, log_of):
     provider.reply(json_reply(chat_completion(content=daemon.canary("answer"))))
     answer = post(daemon, gateway, json={**CHAT, "messages": [{"role": "user", "content": prompt}]})
     log_of(gateway, answer)
+    # The call has its line, and what was said is not in it; what was answered is looked for at the daemon's end.
+    until(lambda: answer.headers["cf-aig-log-id"] in daemon.output(), 10, "the line of the request")
     assert prompt not in daemon.output()

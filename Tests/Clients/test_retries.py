@@ -1,6 +1,7 @@
 """Retries: how often, after what wait, after which failures, and when never.
 
-Waits are measured at the provider, between the arrivals of two calls, and only downwards: a wait is never too short.
+Waits are measured at the provider, between the arrivals of two calls: a wait is never too short, and where it matters
+that it is not too long, the shortest of several is taken, because a busy machine makes them longer.
 """
 
 import hashlib
@@ -56,16 +57,25 @@ def test_row_30_exponential_waits_and_the_providers_last_answer(daemon, gateway,
     assert "answer 4" in entry["response_head"]
 
 
-@pytest.mark.parametrize("backoff, least", [
-    ("constant", [0.15, 0.15, 0.15, 0.15]), ("linear", [0.15, 0.3, 0.45, 0.6]), ("exponential", [0.15, 0.3, 0.6, 1.2]),
+@pytest.mark.parametrize("backoff, least, most", [
+    ("constant", [0.15, 0.15, 0.15, 0.15], 0.6), ("linear", [0.15, 0.3, 0.45, 0.6], 1.2),
+    ("exponential", [0.15, 0.3, 0.6, 1.2], 2.4),
 ])
-def test_the_schedules(daemon, gateway, provider, backoff, least):
-    provider.always(error_reply(500))
-    answer = post(daemon, gateway, headers={
-        "cf-aig-max-attempts": "5", "cf-aig-retry-delay": "150", "cf-aig-backoff": backoff})
-    assert answer.status_code == 500 and len(provider.requests) == 5
-    measured = waits(provider.requests)
-    assert [wait >= bound for wait, bound in zip(measured, least)] == [True] * 4, measured
+def test_the_schedules(daemon, gateway, provider, backoff, least, most):
+    """The last wait of each is shorter than that of the next."""
+    measured = []
+
+    def is_kept():
+        provider.reset()
+        provider.always(error_reply(500))
+        answer = post(daemon, gateway, headers={
+            "cf-aig-max-attempts": "5", "cf-aig-retry-delay": "150", "cf-aig-backoff": backoff})
+        assert answer.status_code == 500 and len(provider.requests) == 5
+        measured[:] = waits(provider.requests)
+        assert [wait >= bound for wait, bound in zip(measured, least)] == [True] * 4, measured
+        return measured[-1] < most
+
+    until(is_kept, 30, lambda: f"waits of the schedule, now {measured}")
 
 
 def test_attempts_alone_wait_half_a_second(daemon, gateway, provider):
@@ -182,12 +192,12 @@ def test_the_longer_of_both_waits_counts(daemon, gateway, provider):
 
 
 @pytest.mark.parametrize("value", [
-    "86400", "99999999999999999999", "-1", "soon", "", "1.5", "Sun, 22 Nov 1998 18:00:00 GMT",
+    "86400", "99999999999999999999", "-1", "soon", "", "25.5", "Sun, 22 Nov 1998 18:00:00 GMT",
     "Sun, 99 Xxx 2099 18:00:00 GMT", "Thu, 01 Jan 2099 00:00:00 GMT",
 ])
 def test_a_retry_after_that_is_too_long_or_makes_no_sense_is_ignored(daemon, gateway, provider, value):
     provider.reply(error_reply(429, headers=[("Retry-After", value)]))
-    answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "2", **NOW}, within=30)
+    answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "2", **NOW}, within=20)
     assert answer.status_code == 200 and len(provider.requests) == 2
 
 
