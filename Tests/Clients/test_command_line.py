@@ -65,7 +65,7 @@ def test_an_unknown_environment_variable_is_78_and_named(new_daemon):
 
 def test_a_missing_and_a_broken_file_are_told(tmp_path):
     answer = run("check", "--config", str(tmp_path / "none.yaml"))
-    assert answer.returncode in (66, 78) and "none.yaml" in answer.stderr
+    assert answer.returncode == 78 and "none.yaml" in answer.stderr
     broken = tmp_path / "broken.yaml"
     broken.write_text("data: [unclosed")
     answer = run("check", "--config", str(broken))
@@ -87,7 +87,7 @@ def test_a_port_that_is_taken_is_told(daemon, new_daemon):
     other = new_daemon()
     other.settings["data"]["listen"] = f"127.0.0.1:{daemon.data_port}"
     answer = other.command("serve")
-    assert answer.returncode in (69, 71, 73, 78) and str(daemon.data_port) in answer.stderr
+    assert answer.returncode == 69 and str(daemon.data_port) in answer.stderr
 
 
 def test_check_tells_what_would_run_and_finds_a_missing_database(daemon, new_daemon):
@@ -98,7 +98,7 @@ def test_check_tells_what_would_run_and_finds_a_missing_database(daemon, new_dae
     assert daemon.token not in good.stdout + good.stderr
     other = new_daemon(settings={"postgres": {"url": "postgres://nobody:canary-pw@127.0.0.1:1/none"}})
     bad = other.command("check")
-    assert bad.returncode in (69, 78) and "postgres" in bad.stderr.lower()
+    assert bad.returncode == 69 and "postgres" in bad.stderr.lower()
     assert "canary-pw" not in bad.stdout + bad.stderr
 
 

@@ -91,6 +91,8 @@ def test_the_body_behind_an_early_hit_is_never_a_request(daemon, gateway, provid
         if moment == "at once":
             connection.send(head + smuggled)
             answer = connection.answer("POST")
+            # The next answer is that to the next request.
+            assert connection.ask("GET", "/healthz").header("cf-aig-step") is None
         else:
             connection.send(head)
             answer = connection.answer("POST")

@@ -138,10 +138,13 @@ def expected(slug, *turns):
     return [blocks(turn) if slug == "anthropic" else converse_blocks(turn) for turn in turns]
 
 
-def loop(first, second, gateway, provider, slug, streamed, keep):
-    """A tool loop in which the model thinks before each of two rounds of calls; answers with what it gets at last."""
+def loop(first, second, gateways, provider, slug, streamed, keep):
+    """A tool loop in which the model thinks before each of two rounds of calls; answers with what it gets at last.
+
+    Its three requests go to the three gateways.
+    """
     messages = [{"role": "user", "content": "Weather?"}]
-    for turn, node in [(1, first), (2, second)]:
+    for turn, node, gateway in [(1, first, gateways[0]), (2, second, gateways[1])]:
         provider.at(slug, ANSWERS[slug, streamed](turn))
         message = ask(node, gateway, slug, messages, streamed)
         assert message.reasoning_content == thought(turn) and message.content == f"Step {turn}."
@@ -150,16 +153,16 @@ def loop(first, second, gateway, provider, slug, streamed, keep):
         assert given == blocks(turn)
         messages += [keep(message), *results(message)]
     provider.at(slug, FINAL[slug])
-    assert ask(first, gateway, slug, messages).content == "Sunny."
+    assert ask(first, gateways[2], slug, messages).content == "Sunny."
     return provider.seen(slug)[-1]
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("slug", MODELS)
 def test_a_client_that_gives_the_blocks_back_keeps_its_tool_loop(daemon, provider, slug, streamed):
-    # Nothing is remembered for a gateway that logs no contents beyond its worker.
-    gateway = daemon.api.create_gateway()
-    last = loop(daemon, daemon, gateway, provider, slug, streamed, lambda message: message.to_dict())
+    # What one gateway remembers no other knows, so the blocks come from the client.
+    gateways = [daemon.api.create_gateway() for _ in range(3)]
+    last = loop(daemon, daemon, gateways, provider, slug, streamed, lambda message: message.to_dict())
     assert thinking(last, slug) == expected(slug, 1, 2)
     assert "index" not in json.dumps(last.json)
 
@@ -169,7 +172,7 @@ def test_a_client_that_gives_the_blocks_back_keeps_its_tool_loop(daemon, provide
 def test_a_client_that_drops_the_blocks_keeps_its_tool_loop_through_any_node(
         four_workers, second_node, provider, slug, streamed):
     gateway = gateway_of([four_workers, second_node])
-    last = loop(four_workers, second_node, gateway, provider, slug, streamed, forgetful)
+    last = loop(four_workers, second_node, [gateway] * 3, provider, slug, streamed, forgetful)
     assert thinking(last, slug) == expected(slug, 1, 2)
 
 
@@ -211,7 +214,8 @@ def test_the_blocks_travel_in_a_response_s_reasoning(daemon, gateway, provider, 
     assert [item.type for item in response.output][0] == "reasoning"
     assert response.output[0].summary[0].text == thought(1) and response.output[0].encrypted_content
     made = [item for item in response.output if item.type == "function_call"]
-    client.responses.create(**common, input=[
+    # Another gateway, which remembers nothing.
+    sdk(daemon, daemon.api.create_gateway()).responses.create(**common, input=[
         {"role": "user", "content": "Weather?"}, *(item.to_dict() for item in response.output),
         *({"type": "function_call_output", "call_id": call.call_id, "output": "sun"} for call in made)])
     assert thinking(provider.seen(slug)[-1], slug) == expected(slug, 1)
