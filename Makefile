@@ -19,7 +19,7 @@ PYTEST_FLAGS ?=
 # Tests that wait for servers and deadlines share two cores: all of them at once would be too late for all of them.
 FEW_AT_A_TIME := SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4
 
-.PHONY: help setup build release run test test-unit test-e2e bench fuzz lint format hooks install clean
+.PHONY: help setup build release run test test-unit test-e2e test-api bench fuzz lint format hooks install clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14 | sort
@@ -47,8 +47,9 @@ release: ## release build
 run: setup release ## start the daemon in the foreground, on embedded stores in ./var
 	@exec .build/release/aigatewayd serve
 
-test: setup lint test-unit test-e2e ## everything: lint, unit and integration tests, end-to-end tests
-	@echo; echo "== swift test"; tail -n 1 $(LOGS)/swift-test.log; echo "== pytest"; tail -n 1 $(LOGS)/pytest.log
+test: setup lint test-unit test-e2e test-api ## everything: lint, unit and integration tests, end-to-end tests
+	@echo; for part in swift-test pytest cloudflare-suite; do echo "== $$part"; tail -n 1 $(LOGS)/$$part.log; done; \
+	echo "== schemathesis"; grep -A 1 '^Test cases:' $(LOGS)/schemathesis.log | tail -n 1
 
 test-unit: ## tests in Swift; TEST=name filters
 	@mkdir -p $(LOGS)
@@ -60,6 +61,11 @@ test-e2e: build $(VENV)/ready ## the real daemon under official SDKs; TEST=expre
 	@mkdir -p $(LOGS)
 	cd Tests/Clients && ../../$(VENV)/bin/python -m pytest $(if $(TEST),-k '$(TEST)') $(PYTEST_FLAGS) 2>&1 </dev/null \
 	  | tee ../../$(LOGS)/pytest.log
+
+test-api: build ## the management API under Cloudflare's own tests and under Schemathesis; what they need comes from PyPI
+	@mkdir -p $(LOGS)
+	ops/test/cloudflare-suite 2>&1 </dev/null | tee $(LOGS)/cloudflare-suite.log
+	ops/test/schemathesis 60 2>&1 </dev/null | tee $(LOGS)/schemathesis.log
 
 $(VENV)/ready: Tests/Clients/requirements.txt
 	rm -rf $(VENV)

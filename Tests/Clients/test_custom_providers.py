@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import socket
 from contextlib import contextmanager
 
 import cloudflare
@@ -284,18 +283,18 @@ def test_what_a_name_resolves_to_is_checked_when_it_is_called(daemon, gateway, p
     assert post(daemon, gateway).status_code == 200
 
 
-def test_a_name_of_this_machine_is_refused_at_the_call(daemon, gateway, provider):
-    name = socket.gethostname()
-    try:
-        addresses = {entry[4][0] for entry in socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)}
-    except OSError:
-        pytest.skip("this machine's name does not resolve")
-    if not all(address.startswith(("127.", "10.", "192.168.", "172.", "::1", "fe80:", "fd", "fc"))
-               for address in addresses):
-        pytest.skip("this machine's name leads to a public address")
+def test_a_name_that_leads_inside_is_refused_at_the_call(new_daemon, provider):
+    name = "inside.example.com"
+    daemon = new_daemon(workers=1, hosts={name: "127.0.0.1"}, settings={
+        "providers": {"groq": {"base_url": f"http://{name}:{provider.port}/groq"}}}).start()
+    gateway = daemon.api.create_gateway()
     with custom(daemon, f"https://{name}:{provider.port}") as made:
         assert refusal(post(daemon, gateway, f"custom-{made['slug']}/x")) == (400, 2005)
-    assert not provider.requests
+        assert not provider.requests and not provider.links
+        # It does lead there: the operator may say so.
+        assert post(daemon, gateway, "groq/chat/completions").status_code == 200
+    assert [request.path for request in provider.requests] == ["/groq/openai/v1/chat/completions"]
+    daemon.stop()
 
 
 def test_a_change_is_live_on_every_worker(four_workers, provider):

@@ -26,7 +26,9 @@ def long_log(daemon):
             " CASE WHEN n %% 10 = 0 THEN 500 ELSE 200 END, n %% 10 <> 0, false, 0, n * 1000, n, false, n, 0, 1, 1,"
             " true, true, false, false FROM generate_series(0, %s) n", [daemon.account, gateway, ENTRIES - 1])
     until(lambda: daemon.api.logs(gateway, per_page=1)[1]["total_count"] == ENTRIES, 60, "all entries to be counted")
-    return gateway
+    yield gateway
+    # Other tests read all that is there.
+    daemon.api.write("DELETE", daemon.api.path(f"/{gateway}"))
 
 
 def ids(numbers):

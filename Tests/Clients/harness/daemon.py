@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from .cluster import folder_of_initdb
 from .raw import RawConnection
 from .waiting import until
 
@@ -43,13 +44,16 @@ def environment_of(daemon_settings):
     # Whom tests believe is not whom the daemon believes.
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith("AIGATEWAYD_") and name != "SSL_CERT_FILE"}
+    if folder := folder_of_initdb():
+        kept["PATH"] = f"{folder}:{kept.get('PATH', '')}"
     return {**kept, **daemon_settings}
 
 
 class Daemon:
     """`aigatewayd serve`, from its first start to its exit."""
 
-    def __init__(self, settings=None, provider=None, environment=None, generated_credentials=False, workers=2):
+    def __init__(self, settings=None, provider=None, environment=None, generated_credentials=False, workers=2,
+                 hosts=None):
         # Short, because the path of a Unix socket is; readable, because embedded PostgreSQL runs as another
         # user when the tests run as root.
         self.directory = Path(tempfile.mkdtemp(prefix="aigw-", dir="/tmp"))
@@ -61,6 +65,8 @@ class Daemon:
         self.control_port = free_port()
         self.canaries = set()
         self.environment = environment or {}
+        # Names that this daemon alone finds in its /etc/hosts, and their addresses.
+        self.hosts = hosts or {}
         # Whom httpx believes; something else than its own list for ports that speak TLS.
         self.trust = True
         self.process = None
@@ -113,11 +119,22 @@ class Daemon:
         self.write_config()
         output = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL, stdout=output,
+            [*self._with_hosts(), BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT, env=environment_of(self.environment), cwd=self.directory,
         )
         output.close()
         return self
+
+    def _with_hosts(self):
+        """What goes before a command that is to have a file of hosts of its own: the same process, with other mounts."""
+        if not self.hosts:
+            return []
+        file = self.directory / "hosts"
+        file.write_text("".join(f"{address} {name}\n" for name, address in {
+            "localhost": "127.0.0.1", **self.hosts}.items()))
+        file.chmod(0o644)
+        rights = [] if os.geteuid() == 0 else ["--user", "--map-current-user", "--keep-caps"]
+        return ["unshare", *rights, "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', file]
 
     def start(self):
         self.spawn()
