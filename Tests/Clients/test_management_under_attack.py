@@ -1,5 +1,6 @@
 """The management API with hostile parameters, and without its database."""
 
+import json
 import os
 import signal
 import time
@@ -7,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from harness.calls import post
 from harness.daemon import GATEWAY
 from harness.description import address, body_schema, operations, places, sample, with_value
 from harness.fleet import AnotherAccount
@@ -150,6 +152,49 @@ def test_no_parameter_reaches_the_database_as_anything_but_a_value(attacked, bys
     assert bystander.rows() == before
     assert attacked.http.get(address("/accounts/{account_id}/ai-gateway/gateways/{gateway_id}",
                                      attacked.ids)).status_code == 200
+
+
+GROUPS = """query($tag: string!, $value: string!) {{ viewer {{ accounts(filter: {{accountTag: {tag}}}) {{
+  aiGatewayRequestsAdaptiveGroups(limit: 10, filter: {{{filter}}}) {{ count dimensions {{ model gateway }} }} }} }} }}"""
+
+
+@pytest.mark.parametrize("value", [value for value in FOUND_NOWHERE if len(value) < 1000], ids=repr)
+def test_no_value_of_a_query_reaches_the_database_as_anything_else(attacked, bystander, provider, value):
+    for side in (attacked, bystander):
+        assert post(side.account, side.ids["gateway_id"]).status_code == 200
+
+    def ask(filter, tag="$tag", **variables):
+        answer = attacked.http.post("/graphql", json={
+            "query": GROUPS.format(tag=tag, filter=filter),
+            "variables": {"tag": attacked.account.account, "value": value, **variables}})
+        assert answer.status_code == 200, f"{filter}: {answer.status_code} {answer.text}"
+        found = answer.json()
+        if found["data"] is None:
+            assert found["errors"][0]["message"], filter
+            return None
+        return sum(row["count"] for row in found["data"]["viewer"]["accounts"][0]["aiGatewayRequestsAdaptiveGroups"])
+
+    mine = ask("")
+    assert mine >= 1
+    literal = json.dumps(value)
+    for name in ("gateway", "provider", "model"):
+        for text in ("$value", literal):
+            assert ask(f"{name}: {text}") == 0
+            assert ask(f"{name}_in: [{text}]") == 0
+            assert ask(f"{name}_neq: {text}") == mine
+            assert ask(f"{name}_notin: [{text}]") == mine
+            assert ask(f"AND: [{{{name}: {text}}}]") == 0
+            assert ask(f"OR: [{{{name}: {text}}}, {{{name}_neq: {text}}}]") == mine
+            for operator in ("_gt", "_geq", "_lt", "_leq"):
+                assert ask(f"{name}{operator}: {text}") in (0, mine)
+            # A pattern: what stands for anything stands for anything of this account.
+            assert ask(f"{name}_like: {text}") in ((mine,) if value == "%" else (0, None))
+    for name in ("date", "datetime", "datetimeHour", "statusCode", "nonsense", value.encode().hex()):
+        assert ask(f"{name}: $value") in (0, None)
+    # Another account is not to be had, whatever it is called.
+    assert ask("", tag=literal) is None
+    for tag in (value, bystander.account.account):
+        assert ask("", **{"tag": tag}) is None
 
 
 class Anything(dict):
