@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from harness.daemon import GATEWAY, Management
+from harness.description import address, operations
 from harness.fleet import metric
 from harness.waiting import until
 
@@ -202,3 +203,41 @@ def test_health_readiness_and_metrics_of_the_control_port(daemon, gateway, provi
     assert all(len(line.rsplit(" ", 1)) == 2 and float(line.rsplit(" ", 1)[1]) >= 0 for line in samples)
     assert len(set(re.findall(r'\bworker="(\d+)"', metrics.text))) == len(daemon.workers()) == 2
     assert sum(metric(daemon, "aig_requests_total").values()) == before + 1
+
+
+# Sizes of pages by the last segment of a list's path, from the specification; 1 to 100 elsewhere.
+SIZES = {"logs": (1, 50), "audit_logs": (1, 1000), "evaluation-types": (5, 50), "stores": (0, 100), "secrets": (0, 100)}
+
+
+def test_every_list_has_its_bounds_and_ends_with_an_empty_page(daemon, gateway):
+    api, area = daemon.api, f"/accounts/{daemon.account}"
+    store = api.call("POST", f"{area}/secrets_store/stores", json={"name": f"bounds-{gateway}"}).json()["result"]["id"]
+    described = httpx.get(f"{daemon.control_url}/client/v4/openapi.json").json()
+    tried = set()
+    for method, path, operation in operations(described):
+        # The lists of the one account that a token has take any size.
+        if "{account_id}" not in path or not any(
+                parameter["name"] == "per_page" for parameter in operation.get("parameters", [])):
+            continue
+        url = address(path, {
+            "account_id": daemon.account, "gateway_id": gateway, "store_id": store, "route_id": "none"})
+        least, most = SIZES.get(path.rpartition("/")[2], (1, 100))
+        if (answer := api.http.get(url)).status_code == 404:
+            assert "route_id" in path, f"{path}: {answer.text}"
+            continue
+        tried.add(path.removeprefix("/accounts/{account_id}"))
+        for size in {least, most}:
+            assert api.http.get(url, params={"per_page": size}).status_code == 200, f"{path}?per_page={size}"
+        for query in ({"per_page": most + 1}, {"per_page": least - 1}, {"per_page": "x"}, {"page": 0}, {"page": "x"}):
+            place = f"{path} {query}"
+            answer = api.http.get(url, params=query)
+            assert answer.status_code == 400 and errors(answer) == (400, 7001), f"{place}: {answer.text}"
+            assert answer.json()["errors"][0]["path"] == ["query", next(iter(query))], place
+        beyond = api.http.get(url, params={"page": 1_000_000, "per_page": most}).json()
+        rows = beyond["result"]
+        if isinstance(rows, dict):
+            # Lists with a name of their own: routes and invoices.
+            rows = next(part for part in rows.values() if isinstance(part, list))
+        assert beyond["success"] is True and rows == [], f"{path}: {beyond}"
+    assert len(tried) >= 10, tried
+    api.call("DELETE", f"{area}/secrets_store/stores/{store}")
