@@ -12,7 +12,7 @@ from harness.crowd import Crowd
 from harness.daemon import Daemon
 from harness.https import SecureServer
 from harness.provider import error_reply, json_reply
-from harness.waiting import Gate, until
+from harness.waiting import Gate
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
 ANSWER = {"output": {"message": {"role": "assistant", "content": [{"text": "A picture."}]}}, "stopReason": "end_turn",

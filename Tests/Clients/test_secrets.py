@@ -15,7 +15,6 @@ import httpx
 import pytest
 import redis
 
-from harness.daemon import Management
 from harness.provider import chat_completion, json_reply
 from harness.waiting import until
 
