@@ -1,18 +1,17 @@
 import GatewayCore
 
-/// The keys of one answer: its entry, its lease and the live part of its stream.
+/// The keys of one answer: its entry or the lease on it, and for a stream its live part and the watch over that.
 ///
-/// They are written as arguments, byte by byte where they leave from: a question has three of them, and they differ in
-/// one word.
+/// They are written as arguments, byte by byte where they leave from.
 struct AnswerKeys {
     enum Part {
-        case entry, lease, live
+        case entry, live, watch
 
         fileprivate var word: StaticString {
             switch self {
             case .entry: "}:answer:"
-            case .lease: "}:lease:"
             case .live: "}:live:"
+            case .watch: "}:watch:"
             }
         }
     }

@@ -8,10 +8,11 @@ package import GatewayCore
 /// | key | type | life | written by |
 /// | --- | --- | --- | --- |
 /// | `aig:{account/gateway}:requests:YYYYMMDD` | integer | 3 days | workers, once a second (`RedisRequestCounter`) |
-/// | `aig:{account/gateway}:answer:EPOCH:DIGEST` | bytes | the entry's | workers that fetched an answer |
-/// | `aig:{account/gateway}:lease:EPOCH:DIGEST` | hash | 5 s | the worker that fetches it, once a second |
+/// | `aig:{account/gateway}:answer:EPOCH:DIGEST` | bytes | a lease 5 s, an entry its own | the worker that fetches it |
 /// | `aig:{account/gateway}:live:EPOCH:DIGEST` | bytes | 5 s | the worker that fetches it, as a stream comes |
-/// | `aig:{account/gateway}:limit:NAME:TECHNIQUE:SECONDS` | hash, list | the interval | the gate's script |
+/// | `aig:{account/gateway}:watch:EPOCH:DIGEST` | hash | 5 s | the same, and workers that follow the stream |
+/// | `aig:{account/gateway}:limit:NAME:window:SECONDS` | integer | to the window's end | the gate's script |
+/// | `aig:{account/gateway}:limit:NAME:sliding:SECONDS` | list | the interval | the gate's script |
 /// | `aig:{account/gateway}:reasoning:KIND:CALL` | bytes | 1 day | the worker that relayed the answer with the call |
 package struct Keys {
     /// How long a day's count is kept after its last change, in seconds.
@@ -41,18 +42,22 @@ package struct Keys {
 
     /// Writes the key of a counter as an argument; another interval or technique is another counter.
     func write(_ rule: RateRule, into out: inout RawWriter) {
-        let technique = rule.technique.rawValue
+        let word =
+            switch rule.technique {
+            case .fixed: "window"
+            case .sliding: "sliding"
+            }
         let interval = max(rule.interval, 0)
-        // aig:{ACCOUNT/GATEWAY}:limit:NAME:TECHNIQUE:SECONDS
+        // aig:{ACCOUNT/GATEWAY}:limit:NAME:WORD:SECONDS
         out.argument(
-            length: 6 + account.utf8.count + gateway.utf8.count + 8 + rule.name.utf8.count + 1 + technique.utf8.count
+            length: 6 + account.utf8.count + gateway.utf8.count + 8 + rule.name.utf8.count + 1 + word.utf8.count
                 + 1 + RawWriter.digits(of: interval)
         )
         Self.write(account, gateway, into: &out)
         out.write("}:limit:" as StaticString)
         out.write(rule.name)
         out.write(byte: 0x3a)
-        out.write(technique)
+        out.write(word)
         out.write(byte: 0x3a)
         out.digits(interval)
         out.endLine()

@@ -34,17 +34,17 @@ final class AskCall: ScriptCall {
 
     var script: RedisScript { store.scripts.ask }
 
-    var operands: Int { 4 + (digest == nil ? 0 : 3) + limits.rules.count * 4 }
+    var operands: Int { 4 + (digest == nil ? 0 : 1) + limits.rules.count * 4 }
 
     var operandBytes: Int {
         3 * RawWriter.argumentOverhead + (lease?.text.utf8.count ?? 0)
-            + (digest == nil ? 0 : operandsOfGateway.keys.length) + limits.keys.readableBytes
+            + (digest == nil ? 0 : operandsOfGateway.key.length) + limits.keys.readableBytes
             + limits.arguments.readableBytes
     }
 
     func write(into out: inout RawWriter) {
-        out.argument((digest == nil ? 0 : 3) + limits.rules.count)
-        if let digest { operandsOfGateway.keys.write(digest, into: &out) }
+        out.argument((digest == nil ? 0 : 1) + limits.rules.count)
+        if let digest { operandsOfGateway.key.write(digest, into: &out) }
         unsafe limits.keys.withUnsafeReadableBytes { unsafe out.write($0) }
         out.argument(use)
         out.argument(lease?.text ?? "")

@@ -6,7 +6,7 @@ final class GatewayOperands {
     private let account: AccountID
     private let gateway: GatewayID
     private let epoch: UInt64
-    let keys: PreparedKeys
+    let key: PreparedKey
     /// Those of the last question.
     private var limits: PreparedLimits?
 
@@ -14,7 +14,7 @@ final class GatewayOperands {
         self.account = account
         self.gateway = gateway
         self.epoch = epoch
-        keys = PreparedKeys(account, gateway, epoch: epoch)
+        key = PreparedKey(account, gateway, epoch: epoch)
     }
 
     func fits(_ account: AccountID, _ gateway: GatewayID, epoch: UInt64) -> Bool {

@@ -1,18 +1,18 @@
 import GatewayCore
 import NIOCore
 
-/// Puts an answer into its entry and ends the lease under which it was fetched (`GateScripts.keep`).
+/// Puts an answer into its entry, over the lease under which it was fetched.
+///
+/// Whoever holds the lease by now loses nothing: the answer is there for all who follow.
 @WorkerLoop
-final class KeepCall: ScriptCall {
-    let store: RedisAnswerStore
-    var naming = RedisScript.Naming.byDigest
+final class KeepCall: RedisOperation {
+    private let store: RedisAnswerStore
     let place: AnswerPlace
     let lease: LeaseToken?
-    private let answer: KeptAnswer
+    let answer: KeptAnswer
     private let milliseconds: Int
     private let entryLength: Int
-    private let keys: PreparedKeys
-    private let digest: AnswerKeys.Digest
+    private let key: PreparedKey
 
     init(
         _ store: RedisAnswerStore, _ answer: KeptAnswer, at place: AnswerPlace, _ operands: GatewayOperands,
@@ -24,30 +24,27 @@ final class KeepCall: ScriptCall {
         self.milliseconds = milliseconds
         self.lease = lease
         entryLength = StoredAnswer.length(answer)
-        keys = operands.keys
-        digest = AnswerKeys.Digest(place.key)
+        key = operands.key
     }
-
-    var script: RedisScript { store.scripts.keep }
 
     /// Payload bytes that are on their way.
     var held: Int { answer.payload.readableBytes }
 
-    var operands: Int { 7 }
+    var size: Int { RawWriter.commandOverhead + 4 * RawWriter.argumentOverhead + key.length + entryLength }
 
-    var operandBytes: Int {
-        4 * RawWriter.argumentOverhead + keys.length + (lease?.text.utf8.count ?? 0) + entryLength
+    func write(into buffer: inout ByteBuffer) -> Bool {
+        buffer.compose(capacity: size) { out in
+            out.command(of: 5)
+            out.argument("SET")
+            key.write(AnswerKeys.Digest(place.key), into: &out)
+            out.argument(length: entryLength)
+            StoredAnswer.write(answer, into: &out)
+            out.endLine()
+            out.argument("PX")
+            out.argument(milliseconds)
+        }
+        return true
     }
 
-    func write(into out: inout RawWriter) {
-        out.argument(3)
-        keys.write(digest, into: &out)
-        out.argument(lease?.text ?? "")
-        out.argument(milliseconds)
-        out.argument(length: entryLength)
-        StoredAnswer.write(answer, into: &out)
-        out.endLine()
-    }
-
-    func finish(_ reply: RedisReply?) { store.kept(self, reply) }
+    func take(_ reply: RedisReply?) { store.kept(self, reply) }
 }

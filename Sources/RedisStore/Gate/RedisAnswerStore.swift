@@ -1,7 +1,7 @@
 package import GatewayCore
 import NIOCore
 
-/// Kept answers, limits and leases in Redis, each question one script call.
+/// Kept answers, limits and leases in Redis, each question one command.
 ///
 /// Redis being away, slow or unwilling is all the same to whoever asks: `.unavailable`.
 @WorkerLoop
@@ -95,9 +95,18 @@ package final class RedisAnswerStore: AnswerStore {
 
     func kept(_ call: KeepCall, _ reply: RedisReply?) {
         bytesBeingKept -= call.held
-        guard reply != .integer(1) else { return }
-        unusable(reply, ())
-        if let lease = call.lease { giveUp(lease, at: call.place) }
+        guard case .status = reply else {
+            unusable(reply, ())
+            if let lease = call.lease { giveUp(lease, at: call.place) }
+            return
+        }
+        // Who follows a stream finds it whole from here on.
+        guard call.lease != nil, call.answer.form.delivery == .stream else { return }
+        let keys = AnswerKeys(call.place)
+        var command = RedisCommand("UNLINK")
+        command.append(.live, of: keys)
+        command.append(.watch, of: keys)
+        connection.send(CommandOperation(command) { _ in })
     }
 
     package func giveUp(_ lease: LeaseToken, at place: AnswerPlace) { endLease(lease, at: place, as: "failed") }
@@ -116,9 +125,10 @@ package final class RedisAnswerStore: AnswerStore {
     /// Keys and first argument of what is done with a lease.
     private func leaseOperands(_ lease: LeaseToken, _ place: AnswerPlace) -> RedisCommand {
         let keys = AnswerKeys(place)
-        var operands = RedisCommand("2")
-        operands.append(.lease, of: keys)
+        var operands = RedisCommand("3")
+        operands.append(.entry, of: keys)
         operands.append(.live, of: keys)
+        operands.append(.watch, of: keys)
         operands.append(lease.text)
         return operands
     }
@@ -165,14 +175,10 @@ package final class RedisAnswerStore: AnswerStore {
         at place: AnswerPlace, lease: LeaseToken, from offset: Int,
         _ then: @escaping @WorkerLoop (LeaseView) -> Void
     ) {
-        let keys = AnswerKeys(place)
-        var operands = RedisCommand("3")
-        operands.append(.entry, of: keys)
-        operands.append(.lease, of: keys)
-        operands.append(.live, of: keys)
-        operands.append(lease.text)
+        var operands = leaseOperands(lease, place)
         operands.append(offset)
         operands.append(options.lookBytes)
+        operands.append(leaseLife)
         call(scripts.look, operands) { reply in then(self.view(reply)) }
     }
 
