@@ -1,5 +1,6 @@
 -- A chat completion request of 600 bytes: a stream when BENCH_STREAM is set, with a gateway token when BENCH_TOKEN is,
--- and never the same twice when BENCH_SEED is. BENCH_MODEL names another model.
+-- and never the same twice when BENCH_SEED is. BENCH_MODEL names another model. With BENCH_PAUSE each connection waits for
+-- so many milliseconds before a request, on average.
 local stream = os.getenv("BENCH_STREAM") and '"stream":true,' or ''
 local seed = os.getenv("BENCH_SEED")
 local mark = seed and seed .. "000000000000" or ""
@@ -30,5 +31,17 @@ if seed then
     function request()
         count = count + 1
         return before .. string.format("%012d", count) .. after
+    end
+end
+
+local pause = tonumber(os.getenv("BENCH_PAUSE") or "0")
+if pause > 0 then
+    local owed = 0
+
+    function delay()
+        owed = owed + pause
+        local whole = math.floor(owed)
+        owed = owed - whole
+        return whole
     end
 end
