@@ -57,6 +57,20 @@ struct AnswerStoreTests {
         }
     }
 
+    @Test("who neither reads, leases nor is limited asks nothing")
+    func nothingToAsk() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let worker = try await StoreFixture.connected(to: server)
+            let calls = { try server.command("INFO", "commandstats").contains("cmdstat_evalsha:") }
+            #expect(await worker.ask(StoreFixture.key(1), reading: .skip) == .admitted)
+            #expect(try !calls())
+            #expect(await worker.ask(StoreFixture.key(1)) == .admitted)
+            #expect(try calls())
+            worker.close()
+        }
+    }
+
     @Test("gateways and limits that take turns are not mistaken for each other")
     func turns() async throws {
         let server = try RedisServer()

@@ -21,7 +21,7 @@ final class AskCall: ScriptCall {
         self.then = then
         operandsOfGateway = operands
         limits = operands.limits(question.limits, leaseLife: store.leaseLife)
-        if let lookup = question.lookup, lookup.reading == .read || lookup.lease != nil {
+        if let lookup = question.lookup, lookup.asks {
             use = (lookup.reading == .read ? 1 : 0) + (lookup.lease == nil ? 0 : 2)
             digest = AnswerKeys.Digest(lookup.key)
             lease = lookup.lease
@@ -52,4 +52,13 @@ final class AskCall: ScriptCall {
     }
 
     func finish(_ reply: RedisReply?) { then(store.verdict(reply)) }
+}
+
+extension StoreQuestion {
+    /// Whether there is anything to ask: who neither reads, leases nor is limited is admitted without Redis.
+    var asks: Bool { !limits.isEmpty || lookup?.asks == true }
+}
+
+extension StoreQuestion.Lookup {
+    fileprivate var asks: Bool { reading == .read || lease != nil }
 }

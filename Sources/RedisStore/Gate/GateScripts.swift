@@ -36,7 +36,6 @@ package final class GateScripts {
     /// not given up for a lease either.
     let ask = RedisScript(
         """
-        if #KEYS == 0 then return 0 end
         local use = tonumber(ARGV[1])
         local known = redis.call('MGET', unpack(KEYS))
         local first = 1

@@ -47,6 +47,7 @@ package final class RedisAnswerStore: AnswerStore {
     // MARK: Asking
 
     package func ask(_ question: StoreQuestion, _ then: @escaping @WorkerLoop (StoreVerdict) -> Void) {
+        guard question.asks else { return then(.admitted) }
         let operands = recent.of(question.account, question.gateway, epoch: question.lookup?.key.epoch ?? 0)
         connection.send(AskCall(self, question, operands, then))
     }
