@@ -27,17 +27,6 @@ package struct DaemonSettings: Sendable {
         package var vaultNamespace: String?
     }
 
-    /// Limits of the product itself (decision 19).
-    package struct Limits: Sendable, Equatable {
-        package var gatewaysPerAccount: Int
-        package var dynamicRoutesPerGateway: Int
-        package var spendRulesPerGateway: Int
-        package var secretStoresPerAccount: Int
-        package var secretsPerAccount: Int
-        /// Zero: no limit.
-        package var apiRequestsPerFiveMinutes: Int
-    }
-
     /// How answers are kept and shared.
     package struct Cache: Sendable, Equatable {
         /// Bytes; what a worker can hand to Redis and take from it in one piece.
@@ -85,7 +74,7 @@ package struct DaemonSettings: Sendable {
     package var mediaFetching: MediaFetching
     package var egressCAFile: String?
     package var guardrails: Guardrails
-    package var limits: Limits
+    package var limits: ProductLimits
     /// Bytes.
     package var logQueue: Int
     /// Bytes.

@@ -41,14 +41,7 @@ struct SettingsAssembly {
                 apiKeyFile: try path("guardrails.api_key_file"),
                 timeout: try value("guardrails.timeout", DurationText.duration)
             ),
-            limits: DaemonSettings.Limits(
-                gatewaysPerAccount: try value("limits.gateways_per_account") { Int($0) },
-                dynamicRoutesPerGateway: try value("limits.dynamic_routes_per_gateway") { Int($0) },
-                spendRulesPerGateway: try value("limits.spend_rules_per_gateway") { Int($0) },
-                secretStoresPerAccount: try value("limits.secret_stores_per_account") { Int($0) },
-                secretsPerAccount: try value("limits.secrets_per_account") { Int($0) },
-                apiRequestsPerFiveMinutes: try value("limits.api_requests_per_5_minutes") { Int($0) }
-            ),
+            limits: try limits(),
             logQueue: try value("logs.queue", SizeText.bytes),
             spoolLimit: try value("logs.spool_max", SizeText.bytes),
             logRetentionDays: try value("logs.retention_days") { Int($0) },
@@ -119,6 +112,14 @@ struct SettingsAssembly {
         return DaemonSettings.Cache(
             maxEntry: size, coalescing: text("cache.coalescing") == "false" ? .off : .on
         )
+    }
+
+    private func limits() throws(SettingsError) -> ProductLimits {
+        var limits = ProductLimits()
+        for (name, path) in SettingTable.numericLimits {
+            limits[keyPath: path] = try value("limits." + name) { Int($0) }
+        }
+        return limits
     }
 
     // MARK: More than one key

@@ -53,6 +53,24 @@ struct LogRoutesTests {
         return reply.status == 200 ? reply.ids.map { String($0.prefix(1)) }.joined() : "\(reply.status) \(reply.codes)"
     }
 
+    @Test("who may see the log but no bodies is shown all of an entry but their beginnings")
+    func metadataOnly() async throws {
+        let api = try await filled()
+        let token = try await api.tokens.create(
+            account: ManagementAPI.account, name: "", permissions: .metadata, expiresAt: nil
+        ).text.reveal()
+        #expect(await api.send("GET", Self.path, token: token).ids.count == 4)
+        let whole = await api.send("GET", Self.path + "/b-g")
+        let part = await api.send("GET", Self.path + "/b-g", token: token)
+        #expect(whole.result["response_head"] == "{\"x\":1}" && whole.result["response_head_complete"] == true)
+        #expect(part.result["response_head"] == .null && part.result["response_head_complete"] == false)
+        #expect(part.result["metadata"] == whole.result["metadata"])
+        #expect(!part.text.contains("{\\\"x"))
+        for body in ["/request", "/response"] {
+            #expect(await api.send("GET", Self.path + "/b-g" + body, token: token).status == 403)
+        }
+    }
+
     @Test("rows come newest first, with every documented member, unknown values as null and exact costs")
     func rows() async throws {
         let api = try await filled()

@@ -18,14 +18,19 @@ struct PermissionTests {
         let api = try await ManagementAPI()
         let open = [
             "/user/tokens/verify", "/accounts/{account_id}/tokens/verify", "/accounts", "/accounts/{account_id}",
-            "/memberships",
+            "/memberships", "/user",
         ]
         // A query is read, though it is posted.
         let reading = ["/graphql"]
+        // What is beside the bodies.
+        let log = AdminRoutes.gateway + "/logs"
+        let described = [log, log + "/{log_id}"]
         for route in api.routes where route.template != "/openapi.json" {
             let expected: Requirement =
                 open.contains(route.template)
-                ? .anyToken : route.method == "GET" || reading.contains(route.template) ? .read : .edit
+                ? .anyToken
+                : route.method == "GET" && described.contains(route.template)
+                    ? .metadata : route.method == "GET" || reading.contains(route.template) ? .read : .edit
             #expect(route.requirement == expected, "\(route.method) \(route.template)")
         }
     }
@@ -62,7 +67,7 @@ struct PermissionTests {
                 let isAllowed =
                     switch route.requirement {
                     case .anyToken: true
-                    case .read: permission != .run
+                    case .read, .metadata: permission != .run
                     case .edit: permission == .edit
                     case .everyone: true
                     }
@@ -74,6 +79,39 @@ struct PermissionTests {
                     #expect(reply.codes == [10000], place)
                 }
             }
+        }
+    }
+
+    @Test("a part of a permission opens the routes of its area and no others")
+    func parts() async throws {
+        let api = try await ManagementAPI()
+        let logs = [AdminRoutes.gateway + "/logs", AdminRoutes.gateway + "/logs/{log_id}"]
+        let opened: [(Permissions, @Sendable (AdminRoute) -> Bool)] = [
+            (.metadata, { $0.method == "GET" && logs.contains($0.template) }),
+            (.gatewayRead, { $0.template.contains("/ai-gateway/") && $0.method == "GET" }),
+            (.gatewayEdit, { $0.template.contains("/ai-gateway/") }),
+            (.secretsRead, { $0.template.contains("/secrets_store/") && $0.method == "GET" }),
+            (.secretsEdit, { $0.template.contains("/secrets_store/") }),
+            (.analytics, { $0.template == "/graphql" }),
+        ]
+        for (permission, opens) in opened {
+            let token = try await api.tokens.create(
+                account: ManagementAPI.account, name: "", permissions: permission, expiresAt: nil
+            ).text.reveal()
+            var count = 0
+            for route in api.routes where ![.anyToken, .everyone].contains(route.requirement) {
+                let reply = await api.send(route.method, path(route), token: token)
+                let place: Comment = "\(route.method) \(route.template) with \(permission.words)"
+                if opens(route) {
+                    count += 1
+                    #expect(![401, 403].contains(reply.status) || route.template.hasSuffix("/spending-limit"), place)
+                } else {
+                    #expect(reply.status == 403 && reply.codes == [10000], place)
+                }
+            }
+            #expect(count > 0)
+            // The data plane is nobody's but who was given it.
+            #expect(!permission.allowsDataPlane)
         }
     }
 
@@ -187,10 +225,10 @@ struct PermissionTests {
         let stored = try await api.tokens.list(of: account)
         #expect(stored.count == 1)
         #expect(stored.first?.permissions == [.run, .read, .edit])
-        #expect(try await api.tokens.recognise(text)?.status == .active)
+        #expect(try await api.tokens.recognise(text)?.isUsable == true)
         _ = try await api.tokens.revoke(try #require(stored.first).id, of: account)
         try await api.tokens.bootstrap(account: account, token: text)
-        #expect(try await api.tokens.recognise(text)?.status == .disabled)
+        #expect(try await api.tokens.recognise(text)?.isUsable == false)
         let dump = try await api.pool.query("SELECT t::text AS row FROM api_tokens t")
         for row in dump { #expect(try !row.text("row").contains("operator")) }
     }

@@ -74,6 +74,9 @@ class Inhabited:
                 "account_provider_id": provider, "model": "m", "cost_in": 0.5})["id"],
             "job_id": str(self.make(f"{area}/logpush/jobs", {
                 "dataset": "ai_gateway_events", "destination_conf": "https://logs.example.com/in"})["id"]),
+            "token_id": self.make(f"{area}/tokens", {"name": "t", "policies": [{
+                "effect": "allow", "resources": {f"com.cloudflare.api.account.{self.account.account}": "*"},
+                "permission_groups": [{"id": "a19a7e00000000000000000000000001"}]}]})["id"],
             # Of long ago, so that nobody waits for its entry.
             "log_id": "01JADMCQQQBWH3NXZ5GCRN98DP",
         }

@@ -90,8 +90,8 @@ struct CodingTests {
         snapshot.gateways = [gateway]
         snapshot.tokens = [
             TokenGrant(
-                id: "t", hash: Array(0..<32), account: "a", permissions: [.run, .edit],
-                expiresAt: Instant(microseconds: 5))
+                id: "t", hash: Array(0..<32), account: "a", permissions: [.run, .edit, .analytics],
+                notBefore: Instant(microseconds: 3), expiresAt: Instant(microseconds: 5))
         ]
         var key = ProviderKey(
             account: "a", gateway: "g", provider: "openai", alias: "prod", isDefault: true, secret: "s")

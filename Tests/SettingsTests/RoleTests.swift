@@ -23,6 +23,7 @@ struct RoleTests {
           secrets_per_account: 4
           dynamic_routes_per_gateway: 6
           spend_rules_per_gateway: 2
+          tokens_per_account: 8
         secrets:
           references: [env:KEY_*, 'file:/run/secrets/*']
           refresh_interval: 90s
@@ -43,6 +44,7 @@ struct RoleTests {
         worker.tls = TLSIdentity(certificateChain: [1, 2], privateKey: Secret([3]))
         #expect(worker.maxRequestBody == 1 << 20)
         #expect(worker.spoolLimit == 1 << 30)
+        #expect(worker.limits.spendRulesPerGateway == 2)
         #expect(worker.redis == RedisEndpoint(address: .unix(path: "/run/redis.sock"), database: 1))
         #expect(worker.redisUnavailable == .refuse)
         #expect(worker.cacheMaxEntry == 2 << 20)
@@ -77,12 +79,14 @@ struct RoleTests {
         #expect(read.account == credentials.account)
         #expect(read.token.reveal() == credentials.token.reveal())
         #expect(read.dataURL == "https://127.0.0.1:1")
-        #expect(read.gatewaysPerAccount == 5)
-        #expect(read.apiRequestsPerFiveMinutes == 7)
-        #expect(read.secretStoresPerAccount == 3)
-        #expect(read.secretsPerAccount == 4)
-        #expect(read.dynamicRoutesPerGateway == 6)
-        #expect(read.spendRulesPerGateway == 2)
+        #expect(read.limits.gatewaysPerAccount == 5)
+        #expect(read.limits.apiRequestsPerFiveMinutes == 7)
+        #expect(read.limits.secretStoresPerAccount == 3)
+        #expect(read.limits.secretsPerAccount == 4)
+        #expect(read.limits.dynamicRoutesPerGateway == 6)
+        #expect(read.limits.spendRulesPerGateway == 2)
+        #expect(read.limits.tokensPerAccount == 8)
+        #expect(read.limits == settings.limits)
         #expect(read.secretReferences == ["env:KEY_*", "file:/run/secrets/*"])
         #expect(read.secretEnvironment.mapValues { $0.reveal() } == ["KEY_A": "a=b", "KEY_B": ""])
         #expect(read.secretRefreshMilliseconds == 90_000)

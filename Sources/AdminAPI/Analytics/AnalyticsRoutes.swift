@@ -5,7 +5,7 @@ extension AdminRoutes {
         let problem = Schema.object(["message": .string, "path": .anything, "extensions": .object])
         return [
             AdminRoute(
-                "POST", "/graphql", "Answers GraphQL queries about the requests of the token's account.", .read,
+                "POST", Self.graphQL, "Answers GraphQL queries about the requests of the token's account.", .read,
                 body: .object(["query": .string, "variables?": .anything, "operationName?": .anything]),
                 answer: .document(
                     .object(["data": .anything, "errors": .array(of: problem).orNull]).named("GraphQLAnswer"))

@@ -1,8 +1,10 @@
 import ControlPlane
+import GatewayCore
 
 /// The API as an OpenAPI 3.1 document, made from the route table so that it cannot differ from it.
 ///
-/// Beside what the standard asks for, each operation has `x-permission`: `read`, `edit`, `any` or `none`.
+/// Beside what the standard asks for, each operation has `x-permission` (`read`, `edit`, `metadata`, `any` or `none`) and,
+/// unless it is open, `x-permission-groups`: each of these opens it.
 struct OpenAPIDescription {
     private var paths: [(template: String, operations: [JSONValue.Member])] = []
     private var components: [String: JSONValue] = [:]
@@ -47,6 +49,10 @@ struct OpenAPIDescription {
             .init("summary", .string(description.summary)),
             .init("x-permission", .string(route.requirement.word)),
         ]
+        if let needed = route.permissions {
+            let groups = PermissionGroup.all.filter { $0.permissions.cover(needed) }
+            members.append(.init("x-permission-groups", .array(groups.map { .string($0.name) })))
+        }
         if route.requirement == .everyone { members.append(.init("security", [])) }
         var parameters: [JSONValue] = route.segments.compactMap { segment in
             switch segment {
@@ -145,6 +151,7 @@ extension Requirement {
         switch self {
         case .read: "read"
         case .edit: "edit"
+        case .metadata: "metadata"
         case .anyToken: "any"
         case .everyone: "none"
         }

@@ -60,13 +60,15 @@ extension LogEntry {
     var row: JSONValue { .object(members + [.init("request", ""), .init("response", "")]) }
 
     /// The object of a single row, with the leading parts of its bodies.
-    func detail(_ heads: LogHeads) -> JSONValue {
+    ///
+    /// - Parameter heads: nil: not for this reader.
+    func detail(_ heads: LogHeads?) -> JSONValue {
         .object(
             members + [
-                .init("request_head", heads.request.map { .string(Self.text($0)) } ?? .null),
-                .init("request_head_complete", .bool(heads.requestIsWhole)),
-                .init("response_head", heads.response.map { .string(Self.text($0)) } ?? .null),
-                .init("response_head_complete", .bool(heads.responseIsWhole)),
+                .init("request_head", heads?.request.map { .string(Self.text($0)) } ?? .null),
+                .init("request_head_complete", .bool(heads?.requestIsWhole ?? false)),
+                .init("response_head", heads?.response.map { .string(Self.text($0)) } ?? .null),
+                .init("response_head_complete", .bool(heads?.responseIsWhole ?? false)),
             ]
         )
     }

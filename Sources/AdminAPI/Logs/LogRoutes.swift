@@ -1,4 +1,5 @@
 import ControlPlane
+import GatewayCore
 import PostgresStore
 
 extension AdminRoutes {
@@ -7,14 +8,14 @@ extension AdminRoutes {
         let one = list + "/{log_id}"
         return [
             AdminRoute(
-                "GET", list, "Lists log entries.", query: .pages(1...50) + LogQueryReader.listParameters,
+                "GET", list, "Lists log entries.", .metadata, query: .pages(1...50) + LogQueryReader.listParameters,
                 answer: .list(.object)
             ) { try await listLogs($0) },
             AdminRoute(
                 "DELETE", list, "Promises to delete a selection of log entries.",
                 query: LogQueryReader.deletionParameters
             ) { try await deleteLogs($0) },
-            AdminRoute("GET", one, "Shows a log entry.", answer: .result(.object)) { try await getLog($0) },
+            AdminRoute("GET", one, "Shows a log entry.", .metadata, answer: .result(.object)) { try await getLog($0) },
             AdminRoute("PATCH", one, "Rates a log entry or changes its metadata.", body: .object) {
                 try await patchLog($0)
             },
@@ -47,7 +48,7 @@ extension AdminRoutes {
 
     func getLog(_ call: AdminCall) async throws -> AdminAnswer {
         let (entry, heads) = try await logUseCases.get(call.parameter("log_id"), of: call.gateway, in: call.account)
-        return Envelope.success(entry.detail(heads))
+        return Envelope.success(entry.detail(call.token.permissions.cover(.gatewayRead) ? heads : nil))
     }
 
     /// The payload as it was stored: no envelope, its own content type.

@@ -106,21 +106,16 @@ package struct AdminResponder: Sendable {
     ) async throws -> APIToken {
         let known = try await tokens.recognise(try Credentials.token(of: request))
         let isVerification = route.requirement == .anyToken
-        guard let (token, status) = known, status == .active else {
+        guard let (token, isUsable) = known, isUsable else {
             throw isVerification ? APIProblem.invalidToken : APIProblem.authentication(401)
         }
         guard account == nil || account == token.account else {
             throw isVerification ? APIProblem.invalidToken : APIProblem.authentication(403)
         }
-        let isAllowed =
-            switch route.requirement {
-            case .anyToken: true
-            case .read: !token.permissions.isDisjoint(with: [.read, .edit])
-            case .edit: token.permissions.contains(.edit)
-            // Such a route runs nothing on anybody's behalf.
-            case .everyone: false
-            }
-        guard isAllowed else { throw APIProblem.authentication(403) }
+        // A route for everyone runs nothing on anybody's behalf.
+        guard let needed = route.permissions, token.permissions.cover(needed) else {
+            throw APIProblem.authentication(403)
+        }
         return token
     }
 

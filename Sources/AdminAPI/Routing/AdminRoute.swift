@@ -4,14 +4,36 @@ package import PostgresStore
 
 /// What a caller must be allowed to do.
 package enum Requirement: Sendable, Equatable {
-    /// A token of the account with `read` or `edit`.
+    /// A token of the account that may read the route's area.
     case read
-    /// A token of the account with `edit`.
+    /// A token of the account that may change the route's area.
     case edit
+    /// A token of the account that may see what is logged beside the bodies.
+    case metadata
     /// Any token that is in use, whatever it allows.
     case anyToken
     /// Nothing: whoever reaches the port. Only for answers that are always the same.
     case everyone
+}
+
+/// The parts of the API for which a token can be allowed alone.
+package enum Area: Sendable, Equatable {
+    case gateways, secrets, analytics
+    /// What is about the account itself, its tokens above all: only tokens that may read or change everything.
+    case account
+
+    /// - Parameter template: a path, whose beginning decides; what is not known belongs to the account.
+    init(of template: String) {
+        if template == AdminRoutes.product || template.hasPrefix(AdminRoutes.product + "/") {
+            self = .gateways
+        } else if template.hasPrefix(AdminRoutes.secrets + "/") {
+            self = .secrets
+        } else if template == AdminRoutes.graphQL {
+            self = .analytics
+        } else {
+            self = .account
+        }
+    }
 }
 
 /// One entry of the route table.
@@ -34,6 +56,7 @@ package struct AdminRoute: Sendable {
     /// For example `/accounts/{account_id}/ai-gateway/gateways/{gateway_id}`.
     package var template: String
     package var requirement: Requirement
+    package let area: Area
     let description: RouteDescription
     let segments: [Segment]
     let operation: Operation
@@ -53,8 +76,25 @@ package struct AdminRoute: Sendable {
         self.template = template
         description = RouteDescription(summary: summary, query: query, body: body, answer: answer, status: status)
         self.requirement = requirement ?? (method == "GET" ? .read : .edit)
+        area = Area(of: template)
         self.operation = .call(operation)
         segments = Self.segments(of: template)
+    }
+
+    /// What a token has to cover; nil when no token opens the route.
+    package var permissions: Permissions? {
+        switch (requirement, area) {
+        case (.everyone, _): nil
+        case (.anyToken, _): []
+        case (.metadata, _): .metadata
+        case (.read, .gateways): .gatewayRead
+        case (.edit, .gateways): .gatewayEdit
+        case (.read, .secrets): .secretsRead
+        case (.edit, .secrets): .secretsEdit
+        case (.read, .analytics): .analytics
+        case (.read, .account): .read
+        case (.edit, .account), (.edit, .analytics): .edit
+        }
     }
 
     /// A GET route that gives one document to everyone.
@@ -63,6 +103,7 @@ package struct AdminRoute: Sendable {
         self.template = template
         description = RouteDescription(summary: summary, answer: .document(.object))
         requirement = .everyone
+        area = Area(of: template)
         operation = .constant(answer)
         segments = Self.segments(of: template)
     }

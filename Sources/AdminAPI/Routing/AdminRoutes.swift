@@ -8,6 +8,8 @@ import PostgresStore
 package struct AdminRoutes: Sendable {
     static let account = "/accounts/{account_id}"
     static let product = account + "/ai-gateway"
+    static let secrets = account + "/secrets_store"
+    static let graphQL = "/graphql"
     static let gateways = product + "/gateways"
     static let gateway = gateways + "/{gateway_id}"
 
@@ -70,7 +72,8 @@ package struct AdminRoutes: Sendable {
         let routes =
             gatewayTable + gatewayURLTable + logTable + datasetTable + evaluationTable + dynamicRouteTable
             + providerConfigTable
-            + customProviderTable + customCostTable + billingTable + secretsStoreTable + tokenTable + auditTable
+            + customProviderTable + customCostTable + billingTable + secretsStoreTable + identityTable + tokenTable
+            + auditTable
             + analyticsTable + logpushTable
         return routes + descriptionTable(of: routes)
     }

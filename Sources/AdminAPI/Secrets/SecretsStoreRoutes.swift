@@ -5,7 +5,7 @@ import PostgresStore
 /// The Secrets Store: stores, secrets and how many there may be (control-plane.md §13).
 extension AdminRoutes {
     var secretsStoreTable: [AdminRoute] {
-        let service = Self.account + "/secrets_store"
+        let service = Self.secrets
         return [
             AdminRoute(
                 "GET", service + "/quota", "How many secrets the account may have and has.",

@@ -92,6 +92,7 @@ extension APIProblem {
             self.init(400, 7001, "Input Validation Error")
             entries = problems.map { Entry(code: 7001, message: $0.message, path: $0.path) }
         case .notFound: self = .notFound
+        case .forbidden: self = .authentication(403)
         case .secretsStore(let problem): self.init(problem)
         case .dynamicRoute(let refusal):
             switch refusal {

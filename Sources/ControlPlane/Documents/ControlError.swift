@@ -6,6 +6,8 @@ package enum ControlError: Error, Sendable, Equatable {
     case invalid([FieldProblem])
     /// The addressed object does not exist in this account.
     case notFound
+    /// The caller's token does not allow as much as the call would give away.
+    case forbidden
     /// The Secrets Store refuses, in its own terms.
     case secretsStore(SecretsStoreProblem)
     /// A dynamic route, or a version of it, is missing or has a name that is taken.

@@ -21,6 +21,7 @@ package struct WorkerSettings: Sendable, Equatable {
     package var stateDirectory: String
     /// Bytes; a larger request body is refused with 413.
     package var maxRequestBody: Int
+    package var limits = ProductLimits()
     /// Bytes of settled records that may wait for control on this node.
     package var spoolLimit: Int
     package var redis: RedisEndpoint?
@@ -148,6 +149,7 @@ extension WorkerSettings {
         out.write(18, coalescing.rawValue)
         out.write(19, signed: redisTimeout.wholeMicroseconds)
         out.write(20, mediaFetching.rawValue)
+        out.write(21) { limits.encode(into: &$0) }
         return out.buffer
     }
 
@@ -176,6 +178,7 @@ extension WorkerSettings {
             case 18: coalescing = Coalescing(rawValue: field.string) ?? .on
             case 19: redisTimeout = .microseconds(field.signed)
             case 20: mediaFetching = MediaFetching(rawValue: field.string) ?? .on
+            case 21: limits = ProductLimits(decoding: field.nested)
             default: break
             }
         }

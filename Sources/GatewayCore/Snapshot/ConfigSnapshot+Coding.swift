@@ -94,6 +94,7 @@ extension TokenGrant {
         out.write(3, account.rawValue)
         out.write(4, UInt64(permissions.rawValue))
         out.write(5, signed: expiresAt?.microseconds)
+        out.write(6, signed: notBefore?.microseconds)
     }
 
     fileprivate init(decoding reader: TaggedReader) {
@@ -104,8 +105,9 @@ extension TokenGrant {
             case 1: id = TokenID(field.string)
             case 2: hash = field.array
             case 3: account = AccountID(field.string)
-            case 4: permissions = Permissions(rawValue: UInt8(truncatingIfNeeded: field.unsigned))
+            case 4: permissions = Permissions(rawValue: UInt16(truncatingIfNeeded: field.unsigned))
             case 5: expiresAt = Instant(microseconds: field.signed)
+            case 6: notBefore = Instant(microseconds: field.signed)
             default: break
             }
         }

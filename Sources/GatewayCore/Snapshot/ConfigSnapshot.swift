@@ -66,18 +66,6 @@ package enum RateLimitTechnique: String, Sendable, CaseIterable { case fixed, sl
 /// How the wait between attempts grows (data-plane §4.4).
 package enum RetryBackoff: String, Sendable, CaseIterable { case constant, linear, exponential }
 
-/// What a token allows (decisions 16): `run` the data plane, `read` management GETs, `edit` every management write.
-package struct Permissions: OptionSet, Hashable, Sendable {
-    package let rawValue: UInt8
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
-    package static let run = Permissions(rawValue: 1)
-    package static let read = Permissions(rawValue: 2)
-    package static let edit = Permissions(rawValue: 4)
-
-    /// The data plane accepts either of `run` and `edit`.
-    package var allowsDataPlane: Bool { !isDisjoint(with: [.run, .edit]) }
-}
-
 /// A token's rights; the token itself is known only by its SHA-256.
 package struct TokenGrant: Sendable, Equatable {
     package var id: TokenID
@@ -85,15 +73,19 @@ package struct TokenGrant: Sendable, Equatable {
     package var hash: [UInt8]
     package var account: AccountID
     package var permissions: Permissions
+    /// When it starts to count; nil: it does.
+    package var notBefore: Instant?
     package var expiresAt: Instant?
 
     package init(
-        id: TokenID, hash: [UInt8], account: AccountID, permissions: Permissions, expiresAt: Instant? = nil
+        id: TokenID, hash: [UInt8], account: AccountID, permissions: Permissions, notBefore: Instant? = nil,
+        expiresAt: Instant? = nil
     ) {
         self.id = id
         self.hash = hash
         self.account = account
         self.permissions = permissions
+        self.notBefore = notBefore
         self.expiresAt = expiresAt
     }
 }

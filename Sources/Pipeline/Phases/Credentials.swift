@@ -7,6 +7,7 @@ final class Granted: Sendable {
 
     func isValid(for account: AccountID, at now: Instant) -> Bool {
         guard grant.account == account, grant.permissions.allowsDataPlane else { return false }
+        if let start = grant.notBefore, now < start { return false }
         guard let expiry = grant.expiresAt else { return true }
         return now < expiry
     }

@@ -49,13 +49,16 @@ package struct ConfigurationRepository: Sendable {
             snapshot.gateways = try await transaction.query("SELECT * FROM gateways ORDER BY account_id, id")
                 .map { try Gateway($0).plan }
             snapshot.tokens = try await transaction.query(
-                "SELECT id, token_hash, account_id, permissions, expires_at FROM api_tokens WHERE revoked_at IS NULL ORDER BY id"
+                """
+                SELECT id, token_hash, account_id, permissions, not_before, expires_at FROM api_tokens
+                WHERE revoked_at IS NULL AND NOT disabled ORDER BY id
+                """
             ).map { row in
                 TokenGrant(
                     id: TokenID(try row.text("id")), hash: try row.bytes("token_hash"),
                     account: AccountID(try row.text("account_id")),
                     permissions: Permissions(words: try row.texts("permissions")) ?? [],
-                    expiresAt: try row.instantOrNil("expires_at")
+                    notBefore: try row.instantOrNil("not_before"), expiresAt: try row.instantOrNil("expires_at")
                 )
             }
             snapshot.providerKeys = try await transaction.query(

@@ -81,6 +81,7 @@ package enum SettingTable {
         SettingKey(
             "limits.secret_stores_per_account", .number(1...1_000_000), "100", "Stores of secrets an account may have."),
         SettingKey("limits.secrets_per_account", .number(1...1_000_000), "1000", "Secrets an account may have."),
+        SettingKey("limits.tokens_per_account", .number(1...1_000_000), "500", "API tokens an account may have."),
         SettingKey(
             "limits.api_requests_per_5_minutes", .number(0...1_000_000_000), "0",
             "Management calls a token may make in five minutes; 0: no limit."
@@ -104,6 +105,14 @@ package enum SettingTable {
         ),
         SettingKey("log.format", .choice(["text", "json"]), nil, "Absent: text on a terminal, else json."),
         SettingKey("log.requests", .choice(AccessLogPolicy.allCases.map(\.rawValue)), "off", "One line per request."),
+    ]
+
+    /// Settings below `limits.` that are counts, and where they are kept.
+    static let numericLimits: [(name: String, path: any WritableKeyPath<ProductLimits, Int> & Sendable)] = [
+        ("gateways_per_account", \.gatewaysPerAccount), ("dynamic_routes_per_gateway", \.dynamicRoutesPerGateway),
+        ("spend_rules_per_gateway", \.spendRulesPerGateway),
+        ("secret_stores_per_account", \.secretStoresPerAccount), ("secrets_per_account", \.secretsPerAccount),
+        ("tokens_per_account", \.tokensPerAccount), ("api_requests_per_5_minutes", \.apiRequestsPerFiveMinutes),
     ]
 
     /// What can be set for each provider, below `providers.<slug>.`.

@@ -12,8 +12,7 @@ extension ControlSettings {
         out.write(6, dataURL)
         out.write(7, controlURL)
         if let tls { out.write(8) { tls.encode(into: &$0) } }
-        out.write(10, gatewaysPerAccount)
-        out.write(11, apiRequestsPerFiveMinutes)
+        out.write(10) { limits.encode(into: &$0) }
         out.write(12, logQueue)
         out.write(13, spoolLimit)
         out.write(14, pricesFile)
@@ -26,10 +25,6 @@ extension ControlSettings {
         out.write(21, guardrailsTimeoutMilliseconds)
         out.write(22, logLevel)
         out.write(23, logFormat)
-        out.write(30, secretStoresPerAccount)
-        out.write(31, secretsPerAccount)
-        out.write(45, dynamicRoutesPerGateway)
-        out.write(46, spendRulesPerGateway)
         out.write(32, secretRefreshMilliseconds)
         out.write(33, vaultAddress)
         out.write(34, vaultTokenFile)
@@ -57,8 +52,7 @@ extension ControlSettings {
             case 6: dataURL = field.string
             case 7: controlURL = field.string
             case 8: tls = TLSIdentity(decoding: field.nested)
-            case 10: gatewaysPerAccount = field.int
-            case 11: apiRequestsPerFiveMinutes = field.int
+            case 10: limits = ProductLimits(decoding: field.nested)
             case 12: logQueue = field.int
             case 13: spoolLimit = field.int
             case 14: pricesFile = field.string
@@ -71,10 +65,6 @@ extension ControlSettings {
             case 21: guardrailsTimeoutMilliseconds = field.int
             case 22: logLevel = field.string
             case 23: logFormat = field.string
-            case 30: secretStoresPerAccount = field.int
-            case 31: secretsPerAccount = field.int
-            case 45: dynamicRoutesPerGateway = field.int
-            case 46: spendRulesPerGateway = field.int
             case 32: secretRefreshMilliseconds = field.int
             case 33: vaultAddress = field.string
             case 34: vaultTokenFile = field.string

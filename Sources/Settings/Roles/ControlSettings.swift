@@ -13,11 +13,7 @@ package struct ControlSettings: Sendable {
     package var controlURL: String
     /// Of the control port; nil: plain HTTP.
     package var tls: TLSIdentity?
-    package var gatewaysPerAccount: Int
-    package var dynamicRoutesPerGateway: Int
-    package var spendRulesPerGateway: Int
-    package var secretStoresPerAccount: Int
-    package var secretsPerAccount: Int
+    package var limits = ProductLimits()
     /// Where secrets may point to, as `secrets.references` has it.
     package var secretReferences: [String]
     /// Variables of the daemon's environment to which secrets may point; they come this way, not by inheritance.
@@ -28,8 +24,6 @@ package struct ControlSettings: Sendable {
     package var vaultNamespace: String?
     /// Files with secrets of the daemon itself beside its state directory; no secret may point to them.
     package var ownFiles: [String]
-    /// Zero: no limit.
-    package var apiRequestsPerFiveMinutes: Int
     /// Bytes of records in memory between spool and PostgreSQL.
     package var logQueue: Int
     /// Bytes of settled records that may wait on this node's disk.
@@ -57,16 +51,10 @@ package struct ControlSettings: Sendable {
         token = Secret("")
         dataURL = ""
         controlURL = ""
-        gatewaysPerAccount = 1000
-        dynamicRoutesPerGateway = 1000
-        spendRulesPerGateway = 20
-        secretStoresPerAccount = 100
-        secretsPerAccount = 1000
         secretReferences = []
         secretEnvironment = [:]
         ownFiles = []
         secretRefreshMilliseconds = 60_000
-        apiRequestsPerFiveMinutes = 0
         logQueue = 8 << 20
         spoolLimit = 4 << 30
         logRetentionDays = 0

@@ -15,6 +15,7 @@ extension DaemonSettings {
     package func worker(redisURL: Secret<String>) -> WorkerSettings {
         var worker = WorkerSettings(stateDirectory: stateDirectory)
         worker.maxRequestBody = maxRequestBody
+        worker.limits = limits
         worker.spoolLimit = spoolLimit
         worker.redis = RedisURL.endpoint(redisURL.reveal())
         worker.redisUnavailable = redisUnavailable
@@ -48,12 +49,7 @@ extension DaemonSettings {
         control.token = credentials.token
         control.dataURL = publicURL?.description ?? credentials.dataURL
         control.controlURL = credentials.controlURL
-        control.gatewaysPerAccount = limits.gatewaysPerAccount
-        control.dynamicRoutesPerGateway = limits.dynamicRoutesPerGateway
-        control.spendRulesPerGateway = limits.spendRulesPerGateway
-        control.apiRequestsPerFiveMinutes = limits.apiRequestsPerFiveMinutes
-        control.secretStoresPerAccount = limits.secretStoresPerAccount
-        control.secretsPerAccount = limits.secretsPerAccount
+        control.limits = limits
         control.secretReferences = secrets.references
         control.secretEnvironment = environment.mapValues { Secret($0) }
         control.secretRefreshMilliseconds = Int(secrets.refreshInterval / .milliseconds(1))

@@ -19,7 +19,10 @@ struct TokenCommand: ParsableCommand {
         let settings = try options.load()
         let pool = PostgresPool(try DatabaseAccess(settings).options, size: 1)
         let file = try? CredentialsFile(stateDirectory: settings.stateDirectory).read()
-        return (TokenAdministration(pool, clock: CommandClock()), settings.bootstrapAccount ?? file?.account)
+        let tokens = TokenAdministration(
+            pool, limitPerAccount: settings.limits.tokensPerAccount, clock: CommandClock()
+        )
+        return (tokens, settings.bootstrapAccount ?? file?.account)
     }
 
     /// What a failed use case means for a shell.
@@ -28,7 +31,7 @@ struct TokenCommand: ParsableCommand {
         case .invalid(let problems):
             ExitStatus.usage.because(problems.map(\.message).joined(separator: "; "))
         case .notFound: ExitStatus.usage.because("there is no such token in use")
-        case .dynamicRoute, .billing: ExitStatus.internalFailure.because("this does not concern tokens")
+        case .dynamicRoute, .billing, .forbidden: ExitStatus.internalFailure.because("this does not concern tokens")
         case .secretsStore: ExitStatus.internalFailure.because("the secrets store refuses")
         case .storeUnavailable: ExitStatus.unavailable.because("PostgreSQL cannot be reached")
         case .internalFailure(let detail): ExitStatus.internalFailure.because(detail)

@@ -10,14 +10,24 @@ struct TokenCreateCommand: AsyncParsableCommand {
         commandName: "create", abstract: "Create a token and print it; it is stored as a digest only."
     )
 
-    /// What a token may be used for (decision 16).
-    enum Permission: String, ExpressibleByArgument, CaseIterable { case run, read, edit }
+    /// What a token may be used for (decision 16), by its word.
+    struct Permission: ExpressibleByArgument {
+        static let allValueStrings = Permissions.allWords
+
+        var word: String
+
+        init?(argument: String) {
+            guard Self.allValueStrings.contains(argument) else { return nil }
+            word = argument
+        }
+    }
 
     @Option(help: "Account, made if it is new (default: the node's first account).") var account: String?
     @Option(help: "Name shown in lists.") var name = ""
     @Option(
         name: .customLong("permission"),
-        help: "run: use gateways; read: see everything; edit: change everything. Repeatable (default: run)."
+        help:
+            "run: use gateways; read: see everything; edit: change everything; others: parts of these. Repeatable (default: run)."
     )
     var permissions: [Permission] = []
     @Option(help: "Time after which the token is refused, as in 2027-01-31 or 2027-01-31T12:00:00Z.")
@@ -37,7 +47,7 @@ struct TokenCreateCommand: AsyncParsableCommand {
         let chosen = try TokenCommand.account(account)
         let (tokens, standard) = try TokenCommand.administration(options)
         guard let account = chosen ?? standard else { throw ValidationError("--account is needed") }
-        let words = permissions.isEmpty ? ["run"] : permissions.map(\.rawValue)
+        let words = permissions.isEmpty ? ["run"] : permissions.map(\.word)
         do throws(ControlError) {
             let made = try await tokens.create(
                 account: account, name: name, permissions: Permissions(words: words) ?? [], expiresAt: expiresAt

@@ -79,10 +79,13 @@ struct ControlRole: Sendable {
         options.statementTimeout = Self.patientStatementLimit
         patientPool = PostgresPool(options, size: 2)
         let gateways = GatewayAdministration(
-            pool, limitPerAccount: settings.gatewaysPerAccount, spendRules: settings.spendRulesPerGateway
+            pool, limitPerAccount: settings.limits.gatewaysPerAccount,
+            spendRules: settings.limits.spendRulesPerGateway
         )
         self.gateways = gateways
-        let tokens = TokenAdministration(pool, clock: clock)
+        let tokens = TokenAdministration(
+            pool, limitPerAccount: settings.limits.tokensPerAccount, clock: clock
+        )
         self.tokens = tokens
         let file = SnapshotFile(path: settings.snapshotPath)
         snapshotFile = file
@@ -154,18 +157,20 @@ struct ControlRole: Sendable {
             ),
             secretsStore: SecretsStoreAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
-                limits: .init(stores: settings.secretStoresPerAccount, secrets: settings.secretsPerAccount)
+                limits: .init(
+                    stores: settings.limits.secretStoresPerAccount, secrets: settings.limits.secretsPerAccount)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
             logpush: LogpushAdministration(pool, vault: vault, egress: egress),
-            dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: settings.dynamicRoutesPerGateway),
+            dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: settings.limits.dynamicRoutesPerGateway),
             customCosts: CustomCostAdministration(pool),
             credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
             publicURL: settings.dataURL,
             clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )
         let responder = AdminResponder(
-            routes: routes.table, tokens: tokens, callsPerFiveMinutes: settings.apiRequestsPerFiveMinutes, clock: clock
+            routes: routes.table, tokens: tokens, callsPerFiveMinutes: settings.limits.apiRequestsPerFiveMinutes,
+            clock: clock
         ) { problem in
             logger.error("an API call failed", reason: problem)
         }
