@@ -177,9 +177,8 @@ package struct RecordWriter: Sendable {
             id, created_at, event_id, account_id, gateway_id, provider, model, model_type, path, method, request_type,
             request_content_type, response_content_type, status_code, success, cached, step, duration_us, first_byte_us, cost,
             upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
-            authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, tokens_in, tokens_out,
-            tokens_cached,
-            tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
+            authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, trace_id, parent_span_id,
+            tokens_in, tokens_out, tokens_cached, tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
             tokens_output_audio, tokens_cached_audio, tokens_input_image, tokens_output_image, tokens_cached_image,
             tokens_input_video, tokens_output_video, tokens_citation, web_searches, characters, media_milliseconds, images,
             pages, requests, search_units, service_tier, inference_geo, speed
@@ -190,9 +189,8 @@ package struct RecordWriter: Sendable {
             id, created_at, event_id, account_id, gateway_id, provider, model, model_type, path, method, request_type,
             request_content_type, response_content_type, status_code, success, cached, step, duration_us, first_byte_us, cost,
             upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
-            authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, tokens_in, tokens_out,
-            tokens_cached,
-            tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
+            authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, trace_id, parent_span_id,
+            tokens_in, tokens_out, tokens_cached, tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
             tokens_output_audio, tokens_cached_audio, tokens_input_image, tokens_output_image, tokens_cached_image,
             tokens_input_video, tokens_output_video, tokens_citation, web_searches, characters, media_milliseconds, images,
             pages, requests, search_units, service_tier, inference_geo, speed

@@ -127,6 +127,35 @@ def test_protocol_buffers_say_the_same(four_workers, provider, receiver):
     assert names == [entry["key"] for entry in span["attributes"]]
 
 
+def test_a_span_joins_the_trace_of_its_caller(four_workers, provider, receiver):
+    daemon = four_workers
+    gateway = daemon.api.create_gateway(otel=[
+        {"url": receiver.url("/json"), "headers": {}},
+        {"url": receiver.url("/proto"), "headers": {}, "content_type": "protobuf"}])
+    trace, parent = "0AF7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    sandbox(daemon, gateway, headers={"cf-aig-otel-trace-id": trace, "cf-aig-otel-parent-span-id": parent})
+    until(lambda: len(receiver.taken()) >= 2, 15, lambda: receiver.deliveries)
+    [span] = spans(receiver)
+    assert (span["traceId"], span["parentSpanId"]) == (trace.lower(), parent)
+    packed = next(delivery for delivery in receiver.taken() if delivery.path == "/proto")
+    other = fields(fields(fields(fields(packed.body)[1][0])[2][0])[2][0])
+    assert (other[1][0].hex(), other[4][0].hex()) == (trace.lower(), parent)
+
+
+@pytest.mark.parametrize("headers", [
+    {"cf-aig-otel-trace-id": "xyz", "cf-aig-otel-parent-span-id": "b7ad6b7169203331"},
+    {"cf-aig-otel-trace-id": "0" * 32}, {"cf-aig-otel-parent-span-id": "b7ad6b7169203331"},
+    {"cf-aig-otel-trace-id": "0af7651916cd43dd8448eb211c80319"}], ids=["letters", "zero", "alone", "short"])
+def test_a_trace_that_cannot_be_one_is_ignored(four_workers, provider, receiver, headers):
+    daemon = four_workers
+    gateway = daemon.api.create_gateway(otel=[{"url": receiver.url("/v1/traces"), "headers": {}}])
+    sandbox(daemon, gateway, headers=headers)
+    until(lambda: spans(receiver), 15, "the span")
+    [span] = spans(receiver)
+    assert re.fullmatch("[0-9a-f]{32}", span["traceId"]) and "parentSpanId" not in span
+    assert span["traceId"] not in headers.values()
+
+
 def test_nothing_is_lost_while_a_receiver_is_away_and_control_dies(provider, new_daemon, receiver):
     daemon = new_daemon(settings={"egress": {"allow_private_addresses": True}})
     with daemon.running():

@@ -44,6 +44,8 @@ struct CodingTests {
         record.errorCode = 2005
         record.feedback = -1
         record.droppedMembers = "seed,top_k"
+        record.traceID = "0af7651916cd43dd8448eb211c80319c"
+        record.parentSpanID = "b7ad6b7169203331"
         return record
     }
 

@@ -113,6 +113,8 @@ struct RecordBatchTests {
         record.keyAlias = some(texts).map { KeyAlias($0) }
         record.userAgent = some(texts)
         record.droppedMembers = some(texts)
+        record.traceID = some(texts)
+        record.parentSpanID = some(texts)
         record.errorCode = some([number()])
         record.feedback = some([number()])
         guard Bool.random(using: &dice) else { return record }

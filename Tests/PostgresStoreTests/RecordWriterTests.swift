@@ -47,6 +47,8 @@ struct RecordWriterTests {
         record.errorCode = 2001
         record.feedback = -1
         record.droppedMembers = "seed,messages.name"
+        record.traceID = "0af7651916cd43dd8448eb211c80319c"
+        record.parentSpanID = "b7ad6b7169203331"
         return record
     }
 
@@ -92,6 +94,8 @@ struct RecordWriterTests {
         #expect(try row.int("error_code") == 2001)
         #expect(try row.int("feedback") == -1)
         #expect(try row.text("dropped_parameters") == "seed,messages.name")
+        #expect(try row.text("trace_id") == "0af7651916cd43dd8448eb211c80319c")
+        #expect(try row.text("parent_span_id") == "b7ad6b7169203331")
         #expect(try row.intOrNil("score") == nil)
         #expect(try row.int("tokens_in") == 11)
         #expect(try row.int("tokens_out") == 22)
@@ -111,7 +115,7 @@ struct RecordWriterTests {
         let row = try await pool.query("SELECT * FROM logs")[0]
         for column in [
             "cost", "tokens_in", "tokens_out", "metadata", "model_type", "token_id", "first_byte_us",
-            "dropped_parameters",
+            "dropped_parameters", "trace_id", "parent_span_id",
         ] {
             #expect(try row.isNull(column), "\(column)")
         }

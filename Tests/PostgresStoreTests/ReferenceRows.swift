@@ -56,6 +56,8 @@ struct ReferenceRows {
         row.int32(record.errorCode)
         row.int16(record.feedback)
         row.text(record.droppedMembers)
+        row.text(record.traceID)
+        row.text(record.parentSpanID)
         let usage = record.usage
         let counts = [
             usage.input, usage.output, usage.cached, usage.cacheWrite5m, usage.cacheWrite1h, usage.cacheWrite12h,

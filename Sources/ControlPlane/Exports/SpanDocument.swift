@@ -6,7 +6,8 @@ import SecretVault
 /// Settled requests as spans of OpenTelemetry, in either form of OTLP over HTTP.
 ///
 /// - Source: OpenTelemetry Protocol 1.x, `ExportTraceServiceRequest` · documented; name, kind and attributes:
-///   control-plane §16 · observed. Trace and span follow from ids of the log, so that a span that is sent twice is one.
+///   control-plane §16 · observed. The span, and the trace unless the caller named one, follow from ids of the log, so
+///   that a span that is sent twice is one.
 enum SpanDocument {
     /// Longer bodies are left out: receivers cut or refuse them.
     static let bodyLimit = 262_144
@@ -30,13 +31,15 @@ enum SpanDocument {
         var traceID: String
         /// 16 hexadecimal digits.
         var spanID: String
+        /// 16 hexadecimal digits; nil: the span is the first of its trace.
+        var parentSpanID: String?
         var startNanoseconds: UInt64
         var endNanoseconds: UInt64
         var attributes: [(name: String, value: Value)]
         var isError: Bool
 
         static func == (one: Span, other: Span) -> Bool {
-            one.traceID == other.traceID && one.spanID == other.spanID
+            one.traceID == other.traceID && one.spanID == other.spanID && one.parentSpanID == other.parentSpanID
                 && one.attributes.map(\.name) == other.attributes.map(\.name)
         }
     }
@@ -48,12 +51,24 @@ enum SpanDocument {
     static func span(_ request: ExportedRequest, of account: AccountID) -> Span {
         let start = UInt64(max(0, request.createdAt.microseconds)) * 1000
         let (end, isTooLong) = start.addingReportingOverflow(UInt64(max(0, request.durationMicroseconds)) * 1000)
+        let trace = identifier(request.traceID, digits: 32)
         return Span(
-            traceID: Hexadecimal.text(of: Digest.sha256("trace \(account) \(request.eventID)").prefix(16)),
+            traceID: trace
+                ?? Hexadecimal.text(of: Digest.sha256("trace \(account) \(request.eventID)").prefix(16)),
             spanID: Hexadecimal.text(of: Digest.sha256("span \(request.id)").prefix(8)),
+            // A span of a trace that nobody named is nobody's child.
+            parentSpanID: trace == nil ? nil : identifier(request.parentSpanID, digits: 16),
             startNanoseconds: start, endNanoseconds: isTooLong ? start : end, attributes: attributes(of: request),
             isError: !request.success
         )
+    }
+
+    /// An id of that many hexadecimal digits in lower case; nil for anything else that a row may hold.
+    private static func identifier(_ text: String?, digits: Int) -> String? {
+        guard let text, text.utf8.count == digits,
+            text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
+        else { return nil }
+        return text
     }
 
     private static func attributes(of request: ExportedRequest) -> [(name: String, value: Value)] {
@@ -108,13 +123,18 @@ enum SpanDocument {
 
     private static func json(_ spans: [Span]) -> JSONValue {
         let documents = spans.map { span -> JSONValue in
-            [
-                "traceId": .string(span.traceID), "spanId": .string(span.spanID), "name": .string(name), "kind": 1,
-                "startTimeUnixNano": .string(String(span.startNanoseconds)),
-                "endTimeUnixNano": .string(String(span.endNanoseconds)),
-                "attributes": .array(span.attributes.map { attribute($0.name, $0.value) }),
-                "status": ["code": span.isError ? 2 : 1],
+            var members = [
+                JSONValue.Member("traceId", .string(span.traceID)), .init("spanId", .string(span.spanID)),
             ]
+            if let parent = span.parentSpanID { members.append(.init("parentSpanId", .string(parent))) }
+            members += [
+                .init("name", .string(name)), .init("kind", 1),
+                .init("startTimeUnixNano", .string(String(span.startNanoseconds))),
+                .init("endTimeUnixNano", .string(String(span.endNanoseconds))),
+                .init("attributes", .array(span.attributes.map { attribute($0.name, $0.value) })),
+                .init("status", ["code": span.isError ? 2 : 1]),
+            ]
+            return .object(members)
         }
         return [
             "resourceSpans": [
@@ -147,6 +167,7 @@ enum SpanDocument {
             scope.message(2) { message in
                 message.raw(1, hexadecimal(span.traceID))
                 message.raw(2, hexadecimal(span.spanID))
+                if let parent = span.parentSpanID { message.raw(4, hexadecimal(parent)) }
                 message.text(5, name)
                 message.number(6, 1)
                 message.fixed(7, span.startNanoseconds)

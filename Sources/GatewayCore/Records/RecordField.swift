@@ -38,6 +38,8 @@ package enum RecordField: UInt16 {
     case errorCode = 35
     case feedback = 36
     case droppedMembers = 37
+    case traceID = 38
+    case parentSpanID = 39
     case usage = 40
 }
 

@@ -52,6 +52,8 @@ extension RequestRecord {
         out.write(.errorCode, errorCode)
         out.write(.feedback, feedback)
         out.write(.droppedMembers, droppedMembers)
+        out.write(.traceID, traceID)
+        out.write(.parentSpanID, parentSpanID)
         out.write(.usage, usage)
     }
 
@@ -102,6 +104,8 @@ extension RequestRecord {
             case .errorCode: record.errorCode = field.int
             case .feedback: record.feedback = field.int
             case .droppedMembers: record.droppedMembers = field.string
+            case .traceID: record.traceID = field.string
+            case .parentSpanID: record.parentSpanID = field.string
             case .usage: record.usage = Usage(decoding: field.nested)
             case nil: break
             }

@@ -52,6 +52,10 @@ package struct RequestRecord: Sendable, Equatable {
     package var feedback: Int?
     /// Names of the members of the request that the provider was not told of, with commas between them.
     package var droppedMembers: String?
+    /// The caller's trace, which the request is to be part of: 32 hexadecimal digits.
+    package var traceID: String?
+    /// The span of that trace that made the request: 16 hexadecimal digits.
+    package var parentSpanID: String?
 
     package init(id: LogID, eventID: String, account: AccountID, gateway: GatewayID, createdAt: Instant) {
         self.id = id

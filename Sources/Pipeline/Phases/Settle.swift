@@ -90,6 +90,8 @@ struct Settle {
         out.write(.token, admitted.granted?.grant.id.rawValue)
         out.write(.keyAlias, attempt.key?.alias?.rawValue)
         out.write(.droppedMembers, attempt.dropped.list)
+        out.write(.traceID, admitted.settings.traceID)
+        out.write(.parentSpanID, admitted.settings.parentSpanID)
     }
 
     /// The bodies that a record keeps.

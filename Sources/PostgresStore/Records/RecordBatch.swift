@@ -100,7 +100,7 @@ package struct RecordBatch: Sendable {
         tallies[latestTally].records += 1
     }
 
-    private static let logFields = 61
+    private static let logFields = 63
     /// No number, and no id, takes more bytes than this with its length.
     private static let maxFixedField = 32
 
@@ -138,6 +138,8 @@ package struct RecordBatch: Sendable {
         row.int32(record.signed(.errorCode))
         row.int16(record.signed(.feedback))
         row.text(record.range(.droppedMembers))
+        row.text(record.range(.traceID))
+        row.text(record.range(.parentSpanID))
     }
 
     private static func writeUsage(_ usage: FieldTable<UsageField>, _ row: inout RowWriter) {

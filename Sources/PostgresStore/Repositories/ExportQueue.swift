@@ -93,7 +93,7 @@ package struct ExportQueue: Sendable {
                 l.first_byte_us, trim_scale(l.cost)::text AS cost, l.metadata::text AS metadata, l.tokens_in,
                 l.tokens_out, l.tokens_cached, l.tokens_reasoning, l.error_code, l.user_agent, l.key_alias, l.streamed,
                 l.request_content_type, l.response_content_type, z.request_length, z.response_length,
-                l.request_complete, l.response_complete, g.logpush_public_key,
+                l.request_complete, l.response_complete, l.trace_id, l.parent_span_id, g.logpush_public_key,
             """
         )
         query.append(" CASE WHEN z.request_length <= ", value: .int(bodyLimit), " THEN b.request END AS request,")
@@ -203,6 +203,9 @@ package struct ExportedRequest: Sendable {
     /// Bodies as stored; nil when they are not kept, or too long.
     package var request: [UInt8]?
     package var response: [UInt8]?
+    /// The caller's trace and the span in it that made the request, in hexadecimal digits.
+    package var traceID: String?
+    package var parentSpanID: String?
     /// The gateway's key for Logpush.
     package var publicKey: String?
 
@@ -242,6 +245,8 @@ package struct ExportedRequest: Sendable {
         isCut = !requestIsWhole || !responseIsWhole
         request = try row.bytesOrNil("request")
         response = try row.bytesOrNil("response")
+        traceID = try row.textOrNil("trace_id")
+        parentSpanID = try row.textOrNil("parent_span_id")
         publicKey = try row.textOrNil("logpush_public_key")
     }
 }
