@@ -14,9 +14,14 @@ package enum CacheUse: Sendable, Equatable {
     ///   - header: `cf-aig-cache-ttl`; 0 turns the cache off, anything else turns it on even where the gateway's is off.
     ///   - customKey: `cf-aig-cache-key`; turns the cache on as well, for five minutes where nobody names a time.
     ///   - lookup: `.skip` never turns the cache on; the answer refreshes the entry where it is on otherwise.
-    init(gatewaySeconds: Int, header: Int?, customKey: String?, lookup: CacheLookup) {
+    init(
+        gatewaySeconds: Int, header: Int?, customKey: String?, lookup: CacheLookup,
+        within bounds: SettingBounds = .standard
+    ) {
         let fallback = customKey == nil ? 0 : Self.secondsForKeyAlone
-        let seconds = SettingValue.cacheTTL(header ?? (gatewaySeconds > 0 ? gatewaySeconds : fallback))
+        let seconds = SettingValue.cacheTTL(
+            header ?? (gatewaySeconds > 0 ? gatewaySeconds : fallback), bounds
+        )
         guard seconds > 0 else {
             self = .off
             return
@@ -30,7 +35,7 @@ package enum CacheUse: Sendable, Equatable {
 
 /// How a call that uses the cache uses it.
 package struct CacheOptions: Sendable, Equatable {
-    /// Seconds, 60 to one month.
+    /// Seconds, 60 or more.
     package var timeToLive: Int
     /// Replaces the computed key.
     package var customKey: String?

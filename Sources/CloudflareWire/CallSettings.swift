@@ -7,7 +7,7 @@ package struct CallSettings: Sendable, Equatable {
     package var cache: CacheUse
     /// Until the first part of the answer; nil: none.
     package var timeout: Duration?
-    /// 1 to 5 tries, the first one included.
+    /// Tries, the first one included.
     package var attempts: Int
     package var retryDelay: Duration
     package var backoff: RetryBackoff
@@ -32,10 +32,13 @@ package struct CallSettings: Sendable, Equatable {
     package static let defaultRetryDelay = Duration.milliseconds(500)
 
     /// What a request gets that asks for nothing.
-    package init(_ gateway: GatewayPlan) {
-        cache = CacheUse(gatewaySeconds: gateway.cacheTTLSeconds, header: nil, customKey: nil, lookup: .read)
-        attempts = gateway.retryMaxAttempts.map(SettingValue.attempts) ?? 1
-        retryDelay = gateway.retryDelayMilliseconds.map(SettingValue.retryDelay) ?? Self.defaultRetryDelay
+    package init(_ gateway: GatewayPlan, within bounds: SettingBounds = .standard) {
+        cache = CacheUse(
+            gatewaySeconds: gateway.cacheTTLSeconds, header: nil, customKey: nil, lookup: .read, within: bounds
+        )
+        attempts = gateway.retryMaxAttempts.map { SettingValue.attempts($0, bounds) } ?? 1
+        retryDelay =
+            gateway.retryDelayMilliseconds.map { SettingValue.retryDelay($0, bounds) } ?? Self.defaultRetryDelay
         backoff = gateway.retryBackoff ?? .constant
         collectLog = gateway.collectLogs
         collectLogPayload = true
@@ -47,9 +50,9 @@ package struct CallSettings: Sendable, Equatable {
     ///
     /// What only restricts adds up instead: no level can relax what another one forbids.
     package static func resolve(
-        step: StepSettings?, request: Directives, gateway: GatewayPlan
+        step: StepSettings?, request: Directives, gateway: GatewayPlan, within bounds: SettingBounds = .standard
     ) -> CallSettings {
-        var settings = CallSettings(gateway)
+        var settings = CallSettings(gateway, within: bounds)
         let headers = step.flatMap { $0.headers.hasSettings ? $0.headers : nil }
         if request.hasSettings { settings.override(by: request) }
         if let headers { settings.override(by: headers) }
@@ -58,7 +61,7 @@ package struct CallSettings: Sendable, Equatable {
             settings.cache = CacheUse(
                 gatewaySeconds: gateway.cacheTTLSeconds, header: headers?.cacheTTL ?? request.cacheTTL,
                 customKey: headers?.cacheKey ?? request.cacheKey,
-                lookup: headers?.skipCache ?? request.skipCache ?? false ? .skip : .read
+                lookup: headers?.skipCache ?? request.skipCache ?? false ? .skip : .read, within: bounds
             )
         }
         return settings

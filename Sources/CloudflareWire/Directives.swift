@@ -16,14 +16,14 @@ package struct Directives: Sendable, Equatable {
     package private(set) var noWholesale: Bool?
     package private(set) var zdr: Bool?
 
-    /// Seconds: 0, which means off, or 60 to one month.
+    /// Seconds: 0, which means off, or 60 to the longest time that is allowed.
     package private(set) var cacheTTL: Int?
     package private(set) var skipCache: Bool?
     /// Not empty, at most `cacheKeyLimit` bytes.
     package private(set) var cacheKey: String?
 
     package private(set) var requestTimeout: Duration?
-    /// 1 to 5 tries, the first one included.
+    /// Tries, the first one included.
     package private(set) var maxAttempts: Int?
     package private(set) var retryDelay: Duration?
     package private(set) var backoff: RetryBackoff?
@@ -49,16 +49,16 @@ package struct Directives: Sendable, Equatable {
     package static let cacheKeyLimit = 1024
 
     /// Reads the directives of a head.
-    package static func parse(_ head: RequestHead) -> Directives {
+    package static func parse(_ head: RequestHead, within bounds: SettingBounds = .standard) -> Directives {
         var found = Directives()
         var deprecated = Deprecated()
         head.withBytes { bytes in
             for field in head.fields where field.kind == .other && field.nameLength > 8 {
                 guard bytes[Int(field.nameStart)] | 0x20 == 0x63 else { continue }
                 if hasGatewayPrefix(bytes, field.name) {
-                    found.take(bytes, field)
+                    found.take(bytes, field, bounds)
                 } else {
-                    deprecated.take(bytes, field)
+                    deprecated.take(bytes, field, bounds)
                 }
             }
         }
@@ -73,7 +73,7 @@ package struct Directives: Sendable, Equatable {
         return prefix.matches(bytes, name.lowerBound..<name.lowerBound + prefix.utf8CodeUnitCount)
     }
 
-    private mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) {
+    private mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice, _ bounds: SettingBounds) {
         typealias Name = RequestHeaderName
         let name = field.name
         if Name.authorization.matches(bytes, name) {
@@ -85,7 +85,7 @@ package struct Directives: Sendable, Equatable {
         if Name.eventID.matches(bytes, name) {
             eventID = eventID ?? SettingValue.text(value, limit: Self.eventIDLimit)
         } else if Name.metadata.matches(bytes, name) {
-            metadata = metadata ?? Metadata.sanitize(value)
+            metadata = metadata ?? Metadata.sanitize(value, limit: bounds.metadataEntries)
         } else if Name.collectLog.matches(bytes, name) {
             collectLog = collectLog ?? SettingValue.boolean(value)
         } else if Name.collectLogPayload.matches(bytes, name) {
@@ -93,7 +93,7 @@ package struct Directives: Sendable, Equatable {
         } else if Name.customCost.matches(bytes, name) {
             customCost = customCost ?? CustomCost(json: value)
         } else if Name.cacheTTL.matches(bytes, name) {
-            cacheTTL = cacheTTL ?? SettingValue.number(value).map(SettingValue.cacheTTL)
+            cacheTTL = cacheTTL ?? SettingValue.number(value).map { SettingValue.cacheTTL($0, bounds) }
         } else if Name.skipCache.matches(bytes, name) {
             skipCache = skipCache ?? SettingValue.boolean(value)
         } else if Name.cacheKey.matches(bytes, name) {
@@ -101,9 +101,9 @@ package struct Directives: Sendable, Equatable {
         } else if Name.requestTimeout.matches(bytes, name) {
             requestTimeout = requestTimeout ?? SettingValue.number(value).flatMap(SettingValue.timeout)
         } else if Name.maxAttempts.matches(bytes, name) {
-            maxAttempts = maxAttempts ?? SettingValue.number(value).map(SettingValue.attempts)
+            maxAttempts = maxAttempts ?? SettingValue.number(value).map { SettingValue.attempts($0, bounds) }
         } else if Name.retryDelay.matches(bytes, name) {
-            retryDelay = retryDelay ?? SettingValue.number(value).map(SettingValue.retryDelay)
+            retryDelay = retryDelay ?? SettingValue.number(value).map { SettingValue.retryDelay($0, bounds) }
         } else if Name.backoff.matches(bytes, name) {
             backoff = backoff ?? SettingValue.backoff(value)
         } else {
@@ -141,10 +141,10 @@ package struct Directives: Sendable, Equatable {
         var cacheTTL: Int?
         var skipCache: Bool?
 
-        mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice) {
+        mutating func take(_ bytes: UnsafeRawBufferPointer, _ field: FieldSlice, _ bounds: SettingBounds) {
             let value = UnsafeRawBufferPointer(rebasing: bytes[field.value])
             if RequestHeaderName.deprecatedCacheTTL.matches(bytes, field.name) {
-                cacheTTL = cacheTTL ?? SettingValue.number(value).map(SettingValue.cacheTTL)
+                cacheTTL = cacheTTL ?? SettingValue.number(value).map { SettingValue.cacheTTL($0, bounds) }
                 isPresent = true
             } else if RequestHeaderName.deprecatedSkipCache.matches(bytes, field.name) {
                 skipCache = skipCache ?? SettingValue.boolean(value)

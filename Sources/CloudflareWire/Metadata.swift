@@ -2,14 +2,14 @@ import WireFormats
 
 /// The rules for `cf-aig-metadata` (data-plane §7.2 · documented, observed).
 package enum Metadata {
-    /// Entries that are kept.
+    /// Entries that are kept unless the operator says otherwise.
     package static let entryLimit = 5
     /// Keys with this beginning belong to the gateway and are dropped.
     package static let reservedPrefix = "cf."
 
-    /// The first five entries as a JSON object; nil when the value is no JSON object, holds anything but scalars, or
-    /// has no entry left.
-    package static func sanitize(_ value: UnsafeRawBufferPointer) -> String? {
+    /// The first entries as a JSON object; nil when the value is no JSON object, holds anything but scalars, or has no
+    /// entry left.
+    package static func sanitize(_ value: UnsafeRawBufferPointer, limit: Int = entryLimit) -> String? {
         guard JSONScan.validate(value) else { return nil }
         let view = JSONView(value)
         guard view.kind == .object else { return nil }
@@ -21,7 +21,7 @@ package enum Metadata {
                 let raw = String(decoding: member.bytes, as: UTF8.self)
                 if let known = entries.firstIndex(where: { $0.key == key }) {
                     entries[known].raw = raw
-                } else if !key.hasPrefix(reservedPrefix), entries.count < entryLimit {
+                } else if !key.hasPrefix(reservedPrefix), entries.count < limit {
                     entries.append((key, raw))
                 }
             case .null, .object, .array, .invalid: isScalar = false

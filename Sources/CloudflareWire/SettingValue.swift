@@ -2,11 +2,12 @@ import GatewayCore
 
 /// How the values of per-request settings are read, wherever they stand (data-plane §2.1, §4.1, §4.4).
 package enum SettingValue {
-    /// Seconds for which an answer may be kept, other than 0 · documented (one month: assumed).
+    /// Seconds for which an answer may be kept, other than 0, unless the operator says otherwise · documented (one
+    /// month: assumed).
     package static let cacheTTLRange = 60...2_592_000
-    /// Tries of one call · documented.
+    /// Tries of one call, likewise · documented.
     package static let attemptsRange = 1...5
-    /// Milliseconds between two tries · documented.
+    /// Milliseconds between two tries, likewise · documented.
     package static let retryDelayRange = 0...60_000
     /// A request timeout is at most one day · assumed.
     package static let longestTimeoutMilliseconds = 86_400_000
@@ -66,8 +67,9 @@ package enum SettingValue {
     }
 
     /// Seconds in range; 0 stays 0.
-    static func cacheTTL(_ seconds: Int) -> Int {
-        seconds <= 0 ? 0 : clamp(seconds, to: cacheTTLRange)
+    static func cacheTTL(_ seconds: Int, _ bounds: SettingBounds) -> Int {
+        let least = cacheTTLRange.lowerBound
+        return seconds <= 0 ? 0 : clamp(seconds, to: least...max(least, bounds.longestCacheTTL))
     }
 
     /// A timeout of that many milliseconds; nil for 0, which is none.
@@ -76,11 +78,13 @@ package enum SettingValue {
     }
 
     /// Tries in range.
-    static func attempts(_ count: Int) -> Int { clamp(count, to: attemptsRange) }
+    static func attempts(_ count: Int, _ bounds: SettingBounds) -> Int {
+        clamp(count, to: 1...max(1, bounds.mostAttempts))
+    }
 
     /// A wait of that many milliseconds, in range.
-    static func retryDelay(_ milliseconds: Int) -> Duration {
-        .milliseconds(clamp(milliseconds, to: retryDelayRange))
+    static func retryDelay(_ milliseconds: Int, _ bounds: SettingBounds) -> Duration {
+        .milliseconds(clamp(milliseconds, to: 0...max(0, bounds.longestRetryDelay)))
     }
 
     private static func clamp(_ value: Int, to range: ClosedRange<Int>) -> Int {

@@ -15,7 +15,7 @@ package struct StepSettings: Sendable, Equatable {
 /// A step's `config` object; values out of range are moved into it, invalid ones count as absent, as in headers.
 package struct StepConfig: Sendable, Equatable {
     package var requestTimeout: Duration?
-    /// 1 to 5 tries, the first one included.
+    /// Tries, the first one included.
     package var maxAttempts: Int?
     package var retryDelay: Duration?
     package var backoff: RetryBackoff?

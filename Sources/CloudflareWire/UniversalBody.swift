@@ -15,14 +15,15 @@ package enum UniversalBody {
     /// - Parameters:
     ///   - outer: the head that came with the body; a step without a `User-Agent` of its own gets the outer one.
     ///   - address: what `outer` addresses.
+    ///   - bounds: of the numbers in the steps' `config`.
     /// - Errors: `.invalidRequestBody`, whose message names the step and its member and quotes nothing of them;
     ///   `.invalidProvider` when a step's provider cannot be the name of one.
     package static func parse(
-        _ body: ByteBuffer, under outer: RequestHead, at address: Address
+        _ body: ByteBuffer, under outer: RequestHead, at address: Address, within bounds: SettingBounds = .standard
     ) throws(GatewayError) -> [UniversalStep] {
         let outcome: Result<[UniversalStep], GatewayError> = body.withUnsafeReadableBytes { bytes in
             do throws(GatewayError) {
-                return .success(try steps(bytes, of: body, under: outer, at: address))
+                return .success(try steps(bytes, of: body, under: outer, at: address, bounds))
             } catch {
                 return .failure(error)
             }
@@ -31,7 +32,8 @@ package enum UniversalBody {
     }
 
     private static func steps(
-        _ bytes: UnsafeRawBufferPointer, of body: ByteBuffer, under outer: RequestHead, at address: Address
+        _ bytes: UnsafeRawBufferPointer, of body: ByteBuffer, under outer: RequestHead, at address: Address,
+        _ bounds: SettingBounds
     ) throws(GatewayError) -> [UniversalStep] {
         guard JSONScan.validate(bytes) else { throw malformed("it is not valid JSON") }
         let whole = JSONView(bytes)
@@ -55,7 +57,7 @@ package enum UniversalBody {
                 UniversalStep(
                     index: index, provider: reader.provider,
                     head: try reader.head(under: outer, at: address, bodyLength: query.readableBytes),
-                    config: reader.config(), body: query
+                    config: reader.config(within: bounds), body: query
                 )
             )
         }

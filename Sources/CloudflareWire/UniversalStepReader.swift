@@ -196,7 +196,7 @@ extension UniversalStepReader {
 
 extension UniversalStepReader {
     /// The step's `config`; numbers may be written as strings.
-    func config() -> StepConfig {
+    func config(within bounds: SettingBounds) -> StepConfig {
         var config = StepConfig()
         guard let configuration else { return config }
         func number(_ name: StaticString) -> Int? {
@@ -206,8 +206,8 @@ extension UniversalStepReader {
             return text.withUTF8 { SettingValue.number(UnsafeRawBufferPointer($0)) }
         }
         config.requestTimeout = number("requestTimeout").flatMap(SettingValue.timeout)
-        config.maxAttempts = number("maxAttempts").map(SettingValue.attempts)
-        config.retryDelay = number("retryDelay").map(SettingValue.retryDelay)
+        config.maxAttempts = number("maxAttempts").map { SettingValue.attempts($0, bounds) }
+        config.retryDelay = number("retryDelay").map { SettingValue.retryDelay($0, bounds) }
         if var text = configuration.member("backoff")?.string {
             config.backoff = text.withUTF8 { SettingValue.backoff(UnsafeRawBufferPointer($0)) }
         }

@@ -102,7 +102,9 @@ extension Exchange {
                 whole = bytes
             case .client:
                 attempt = try plan.native(admitted, memo: memo, body: intake.body)
-                if attempt.derived?.coversBody == true || Gate.wantsWhole(admitted, head.framing) {
+                if attempt.derived?.coversBody == true
+                    || Gate(environment: environment).wantsWhole(admitted, head.framing)
+                {
                     whole = try await wholeBody()
                 } else {
                     downstream.askForBody()

@@ -41,7 +41,9 @@ package final class Exchange {
         hasStarted = true
         let index = environment.snapshots.current
         let known = index.flatMap { memo.memory(of: head, in: $0) }
-        let inbound = Accept.accept(head, known: known?.reading, clock: environment.clock)
+        let inbound = Accept.accept(
+            head, known: known?.reading, within: environment.limits.settings, clock: environment.clock
+        )
         let outcome = Outcome(inbound: inbound, id: newID(at: inbound.receivedAt))
         do throws(GatewayError) {
             try inbound.check(environment.limits)

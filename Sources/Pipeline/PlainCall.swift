@@ -25,7 +25,8 @@ extension Exchange {
     func beginPlain(_ admitted: Admitted, _ outcome: Outcome) throws(GatewayError) {
         let attempt = try Plan(environment: environment).native(admitted, memo: memo, body: intake.body)
         plain = PlainCall(admitted: admitted, attempt: attempt, outcome: outcome)
-        guard attempt.derived?.coversBody == true || Gate.wantsWhole(admitted, head.framing) else {
+        let gate = Gate(environment: environment)
+        guard attempt.derived?.coversBody == true || gate.wantsWhole(admitted, head.framing) else {
             downstream.askForBody()
             return openGate(body: nil)
         }

@@ -1,3 +1,4 @@
+package import CloudflareWire
 package import GatewayCore
 package import Providers
 
@@ -13,7 +14,21 @@ package final class WorkerEnvironment {
         package var loggedPayloadTotal = 128 << 20
         /// Bytes of all bodies, of requests and of answers, that are read, written or handed on as a whole at one time.
         package var wholeBodiesTotal = 512 << 20
+        /// Bytes of the body of a request that can be answered from the cache (data-plane §12).
+        package var cacheableBody = 25 << 20
+        /// How far requests may go with their settings.
+        package var settings = SettingBounds.standard
         package init() {}
+
+        /// - Parameter product: what the operator allows.
+        package init(_ product: ProductLimits) {
+            loggedPayload = product.logEntry
+            cacheableBody = product.cacheableRequest
+            settings.metadataEntries = product.metadataEntries
+            settings.longestCacheTTL = product.cacheTTL
+            settings.mostAttempts = product.retryAttempts
+            settings.longestRetryDelay = product.retryDelay
+        }
     }
 
     package let snapshots: any SnapshotSource

@@ -1,10 +1,13 @@
+import GatewayCore
 import NIOCore
 
-/// Stores settled records, each exactly once, however often it is handed in, and no more than a gateway's log may hold.
+/// Stores settled records, each exactly once, however often it is handed in, and no more than a gateway's log may take.
+///
+/// What a log does not take is counted in reports.
 ///
 /// A batch is one transaction of binary `COPY`. It goes straight into the tables, which costs the server half of what
 /// the way over a staging table does. It takes that way when a row is there already (a batch repeated after a crash), so
-/// that known rows are passed over, and when a log that stops at its limit is nearly full, so that surplus rows are.
+/// that known rows are passed over, and when there are rows in the batch that a log does not take, or may not take.
 ///
 /// - Source: control-plane §4.8 · documented.
 package struct RecordWriter: Sendable {
@@ -12,9 +15,15 @@ package struct RecordWriter: Sendable {
     private static let margin = 20_000
 
     private let session: PostgresSession
+    private let rowLimit: Int
 
-    /// - Parameter session: used by nobody else.
-    package init(_ session: PostgresSession) { self.session = session }
+    /// - Parameters:
+    ///   - session: used by nobody else.
+    ///   - rowLimit: rows that a gateway's log may hold when it says nothing itself, and at most.
+    package init(_ session: PostgresSession, rowLimit: Int = ProductLimits().logRowsPerGateway) {
+        self.session = session
+        self.rowLimit = rowLimit
+    }
 
     /// Stores a batch; when this returns, all of it is committed.
     @discardableResult
@@ -23,14 +32,14 @@ package struct RecordWriter: Sendable {
         let logs = batch.logs.message
         let bodies = batch.bodies.count > 0 ? batch.bodies.message : nil
         let limited = try await nearlyFull(batch.tallies)
-        if limited.isEmpty {
+        if limited.isEmpty, batch.excess.isEmpty {
             do throws(PostgresError) {
                 return RecordOutcome(stored: try await copy(logs, bodies))
             } catch {
                 guard error.isUniqueViolation else { throw error }
             }
         }
-        return try await stage(logs, bodies, limited)
+        return try await stage(logs, bodies, limited, excess: batch.excess)
     }
 
     /// The gateways of a batch whose logs stop at a limit that is near.
@@ -47,7 +56,7 @@ package struct RecordWriter: Sendable {
                 AND coalesce(t.rows, 0) + b.records + $4 > least(coalesce(g.log_management, $5), $5)
             """,
             Self.names(tallies) + [
-                .ints(tallies.map(\.records)), .int(Self.margin), .int(FullLogRepository.maximumRows),
+                .ints(tallies.map(\.records)), .int(Self.margin), .int(rowLimit),
             ]
         )
         return try rows.map { (row) throws(PostgresError) in
@@ -74,7 +83,7 @@ package struct RecordWriter: Sendable {
     }
 
     private func stage(
-        _ logs: [ByteBuffer], _ bodies: [ByteBuffer]?, _ limited: [GatewayTally]
+        _ logs: [ByteBuffer], _ bodies: [ByteBuffer]?, _ limited: [GatewayTally], excess: [String]
     ) async throws(PostgresError) -> RecordOutcome {
         try await session.begin()
         do throws(PostgresError) {
@@ -82,6 +91,9 @@ package struct RecordWriter: Sendable {
                 "CREATE TEMPORARY TABLE IF NOT EXISTS staged_logs (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
             )
             try await session.copyIn(Self.copyStagedLogs, logs)
+            // What was refused once is counted already, and stays refused.
+            _ = try await session.query("DELETE FROM staged_logs s USING log_refusals r WHERE r.id = s.id")
+            let dropped = excess.isEmpty ? [] : try await drop(excess)
             let refused = limited.isEmpty ? [] : try await refuseSurplus(limited)
             if let bodies {
                 _ = try await session.query(
@@ -103,7 +115,7 @@ package struct RecordWriter: Sendable {
                 "INSERT INTO logs SELECT * FROM staged_logs ON CONFLICT DO NOTHING"
             ).affected
             try await session.commit()
-            return RecordOutcome(stored: inserted, refused: refused)
+            return RecordOutcome(stored: inserted, refused: refused, dropped: dropped)
         } catch {
             await session.rollback()
             throw error
@@ -147,9 +159,34 @@ package struct RecordWriter: Sendable {
             )
             SELECT account_id, gateway_id, count(*) AS records FROM surplus JOIN fresh USING (id) GROUP BY 1, 2
             """,
-            Self.names(limited) + [.int(FullLogRepository.maximumRows)]
+            Self.names(limited) + [.int(rowLimit)]
         )
-        return try rows.map { (row) throws(PostgresError) in
+        return try Self.tallies(rows)
+    }
+
+    /// Takes the named rows out of the staged ones; known rows stay.
+    private func drop(_ excess: [String]) async throws(PostgresError) -> [GatewayTally] {
+        try await makeUnlogged()
+        let rows = try await session.query(
+            """
+            WITH surplus AS (
+                DELETE FROM staged_logs s WHERE s.id = ANY ($1)
+                    AND NOT EXISTS (SELECT FROM logs l WHERE l.id = s.id AND l.created_at = s.created_at)
+                RETURNING s.*
+            ), fresh AS (
+                INSERT INTO log_refusals (id) SELECT id FROM surplus ORDER BY id ON CONFLICT DO NOTHING RETURNING id
+            ), counted AS (
+                INSERT INTO unlogged_records SELECT s.* FROM surplus s WHERE s.id IN (SELECT id FROM fresh)
+            )
+            SELECT account_id, gateway_id, count(*) AS records FROM surplus JOIN fresh USING (id) GROUP BY 1, 2
+            """,
+            [.texts(excess)]
+        )
+        return try Self.tallies(rows)
+    }
+
+    private static func tallies(_ rows: PostgresRows) throws(PostgresError) -> [GatewayTally] {
+        try rows.map { (row) throws(PostgresError) in
             GatewayTally(
                 account: try row.text("account_id"), gateway: try row.text("gateway_id"),
                 records: try row.int("records")

@@ -116,8 +116,12 @@ struct SettingsAssembly {
 
     private func limits() throws(SettingsError) -> ProductLimits {
         var limits = ProductLimits()
-        for (name, path) in SettingTable.numericLimits {
-            limits[keyPath: path] = try value("limits." + name) { Int($0) }
+        for limit in SettingTable.limits {
+            let number = try value(limit.key.name, limit.value)
+            guard limit.range.contains(number) else {
+                throw SettingsError("\(limit.key.name): \(limit.span) are accepted")
+            }
+            limits[keyPath: limit.path] = number
         }
         return limits
     }

@@ -37,7 +37,10 @@ struct ManagementAPI {
     let expired: String
     let revoked: String
 
-    init(now: Instant? = nil, egress: EgressRule = .publicAddressesOnly) async throws {
+    init(
+        now: Instant? = nil, egress: EgressRule = .publicAddressesOnly,
+        limits change: (inout ProductLimits) -> Void = { _ in }
+    ) async throws {
         let url = try await PostgresServer.shared.database(template: "migrated") { url in
             let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
             let source = MigrationSource(directory: "/" + folder + "/migrations")
@@ -69,9 +72,13 @@ struct ManagementAPI {
         )
         _ = try await tokens.revoke(doomed.token.id, of: Self.account)
         revoked = doomed.text.reveal()
+        var limits = ProductLimits()
+        limits.gatewaysPerAccount = 30
+        change(&limits)
         let routes = AdminRoutes(
-            gateways: GatewayAdministration(pool, limitPerAccount: 30), logs: LogAdministration(pool, clock: clock),
-            datasets: DatasetAdministration(pool), evaluations: EvaluationAdministration(pool),
+            gateways: GatewayAdministration(pool, limits: limits), logs: LogAdministration(pool, clock: clock),
+            datasets: DatasetAdministration(pool),
+            evaluations: EvaluationAdministration(pool, mostDatasets: limits.datasetsPerEvaluation),
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: Self.rules),
@@ -83,12 +90,13 @@ struct ManagementAPI {
                 limits: .init(stores: 3, secrets: 8)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock),
-            logpush: LogpushAdministration(pool, vault: vault, egress: .publicAddressesOnly),
+            logpush: LogpushAdministration(
+                pool, vault: vault, egress: .publicAddressesOnly, jobLimit: limits.logpushJobsPerAccount),
             dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: 4),
             customCosts: CustomCostAdministration(pool),
             credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
             publicURL: "https://gateway.example",
-            clock: clock, waitForSnapshot: { _, _ in }
+            clock: clock, limits: limits, waitForSnapshot: { _, _ in }
         ).table
         self.routes = routes
         responder = AdminResponder(

@@ -15,7 +15,7 @@ struct RoutesPageTests {
         let clock = FixedClock(now: Instant(milliseconds: 0))
         let vault = Vault(masterKey: try MasterKey(Secret([UInt8](repeating: 1, count: 32))))
         return AdminRoutes(
-            gateways: GatewayAdministration(pool, limitPerAccount: 1), logs: LogAdministration(pool, clock: clock),
+            gateways: GatewayAdministration(pool), logs: LogAdministration(pool, clock: clock),
             datasets: DatasetAdministration(pool), evaluations: EvaluationAdministration(pool),
             tokens: TokenAdministration(pool, clock: clock),
             providerConfigs: ProviderConfigAdministration(

@@ -228,3 +228,58 @@ struct CallSettingsTests {
         #expect(settings.attempts == 2)
     }
 }
+
+@Suite("Bounds that the operator sets")
+struct SettingBoundsTests {
+    private static let narrow = {
+        var bounds = SettingBounds()
+        bounds.longestCacheTTL = 120
+        bounds.mostAttempts = 2
+        bounds.longestRetryDelay = 50
+        bounds.metadataEntries = 1
+        return bounds
+    }()
+
+    @Test("headers, a step's config and the gateway's settings are moved into them")
+    func narrowed() throws {
+        let head = try parsedHead([
+            "cf-aig-cache-ttl: 3600", "cf-aig-max-attempts: 5", "cf-aig-retry-delay: 1000",
+            #"cf-aig-metadata: {"a":1,"b":2}"#,
+        ])
+        let asked = Directives.parse(head, within: Self.narrow)
+        #expect(asked.cacheTTL == 120)
+        #expect(asked.maxAttempts == 2)
+        #expect(asked.retryDelay == .milliseconds(50))
+        #expect(asked.metadata == #"{"a":1}"#)
+        let plan = gateway {
+            $0.cacheTTLSeconds = 3600
+            $0.retryMaxAttempts = 5
+            $0.retryDelayMilliseconds = 1000
+        }
+        let settings = CallSettings(plan, within: Self.narrow)
+        #expect(settings.cache == on(120))
+        #expect(settings.attempts == 2)
+        #expect(settings.retryDelay == .milliseconds(50))
+        let resolved = CallSettings.resolve(step: nil, request: asked, gateway: plan, within: Self.narrow)
+        #expect(resolved.cache == on(120))
+    }
+
+    @Test("they may be wider than Cloudflare's")
+    func widened() throws {
+        var wide = SettingBounds()
+        wide.longestCacheTTL = 31_536_000
+        wide.mostAttempts = 9
+        wide.metadataEntries = 7
+        let head = try parsedHead([
+            "cf-aig-cache-ttl: 30000000", "cf-aig-max-attempts: 9",
+            #"cf-aig-metadata: {"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8}"#,
+        ])
+        let asked = Directives.parse(head, within: wide)
+        #expect(asked.cacheTTL == 30_000_000)
+        #expect(asked.maxAttempts == 9)
+        #expect(asked.metadata == #"{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7}"#)
+        // Without them Cloudflare's hold.
+        #expect(Directives.parse(head).cacheTTL == 2_592_000)
+        #expect(Directives.parse(head).maxAttempts == 5)
+    }
+}

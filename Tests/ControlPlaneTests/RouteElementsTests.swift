@@ -19,7 +19,7 @@ struct RouteElementsTests {
     private func canRun(_ elements: String...) throws -> Bool {
         let (read, problems) = try read(elements.joined(separator: ","))
         #expect(problems.isEmpty, "\(problems)")
-        return RouteGraphCheck.canRun(read)
+        return RouteGraphCheck.canRun(read, branches: 5)
     }
 
     private func replacing(_ text: String, _ old: String, _ new: String) -> String {
@@ -146,8 +146,19 @@ struct RouteElementsTests {
         let (read, problems) = try read(elements.joined(separator: ","))
         #expect(problems.isEmpty)
         #expect(read.count == count)
-        #expect(RouteGraphCheck.canRun(read))
+        #expect(RouteGraphCheck.canRun(read, branches: 5))
         let tooMany = try self.read((elements + [Self.end]).joined(separator: ","))
         #expect(tooMany.problems.map(\.path) == [["body", "elements"]])
+    }
+
+    @Test("a percentage element has as many shares as the operator allows, beside else")
+    func branches() throws {
+        let shares = (1...6).map { #""\#($0)%":{"elementId":"e"}"# }.joined(separator: ",")
+        let element = #"{"id":"p","type":"percentage","outputs":{\#(shares),"else":{"elementId":"e"}}}"#
+        let start = #"{"id":"s","type":"start","outputs":{"next":{"elementId":"p"}}}"#
+        let (read, problems) = try read([start, element, Self.end].joined(separator: ","))
+        #expect(problems.isEmpty)
+        #expect(!RouteGraphCheck.canRun(read, branches: 5))
+        #expect(RouteGraphCheck.canRun(read, branches: 6))
     }
 }

@@ -60,6 +60,75 @@ struct LogLimitTests {
         #expect(try await Self.count(pool, "SELECT rows AS n FROM log_totals WHERE gateway_id = 'g'") == 25)
     }
 
+    /// Records of a gateway that all ended in one second.
+    private static func second(_ numbers: ClosedRange<Int>, at second: Int64, into batch: inout RecordBatch) {
+        for number in numbers {
+            var record = RequestRecord(
+                id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: AccountID(account), gateway: "g",
+                createdAt: Instant(milliseconds: 1_767_600_000_000 + second * 1000 - Int64(number % 900))
+            )
+            // They began at different times, in seconds before.
+            record.duration = .milliseconds(number % 900)
+            record.requestBody = ByteBuffer(string: "body")
+            var encoded = ByteBuffer()
+            record.encode(into: &encoded)
+            batch.add(encoded)
+        }
+    }
+
+    @Test("beyond what a log takes in a second rows are counted in reports, kept nowhere, and dropped once")
+    func rate() async throws {
+        let pool = try await Self.database(100_000, nil)
+        let writer = RecordWriter(pool.makeSession())
+        var batch = RecordBatch(rate: LogRate(limit: 10))
+        Self.second(1...25, at: 1, into: &batch)
+        Self.second(26...30, at: 2, into: &batch)
+        let dropped = GatewayTally(account: Self.account, gateway: "g", records: 15)
+        #expect(try await writer.write(batch) == RecordOutcome(stored: 15, dropped: [dropped]))
+        #expect(try await Self.count(pool, "SELECT count(*) AS n FROM logs") == 15)
+        #expect(try await Self.count(pool, "SELECT count(*) AS n FROM log_bodies") == 15)
+        #expect(try await Self.count(pool, "SELECT sum(requests) AS n FROM usage_days") == 30)
+        // The same batch after a crash, by a control that knows nothing of the second: nothing is new.
+        var again = RecordBatch(rate: LogRate(limit: 1000))
+        Self.second(1...25, at: 1, into: &again)
+        Self.second(26...30, at: 2, into: &again)
+        #expect(try await writer.write(again) == RecordOutcome())
+        #expect(try await Self.count(pool, "SELECT count(*) AS n FROM logs") == 15)
+        #expect(try await Self.count(pool, "SELECT sum(requests) AS n FROM usage_days") == 30)
+        // The second goes on in the next batch; others, and other gateways, are not concerned.
+        batch.removeAll()
+        Self.second(31...40, at: 2, into: &batch)
+        Self.second(41...50, at: 3, into: &batch)
+        let next = try await writer.write(batch)
+        #expect(next.stored == 15 && next.dropped.map(\.records) == [5])
+        // Nor is a second that is over, when a late record belongs to it.
+        batch.removeAll()
+        Self.second(51...52, at: 1, into: &batch)
+        #expect(try await writer.write(batch).dropped.map(\.records) == [2])
+    }
+
+    @Test("without a limit every second takes everything")
+    func noRate() async throws {
+        let pool = try await Self.database(100_000, nil)
+        var batch = RecordBatch()
+        Self.second(1...2000, at: 1, into: &batch)
+        #expect(batch.excess.isEmpty)
+        #expect(try await RecordWriter(pool.makeSession()).write(batch) == RecordOutcome(stored: 2000))
+    }
+
+    @Test("the operator's limit of rows counts where a gateway says more, or nothing")
+    func operatorsRows() async throws {
+        let pool = try await Self.database(100_000, nil)
+        let writer = RecordWriter(pool.makeSession(), rowLimit: 20)
+        #expect(try await writer.write(Self.batch(1...25)).stored == 20)
+        #expect(try await writer.write(Self.batch(30...60, gateway: "free")).stored == 20)
+        _ = try await pool.query("UPDATE gateways SET log_management_strategy = 'DELETE_OLDEST'")
+        #expect(try await writer.write(Self.batch(100...130)).stored == 31)
+        let keeper = FullLogRepository(pool, rowLimit: 20)
+        while try await keeper.trim() > 0 {}
+        #expect(try await Self.count(pool, "SELECT rows AS n FROM log_totals WHERE gateway_id = 'g'") == 20)
+    }
+
     @Test("writers of several nodes keep to the limit together")
     func nodes() async throws {
         let pool = try await Self.database(500, nil)
@@ -91,7 +160,7 @@ struct LogLimitTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<4 {
                 group.addTask {
-                    let logs = FullLogRepository(pool)
+                    let logs = FullLogRepository(pool, rowLimit: 10_000_000)
                     while try await Self.count(pool, "SELECT rows AS n FROM log_totals") > 30 {
                         _ = try await logs.trim()
                     }
@@ -103,7 +172,7 @@ struct LogLimitTests {
         #expect(try await Self.count(pool, "SELECT count(*) AS n FROM log_bodies") == 30)
         let oldest = try await pool.query("SELECT min(created_at) AS t FROM logs")[0].instant("t")
         #expect(oldest == Instant(milliseconds: 1_767_600_000_000 + 4971))
-        #expect(try await FullLogRepository(pool).trim() == 0)
+        #expect(try await FullLogRepository(pool, rowLimit: 10_000_000).trim() == 0)
     }
 
     @Test("a deletion takes no more than it may, whoever carries it out, and leaves what came later")

@@ -62,7 +62,9 @@ struct RefusalTests {
             ("providers.openai.base_url", "ftp://example.com", "http or https"),
             ("providers.openai.websocket_url", "https://example.com", "ws or wss"),
             ("providers.openai.compat_upstream", "mine", "native, openai"),
-            ("limits.gateways_per_account", "0", "from 1 to"), ("log.level", "loud", "trace, debug, info"),
+            ("limits.gateways_per_account", "0", "from 1 to"), ("limits.retry_attempts", "21", "from 1 to 20"),
+            ("limits.logs_per_second_per_gateway", "-1", "from 0 to"), ("limits.cache_ttl", "long", "500ms, 5s"),
+            ("log.level", "loud", "trace, debug, info"),
             ("log.format", "xml", "text, json"), ("process.user", "two words", "one word"),
             ("bootstrap.account_id", "ABCDEF", "32 lower-case hexadecimal"),
         ]
@@ -72,6 +74,18 @@ struct RefusalTests {
         #expect(refused.hasPrefix("\(key): \"\(value)\" is not accepted; expected "), "\(refused)")
         #expect(refused.contains(accepted), "\(refused)")
         #expect(refused.hasSuffix("(command line)"), "\(refused)")
+    }
+
+    @Test(
+        "sizes and times among the limits have bounds of their own",
+        arguments: [
+            ("limits.cache_ttl", "59s", "60s to 365d"), ("limits.cache_ttl", "366d", "60s to 365d"),
+            ("limits.retry_delay", "11m", "1ms to 10m"), ("limits.log_entry_size", "33MiB", "1KiB to 32MiB"),
+            ("limits.logpush_entry_size", "100", "1KiB to 16MiB"),
+            ("limits.cacheable_request", "1GiB", "1KiB to 256MiB"),
+        ])
+    func limitBounds(key: String, value: String, accepted: String) throws {
+        #expect(try refusal(assignments: ["\(key)=\(value)"]) == "\(key): \(accepted) are accepted")
     }
 
     @Test("an entry of the cache has to fit into what a worker can hand to Redis")

@@ -24,6 +24,19 @@ struct RoleTests {
           dynamic_routes_per_gateway: 6
           spend_rules_per_gateway: 2
           tokens_per_account: 8
+          percentage_branches: 9
+          datasets_per_evaluation: 10
+          logs_per_second_per_gateway: 0
+          log_rows_per_gateway: 12000
+          log_entry_size: 2MiB
+          log_deletion_rows: 13
+          logpush_jobs_per_account: 14
+          logpush_entry_size: 3MiB
+          metadata_entries: 15
+          cacheable_request: 4MiB
+          cache_ttl: 2h
+          retry_attempts: 16
+          retry_delay: 17s
         secrets:
           references: [env:KEY_*, 'file:/run/secrets/*']
           refresh_interval: 90s
@@ -44,7 +57,12 @@ struct RoleTests {
         worker.tls = TLSIdentity(certificateChain: [1, 2], privateKey: Secret([3]))
         #expect(worker.maxRequestBody == 1 << 20)
         #expect(worker.spoolLimit == 1 << 30)
-        #expect(worker.limits.spendRulesPerGateway == 2)
+        #expect(worker.limits.logEntry == 2 << 20)
+        #expect(worker.limits.metadataEntries == 15)
+        #expect(worker.limits.cacheableRequest == 4 << 20)
+        #expect(worker.limits.cacheTTL == 7200)
+        #expect(worker.limits.retryAttempts == 16)
+        #expect(worker.limits.retryDelay == 17_000)
         #expect(worker.redis == RedisEndpoint(address: .unix(path: "/run/redis.sock"), database: 1))
         #expect(worker.redisUnavailable == .refuse)
         #expect(worker.cacheMaxEntry == 2 << 20)
@@ -86,6 +104,13 @@ struct RoleTests {
         #expect(read.limits.dynamicRoutesPerGateway == 6)
         #expect(read.limits.spendRulesPerGateway == 2)
         #expect(read.limits.tokensPerAccount == 8)
+        #expect(read.limits.percentageBranches == 9)
+        #expect(read.limits.datasetsPerEvaluation == 10)
+        #expect(read.limits.logsPerSecond == 0)
+        #expect(read.limits.logRowsPerGateway == 12_000)
+        #expect(read.limits.logDeletionRows == 13)
+        #expect(read.limits.logpushJobsPerAccount == 14)
+        #expect(read.limits.logpushEntry == 3 << 20)
         #expect(read.limits == settings.limits)
         #expect(read.secretReferences == ["env:KEY_*", "file:/run/secrets/*"])
         #expect(read.secretEnvironment.mapValues { $0.reveal() } == ["KEY_A": "a=b", "KEY_B": ""])

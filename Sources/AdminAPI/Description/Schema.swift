@@ -40,6 +40,13 @@ struct Schema: Sendable {
         )
     }
 
+    static func number(_ range: ClosedRange<Int>) -> Schema {
+        Schema(
+            type: "number",
+            [.init("minimum", JSONValue(range.lowerBound)), .init("maximum", JSONValue(range.upperBound))]
+        )
+    }
+
     /// One of a closed set of words.
     static func words(_ words: [String]) -> Schema {
         Schema(type: "string", [.init("enum", .array(words.map { .string($0) }))])

@@ -14,7 +14,8 @@ extension AdminRoutes {
                 answer: .list(EvaluationSchema.evaluation)
             ) { try await listEvaluations($0) },
             AdminRoute(
-                "POST", list, "Asks for an evaluation of datasets.", body: EvaluationSchema.evaluationContent,
+                "POST", list, "Asks for an evaluation of datasets.",
+                body: EvaluationSchema.evaluationContent(mostDatasets: limits.datasetsPerEvaluation),
                 answer: .result(EvaluationSchema.evaluation)
             ) { call in
                 Envelope.success(

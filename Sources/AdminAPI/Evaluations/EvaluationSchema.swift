@@ -20,10 +20,14 @@ enum EvaluationSchema {
         "enable": .boolean, "filters": .array(of: .object), "created_at": .time, "modified_at": .time,
     ]).named("Dataset")
 
-    static let evaluationContent = Schema.object([
-        "name": .string(1...256), "dataset_ids": .array(of: .string(1...256), counts: 1...5),
-        "evaluation_type_ids": .array(of: .string(1...256), counts: 0...100),
-    ])
+    /// - Parameter mostDatasets: over which one evaluation may be.
+    static func evaluationContent(mostDatasets: Int) -> Schema {
+        Schema.object([
+            "name": .string(1...256),
+            "dataset_ids": .array(of: .string(1...256), counts: 1...max(1, mostDatasets)),
+            "evaluation_type_ids": .array(of: .string(1...256), counts: 0...100),
+        ])
+    }
 
     private static let result = Schema.object([
         "id": .string, "evaluation_id": .string, "evaluation_type_id": .string, "result": .string, "status": .integer,

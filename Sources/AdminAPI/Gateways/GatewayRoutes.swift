@@ -1,4 +1,5 @@
 import ControlPlane
+import GatewayCore
 import PostgresStore
 
 extension AdminRoutes {
@@ -11,14 +12,15 @@ extension AdminRoutes {
                 answer: .list(GatewaySchema.gateway)
             ) { try await listGateways($0) },
             AdminRoute(
-                "POST", list, "Creates a gateway.", body: GatewaySchema.creation,
+                "POST", list, "Creates a gateway.", body: GatewaySchema.creation(limits),
                 answer: .result(GatewaySchema.gateway)
             ) { try await createGateway($0) },
             AdminRoute("GET", one, "Shows a gateway.", answer: .result(GatewaySchema.gateway)) {
                 try await getGateway($0)
             },
             AdminRoute(
-                "PUT", one, "Changes a gateway.", body: GatewaySchema.change, answer: .result(GatewaySchema.gateway)
+                "PUT", one, "Changes a gateway.", body: GatewaySchema.change(limits),
+                answer: .result(GatewaySchema.gateway)
             ) { try await updateGateway($0) },
             AdminRoute("DELETE", one, "Deletes a gateway.", answer: .result(GatewaySchema.gateway)) {
                 try await deleteGateway($0)

@@ -1,4 +1,5 @@
 import ControlPlane
+import GatewayCore
 
 /// The forms of gateways in the API's description (control-plane.md §3.2, §3.3).
 enum GatewaySchema {
@@ -22,8 +23,13 @@ enum GatewaySchema {
         ])
     ).named("Gateway")
 
-    static let creation = Schema.all(.object(["id": id]), required, optional).named("GatewayCreation")
-    static let change = Schema.all(required, optional).named("GatewayChange")
+    static func creation(_ limits: ProductLimits) -> Schema {
+        Schema.all(.object(["id": id]), required, optional(limits)).named("GatewayCreation")
+    }
+
+    static func change(_ limits: ProductLimits) -> Schema {
+        Schema.all(required, optional(limits)).named("GatewayChange")
+    }
 
     private static let id = Schema.string(1...64, pattern: "^[a-z0-9_]+(-[a-z0-9_]+)*$")
     private static let technique = Schema.words(["fixed", "sliding"])
@@ -38,17 +44,22 @@ enum GatewaySchema {
         "rate_limiting_interval": count, "rate_limiting_limit": Schema.integer(0...1_000_000).orNull,
     ])
 
-    private static let optional = Schema.object([
-        "rate_limiting_technique?": technique.orNull, "authentication?": .boolean, "byok_only?": .boolean,
-        "log_management?": Schema.integer(GatewayDraft.retentionBounds).orNull,
-        "log_management_strategy?": strategy.orNull, "log_classification?": .boolean, "logpush?": .boolean,
-        "logpush_public_key?": Schema.string(16...1024).orNull, "retry_max_attempts?": Schema.integer(1...5).orNull,
-        "retry_delay?": Schema.integer(0...60_000).orNull, "retry_backoff?": backoff.orNull,
-        "store_id?": Schema.string(0...64).orNull, "workers_ai_billing_mode?": billing, "zdr?": .boolean,
-        "stream_idle_timeout?": Schema.integer(GatewayDraft.streamIdleBounds).orNull, "dlp?": dlp.orNull,
-        "guardrails?": guardrails.orNull, "otel?": Schema.array(of: otel, counts: 0...10).orNull,
-        "spend_limits?": spendLimits.orNull, "stripe?": stripe.orNull,
-    ])
+    private static func optional(_ limits: ProductLimits) -> Schema {
+        Schema.object([
+            "rate_limiting_technique?": technique.orNull, "authentication?": .boolean, "byok_only?": .boolean,
+            "log_management?": Schema.integer(
+                GatewayDraft.leastRows...max(GatewayDraft.leastRows, limits.logRowsPerGateway)
+            ).orNull,
+            "log_management_strategy?": strategy.orNull, "log_classification?": .boolean, "logpush?": .boolean,
+            "logpush_public_key?": Schema.string(16...1024).orNull,
+            "retry_max_attempts?": Schema.integer(1...max(1, limits.retryAttempts)).orNull,
+            "retry_delay?": Schema.integer(0...max(0, limits.retryDelay)).orNull, "retry_backoff?": backoff.orNull,
+            "store_id?": Schema.string(0...64).orNull, "workers_ai_billing_mode?": billing, "zdr?": .boolean,
+            "stream_idle_timeout?": Schema.integer(GatewayDraft.streamIdleBounds).orNull, "dlp?": dlp.orNull,
+            "guardrails?": guardrails.orNull, "otel?": Schema.array(of: otel, counts: 0...10).orNull,
+            "spend_limits?": spendLimits.orNull, "stripe?": stripe.orNull,
+        ])
+    }
 
     private static let dlp = Schema.either(
         .object(["enabled": .boolean, "action": action, "profiles": .array(of: .string)]),

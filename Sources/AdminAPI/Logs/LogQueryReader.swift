@@ -25,11 +25,15 @@ enum LogQueryReader {
     }
 
     /// What a delete call takes in its query; `filters` has more encodings than a description can say.
-    static let deletionParameters: [RouteDescription.Parameter] = [
-        .init("filters", .string), .init("limit", .integer(1...10_000)),
-        .init("order_by", .words(LogQuery.Order.allCases.map(\.rawValue))),
-        .init("order_by_direction", .words(LogQuery.Direction.allCases.map(\.rawValue))),
-    ]
+    ///
+    /// - Parameter most: entries that one call may delete.
+    static func deletionParameters(most: Int) -> [RouteDescription.Parameter] {
+        [
+            .init("filters", .string), .init("limit", .integer(1...max(1, most))),
+            .init("order_by", .words(LogQuery.Order.allCases.map(\.rawValue))),
+            .init("order_by_direction", .words(LogQuery.Direction.allCases.map(\.rawValue))),
+        ]
+    }
 
     /// What a list call takes in its query beside its page.
     static var listParameters: [RouteDescription.Parameter] {

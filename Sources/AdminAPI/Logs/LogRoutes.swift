@@ -9,16 +9,19 @@ extension AdminRoutes {
         return [
             AdminRoute(
                 "GET", list, "Lists log entries.", .metadata, query: .pages(1...50) + LogQueryReader.listParameters,
-                answer: .list(.object)
+                answer: .list(LogSchema.row)
             ) { try await listLogs($0) },
             AdminRoute(
                 "DELETE", list, "Promises to delete a selection of log entries.",
-                query: LogQueryReader.deletionParameters
+                query: LogQueryReader.deletionParameters(most: limits.logDeletionRows), answer: .result(.object)
             ) { try await deleteLogs($0) },
-            AdminRoute("GET", one, "Shows a log entry.", .metadata, answer: .result(.object)) { try await getLog($0) },
-            AdminRoute("PATCH", one, "Rates a log entry or changes its metadata.", body: .object) {
-                try await patchLog($0)
+            AdminRoute("GET", one, "Shows a log entry.", .metadata, answer: .result(LogSchema.detail)) {
+                try await getLog($0)
             },
+            AdminRoute(
+                "PATCH", one, "Rates a log entry or changes its metadata.", body: LogSchema.change,
+                answer: .result(.object)
+            ) { try await patchLog($0) },
             AdminRoute("GET", one + "/request", "The stored request body.", answer: .bytes) {
                 try await logBody(.request, $0)
             },
@@ -73,7 +76,8 @@ extension AdminRoutes {
     }
 
     func deleteLogs(_ call: AdminCall) async throws -> AdminAnswer {
-        let limit = try PageQuery.integer(call.query, "limit", in: 1...10_000) ?? 10_000
+        let most = max(1, limits.logDeletionRows)
+        let limit = try PageQuery.integer(call.query, "limit", in: 1...most) ?? most
         try await logUseCases.delete(
             try LogQueryReader.deletion(call), limit: limit, of: call.gateway, in: call.account
         )

@@ -33,6 +33,7 @@ package struct AdminRoutes: Sendable {
     let publicURL: String
     let logpush: LogpushAdministration
     let clock: any WallClock
+    let limits: ProductLimits
     /// Waits until a version is on its way to the workers of this node.
     let waitForSnapshot: @Sendable (UInt64, Duration) async -> Void
 
@@ -45,7 +46,7 @@ package struct AdminRoutes: Sendable {
         dynamicRoutes: DynamicRouteAdministration,
         customCosts: CustomCostAdministration, credit: CreditAdministration, audit: AuditAdministration,
         publicURL: String,
-        clock: any WallClock,
+        clock: any WallClock, limits: ProductLimits = ProductLimits(),
         waitForSnapshot: @escaping @Sendable (UInt64, Duration) async -> Void
     ) {
         gatewayUseCases = gateways
@@ -64,6 +65,7 @@ package struct AdminRoutes: Sendable {
         self.publicURL = publicURL
         self.logpush = logpush
         self.clock = clock
+        self.limits = limits
         self.waitForSnapshot = waitForSnapshot
     }
 

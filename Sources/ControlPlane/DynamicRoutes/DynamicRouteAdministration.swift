@@ -7,9 +7,13 @@ package struct DynamicRouteAdministration: Sendable {
 
     private let routes: DynamicRouteRepository
     private let limitPerGateway: Int
+    private let branches: Int
 
-    /// - Parameter limitPerGateway: routes that a gateway may have.
-    package init(_ pool: PostgresPool, limitPerGateway: Int = 1000) {
+    /// - Parameters:
+    ///   - limitPerGateway: routes that a gateway may have.
+    ///   - branches: percentages that one element of a route may have.
+    package init(_ pool: PostgresPool, limitPerGateway: Int = 1000, branches: Int = 5) {
+        self.branches = branches
         routes = DynamicRouteRepository(pool)
         self.limitPerGateway = limitPerGateway
     }
@@ -36,7 +40,7 @@ package struct DynamicRouteAdministration: Sendable {
         try reader.finish()
         let id = try Identifier.uuid()
         let deployment = try Identifier.uuid()
-        let graph = try Self.graph(elements)
+        let graph = try self.graph(elements)
         return try await refusing {
             do {
                 return try await routes.insert(
@@ -85,7 +89,7 @@ package struct DynamicRouteAdministration: Sendable {
         var reader = FieldReader(body)
         let elements = RouteElements.read(&reader)
         try reader.finish()
-        let graph = try Self.graph(elements)
+        let graph = try self.graph(elements)
         return (try await refusing { try await routes.add(graph, to: id, of: gateway, in: account) }, graph)
     }
 
@@ -112,10 +116,10 @@ package struct DynamicRouteAdministration: Sendable {
         }
     }
 
-    private static func graph(_ elements: [JSONValue]) throws(ControlError) -> DynamicRouteGraph {
+    private func graph(_ elements: [JSONValue]) throws(ControlError) -> DynamicRouteGraph {
         DynamicRouteGraph(
             version: try Identifier.uuid(), elements: JSONValue.array(elements).encoded,
-            isValid: RouteGraphCheck.canRun(elements)
+            isValid: RouteGraphCheck.canRun(elements, branches: branches)
         )
     }
 

@@ -3,13 +3,14 @@
 /// - Source: control-plane §6.2: one start, at least one end, five percentages and `else` documented; that every output
 ///   of the element's type is there, that targets exist and that nothing runs in circles is assumed.
 enum RouteGraphCheck {
-    static let maximumBranches = 5
     private static let operators: Set<String> = [
         "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$not", "$and", "$or",
     ]
 
-    /// - Parameter elements: checked by `RouteElements`.
-    static func canRun(_ elements: [JSONValue]) -> Bool {
+    /// - Parameters:
+    ///   - elements: checked by `RouteElements`.
+    ///   - branches: percentages that one element may have.
+    static func canRun(_ elements: [JSONValue], branches: Int) -> Bool {
         var byID: [String: JSONValue] = [:]
         for element in elements {
             guard let id = element["id"]?.text, byID.updateValue(element, forKey: id) == nil else { return false }
@@ -18,7 +19,9 @@ enum RouteGraphCheck {
         guard starts.count == 1, let start = starts.first?["id"]?.text, elements.contains(where: { kind($0) == .end })
         else { return false }
         for element in elements {
-            guard hasItsOutputs(element), targets(of: element).allSatisfy({ byID[$0] != nil }) else { return false }
+            guard hasItsOutputs(element, branches), targets(of: element).allSatisfy({ byID[$0] != nil }) else {
+                return false
+            }
             if kind(element) == .conditional {
                 guard let conditions = element["properties"]?["conditions"], isCondition(conditions) else {
                     return false
@@ -37,7 +40,7 @@ enum RouteGraphCheck {
         return (element["outputs"]?.members ?? []).compactMap { $0.value["elementId"]?.text }
     }
 
-    private static func hasItsOutputs(_ element: JSONValue) -> Bool {
+    private static func hasItsOutputs(_ element: JSONValue, _ branches: Int) -> Bool {
         let names = Set((element["outputs"]?.members ?? []).map(\.name))
         switch kind(element) {
         case .start: return names == ["next"]
@@ -46,7 +49,7 @@ enum RouteGraphCheck {
         case .percentage:
             let shares = names.subtracting(["else"]).map { share($0) }
             let known = shares.compactMap(\.self)
-            guard known.count == shares.count, (1...maximumBranches).contains(known.count) else { return false }
+            guard known.count == shares.count, known.count >= 1, known.count <= branches else { return false }
             let sum = known.reduce(0, +)
             return names.contains("else") ? sum <= 100 : sum == 100
         case .end: return true

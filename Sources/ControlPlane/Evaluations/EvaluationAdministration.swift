@@ -5,16 +5,21 @@ package import PostgresStore
 ///
 /// An evaluation is a snapshot: `EvaluationRunner` carries it out once, over the logs that were there when it was made.
 package struct EvaluationAdministration: Sendable {
-    private static let datasetCounts = 1...5
     private static let maximumTypes = 100
 
     private let evaluations: EvaluationRepository
     private let datasets: DatasetRepository
     private let gateways: GatewayRepository
+    private let mostDatasets: Int
     private let ship: @Sendable (Duration) async -> Void
 
-    /// - Parameter ship: stores what waits in this node's spool, within a time.
-    package init(_ pool: PostgresPool, ship: @escaping @Sendable (Duration) async -> Void = { _ in }) {
+    /// - Parameters:
+    ///   - mostDatasets: over which one evaluation may be.
+    ///   - ship: stores what waits in this node's spool, within a time.
+    package init(
+        _ pool: PostgresPool, mostDatasets: Int = 5, ship: @escaping @Sendable (Duration) async -> Void = { _ in }
+    ) {
+        self.mostDatasets = mostDatasets
         evaluations = EvaluationRepository(pool)
         datasets = DatasetRepository(pool)
         gateways = GatewayRepository(pool)
@@ -46,7 +51,7 @@ package struct EvaluationAdministration: Sendable {
     ) async throws(ControlError) -> Evaluation {
         var reader = FieldReader(body)
         let name = reader.requiredString("name", lengths: 1...256)
-        let wantedDatasets = Self.ids(&reader, "dataset_ids", Self.datasetCounts)
+        let wantedDatasets = Self.ids(&reader, "dataset_ids", 1...max(1, mostDatasets))
         let wantedTypes = Self.ids(&reader, "evaluation_type_ids", 0...Self.maximumTypes)
         try reader.finish()
         guard try await storing({ try await gateways.exists(gateway, of: account) }) else { throw .notFound }

@@ -47,6 +47,7 @@ package actor ExportRunner {
     private let secrets: ExportSecrets
     private let vault: Vault
     private let clock: any WallClock
+    private let logpushRowLimit: Int
     private let report: @Sendable (Event) -> Void
     private var outages: [String: Outage] = [:]
     private var isUnavailable = false
@@ -55,11 +56,14 @@ package actor ExportRunner {
 
     /// - Parameters:
     ///   - session: used by nobody else.
+    ///   - logpushRowLimit: bytes of bodies and metadata of a request that is pushed.
     ///   - report: for the process log.
     package init(
         session: PostgresSession, client: OutboundClient, egress: EgressRule, secrets: ExportSecrets, vault: Vault,
-        clock: any WallClock, report: @escaping @Sendable (Event) -> Void
+        clock: any WallClock, logpushRowLimit: Int = ProductLimits().logpushEntry,
+        report: @escaping @Sendable (Event) -> Void
     ) {
+        self.logpushRowLimit = logpushRowLimit
         queue = ExportQueue(session)
         self.client = client
         self.egress = egress
@@ -105,7 +109,12 @@ package actor ExportRunner {
     private func serve(_ receiver: ExportReceiver) async throws(PostgresError) -> Bool {
         let key = "\(receiver.account) \(receiver.gateway?.rawValue ?? "") \(receiver.target)"
         if let outage = outages[key], ContinuousClock.now < outage.until { return false }
-        let requests = try await queue.next(for: receiver, atMost: Self.batch)
+        let bodyLimit: Int
+        switch receiver.kind {
+        case .otel: bodyLimit = ExportQueue.bodyLimit
+        case .logpush: bodyLimit = logpushRowLimit
+        }
+        let requests = try await queue.next(for: receiver, atMost: Self.batch, bodyLimit: bodyLimit)
         if requests.isEmpty { return false }
         do {
             try await deliver(requests[...], to: receiver)
@@ -172,7 +181,7 @@ package actor ExportRunner {
         case .logpush(let job, let envelope):
             let destination = try LogpushDestination(
                 sealed: envelope, of: receiver.account, vault: vault, egress: egress)
-            var file = LogpushFile(job: job)
+            var file = LogpushFile(job: job, rowLimit: logpushRowLimit)
             for request in requests { try file.add(request) }
             try await destination.store(file, client: client, now: clock.now)
             return file.problem

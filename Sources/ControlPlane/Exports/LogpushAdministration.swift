@@ -6,14 +6,15 @@ package import SecretVault
 package struct LogpushAdministration: Sendable {
     /// The one dataset there is.
     package static let dataset = "ai_gateway_events"
-    /// Jobs of one account (control-plane §18).
-    package static let jobLimit = 4
 
     private let jobs: LogpushJobRepository
     private let vault: Vault
     private let egress: EgressRule
+    private let jobLimit: Int
 
-    package init(_ pool: PostgresPool, vault: Vault, egress: EgressRule) {
+    /// - Parameter jobLimit: jobs that an account may have (control-plane §18).
+    package init(_ pool: PostgresPool, vault: Vault, egress: EgressRule, jobLimit: Int = 4) {
+        self.jobLimit = jobLimit
         jobs = LogpushJobRepository(pool)
         self.vault = vault
         self.egress = egress
@@ -32,9 +33,9 @@ package struct LogpushAdministration: Sendable {
 
     package func create(_ document: JSONValue, in account: AccountID) async throws(ControlError) -> LogpushJob {
         let change = try read(document, .required, account)
-        let made = try await storing { try await jobs.insert(change, limit: Self.jobLimit, of: account) }
+        let made = try await storing { try await jobs.insert(change, limit: jobLimit, of: account) }
         guard let made else {
-            throw .invalid([FieldProblem(["body"], "An account has at most \(Self.jobLimit) Logpush jobs")])
+            throw .invalid([FieldProblem(["body"], "An account has at most \(jobLimit) Logpush jobs")])
         }
         return made
     }

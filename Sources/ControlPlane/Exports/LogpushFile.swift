@@ -8,10 +8,9 @@ import SecretVault
 /// Metadata and bodies are encrypted for the gateway's public key, when it has one. Where that key is unusable they are
 /// left out: what was to be encrypted never leaves in the clear.
 struct LogpushFile: Sendable {
-    /// Requests whose bodies and metadata are larger are not pushed.
-    static let rowLimit = 1 << 20
-
     let job: Int
+    /// Requests with more bytes of bodies and metadata are not pushed.
+    let rowLimit: Int
     private(set) var lines: [UInt8] = []
     private(set) var rows = 0
     /// What the operator should know although it was pushed.
@@ -21,12 +20,15 @@ struct LogpushFile: Sendable {
     /// Tells files of one second apart; the same for the same requests.
     private(set) var identity = ""
 
-    init(job: Int) { self.job = job }
+    init(job: Int, rowLimit: Int) {
+        self.job = job
+        self.rowLimit = rowLimit
+    }
 
     /// Adds a request, unless it is too large.
     mutating func add(_ request: ExportedRequest) throws(DeliveryFailure) {
         identity += request.id
-        guard request.storedBytes + (request.metadata?.utf8.count ?? 0) <= Self.rowLimit else { return }
+        guard request.storedBytes + (request.metadata?.utf8.count ?? 0) <= rowLimit else { return }
         let line = try row(request)
         lines += line.bytes
         lines.append(0x0a)

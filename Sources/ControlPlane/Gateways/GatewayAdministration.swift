@@ -5,18 +5,12 @@ package import PostgresStore
 package struct GatewayAdministration: Sendable {
     private let gateways: GatewayRepository
     private let tokens: TokenRepository
-    /// Gateways an account may have (decisions 19).
-    private let limitPerAccount: Int
-    private let spendRules: Int
+    private let limits: ProductLimits
 
-    /// - Parameter spendRules: that a gateway may have.
-    package init(
-        _ pool: PostgresPool, limitPerAccount: Int = 1000, spendRules: Int = GatewayDraft.usualSpendRules
-    ) {
-        self.spendRules = spendRules
+    package init(_ pool: PostgresPool, limits: ProductLimits = ProductLimits()) {
         gateways = GatewayRepository(pool)
         tokens = TokenRepository(pool)
-        self.limitPerAccount = limitPerAccount
+        self.limits = limits
     }
 
     /// - Parameter search: a part of the id.
@@ -38,8 +32,8 @@ package struct GatewayAdministration: Sendable {
     package func create(
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
-        let (id, settings) = try GatewayDraft.creation(body, spendRules: spendRules)
-        if try await storing({ try await gateways.count(of: account) }) >= limitPerAccount {
+        let (id, settings) = try GatewayDraft.creation(body, limits: limits)
+        if try await storing({ try await gateways.count(of: account) }) >= limits.gatewaysPerAccount {
             throw .invalid([FieldProblem(["body", "id"], "This account has reached its limit of gateways")])
         }
         let written = try await storing { try await gateways.insert(id, of: account, settings) }
@@ -53,7 +47,7 @@ package struct GatewayAdministration: Sendable {
         _ id: GatewayID, of account: AccountID, _ body: JSONValue
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
         let written = try await storing {
-            try await gateways.update(id, of: account) { try GatewayDraft.update(body, of: $0, spendRules: spendRules) }
+            try await gateways.update(id, of: account) { try GatewayDraft.update(body, of: $0, limits: limits) }
         }
         guard let written else { throw .notFound }
         return written

@@ -5,21 +5,19 @@ package import PostgresStore
 ///
 /// - Source: control-plane §3.2 · documented; "omitted = unchanged, null = cleared" is assumed.
 package enum GatewayDraft {
-    package static let retentionBounds = 10_000...10_000_000
+    /// Fewest rows that a log may be told to hold.
+    package static let leastRows = 10_000
     /// Milliseconds; the upper bound is what every provider connection has.
     package static let streamIdleBounds = 1_000...600_000
     /// Most requests that a sliding window counts: each of them is remembered until it leaves the window.
     package static let largestSlidingLimit = 1_000_000
-
-    /// Spend rules of a gateway, unless the operator says otherwise.
-    package static let usualSpendRules = 20
 
     enum LogStrategy: String, CaseIterable { case stop = "STOP_INSERTING", deleteOldest = "DELETE_OLDEST" }
     enum BillingMode: String, CaseIterable { case postpaid, unified }
 
     /// Reads the body of a create call.
     package static func creation(
-        _ body: JSONValue, spendRules: Int = usualSpendRules
+        _ body: JSONValue, limits: ProductLimits = ProductLimits()
     ) throws(ControlError) -> (GatewayID, GatewaySettings) {
         var reader = FieldReader(body)
         let id = GatewayID(reader.requiredString("id", lengths: 1...64))
@@ -28,23 +26,24 @@ package enum GatewayDraft {
             cacheInvalidateOnUpdate: false, cacheTTL: nil, collectLogs: true, rateLimitingInterval: nil,
             rateLimitingLimit: nil
         )
-        apply(&reader, to: &settings, spendRules)
+        apply(&reader, to: &settings, limits)
         try reader.finish()
         return (id, settings)
     }
 
     /// Applies the body of an update call to the settings in force.
     package static func update(
-        _ body: JSONValue, of current: GatewaySettings, spendRules: Int = usualSpendRules
+        _ body: JSONValue, of current: GatewaySettings, limits: ProductLimits = ProductLimits()
     ) throws(ControlError) -> GatewaySettings {
         var reader = FieldReader(body)
         var settings = current
-        apply(&reader, to: &settings, spendRules)
+        apply(&reader, to: &settings, limits)
         try reader.finish()
         return settings
     }
 
-    private static func apply(_ reader: inout FieldReader, to settings: inout GatewaySettings, _ spendRules: Int) {
+    private static func apply(_ reader: inout FieldReader, to settings: inout GatewaySettings, _ limits: ProductLimits)
+    {
         let counts = 0...Int(Int32.max)
         reader.bool("cache_invalidate_on_update", .required, into: &settings.cacheInvalidateOnUpdate)
         reader.integer("cache_ttl", .required, in: counts, into: &settings.cacheTTL)
@@ -60,15 +59,16 @@ package enum GatewayDraft {
         }
         reader.bool("authentication", into: &settings.authentication)
         reader.bool("byok_only", into: &settings.byokOnly)
-        reader.integer("log_management", in: retentionBounds, into: &settings.logManagement)
+        reader.integer(
+            "log_management", in: leastRows...max(leastRows, limits.logRowsPerGateway), into: &settings.logManagement)
         var strategy = settings.logManagementStrategy.flatMap(LogStrategy.init(rawValue:))
         reader.choice("log_management_strategy", into: &strategy)
         settings.logManagementStrategy = strategy?.rawValue
         reader.bool("log_classification", into: &settings.logClassification)
         reader.bool("logpush", into: &settings.logpush)
         reader.string("logpush_public_key", lengths: 16...1024, into: &settings.logpushPublicKey)
-        reader.integer("retry_max_attempts", in: 1...5, into: &settings.retryMaxAttempts)
-        reader.integer("retry_delay", in: 0...60_000, into: &settings.retryDelay)
+        reader.integer("retry_max_attempts", in: 1...max(1, limits.retryAttempts), into: &settings.retryMaxAttempts)
+        reader.integer("retry_delay", in: 0...max(0, limits.retryDelay), into: &settings.retryDelay)
         reader.choice("retry_backoff", into: &settings.retryBackoff)
         reader.string("store_id", lengths: 0...64, into: &settings.storeID)
         var billing = BillingMode(rawValue: settings.workersAIBillingMode)
@@ -80,7 +80,7 @@ package enum GatewayDraft {
         reader.structure("guardrails", into: &settings.guardrails, check: GatewayStructures.guardrails)
         reader.structure("otel", into: &settings.otel, check: GatewayStructures.otel)
         reader.structure("spend_limits", into: &settings.spendLimits) {
-            GatewayStructures.spendLimits($0, &$1, most: spendRules)
+            GatewayStructures.spendLimits($0, &$1, most: limits.spendRulesPerGateway)
         }
         reader.structure("stripe", into: &settings.stripe, check: GatewayStructures.stripe)
     }

@@ -19,10 +19,14 @@ package struct LogHousekeeping: Sendable {
 
     /// - Parameters:
     ///   - pool: its statements may take as long as searching a whole log does.
+    ///   - rowLimit: rows that a gateway's log may hold at most.
     ///   - report: for the process log.
-    package init(_ pool: PostgresPool, report: @escaping @Sendable (Event) -> Void) {
+    package init(
+        _ pool: PostgresPool, rowLimit: Int = ProductLimits().logRowsPerGateway,
+        report: @escaping @Sendable (Event) -> Void
+    ) {
         deletions = LogDeletionRepository(pool)
-        fullLogs = FullLogRepository(pool)
+        fullLogs = FullLogRepository(pool, rowLimit: rowLimit)
         self.report = report
     }
 

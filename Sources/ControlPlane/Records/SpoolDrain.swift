@@ -23,6 +23,8 @@ package actor SpoolDrain {
         case unreadable(SpoolError)
         /// The gateway's log holds as many rows as it may, and takes no more; told once an hour.
         case logFull(account: String, gateway: String)
+        /// The gateway has more requests in a second than its log takes; told once an hour.
+        case logTooFast(account: String, gateway: String)
         /// Another process still follows this spool; it is waited for.
         case heldByOther
     }
@@ -34,6 +36,8 @@ package actor SpoolDrain {
         package var lost = 0
         /// Records that full logs did not take.
         package var refused = 0
+        /// Records beyond what logs take in a second.
+        package var dropped = 0
         package var skippedBytes = 0
     }
 
@@ -56,11 +60,13 @@ package actor SpoolDrain {
     private let writer: RecordWriter
     private let rejected: RejectedRecords
     /// What is being stored; empty between the steps, when it only keeps its memory.
-    private var batch = RecordBatch()
+    private var batch: RecordBatch
     private let report: @Sendable (Event) -> Void
     package private(set) var statistics = Statistics()
     /// When it was last told that a log is full, by account and gateway.
     private var fullLogs: [String: ContinuousClock.Instant] = [:]
+    /// The same of logs that take no more in a second.
+    private var fastLogs: [String: ContinuousClock.Instant] = [:]
     private var isStepping = false
     private var isWaiting = false
     private var backoff = SpoolDrain.firstBackoff
@@ -68,12 +74,17 @@ package actor SpoolDrain {
     /// - Parameters:
     ///   - directory: the node's spool; made if missing.
     ///   - session: used by nobody else.
+    ///   - rate: what logs take in a second.
+    ///   - rowLimit: rows that a gateway's log may hold at most.
     ///   - report: for the process log and its counters.
     package init(
-        directory: String, session: PostgresSession, report: @escaping @Sendable (Event) -> Void
+        directory: String, session: PostgresSession, rate: LogRate = LogRate(limit: 0),
+        rowLimit: Int = ProductLimits().logRowsPerGateway,
+        report: @escaping @Sendable (Event) -> Void
     ) throws(SpoolError) {
         follower = try SpoolFollower(directory: directory)
-        writer = RecordWriter(session)
+        writer = RecordWriter(session, rowLimit: rowLimit)
+        batch = RecordBatch(rate: rate)
         rejected = RejectedRecords(spoolDirectory: directory)
         self.report = report
     }
@@ -197,6 +208,8 @@ package actor SpoolDrain {
     }
 
     private func store(_ found: SpoolBatch) async throws(PostgresError) {
+        // What is not stored now comes again, and is counted again.
+        var rate = batch.rate
         defer { batch.removeAll() }
         for payload in found.payloads {
             if batch.add(payload) == .unreadable { putAside(payload, "its fields cannot be read") }
@@ -204,8 +217,10 @@ package actor SpoolDrain {
         do throws(PostgresError) {
             note(try await writer.write(batch))
         } catch {
+            batch.rate = rate
             guard error.isAboutContent else { throw error }
-            try await storeApart(found.payloads[...], error)
+            try await storeApart(found.payloads[...], error, &rate)
+            batch.rate = rate
         }
     }
 
@@ -213,30 +228,46 @@ package actor SpoolDrain {
         statistics.stored += outcome.stored
         for gateway in outcome.refused {
             statistics.refused += gateway.records
-            let name = gateway.account + "/" + gateway.gateway
-            if let told = fullLogs[name], told.duration(to: .now) < Self.fullLogPause { continue }
-            if fullLogs.count >= Self.maxFullLogs { fullLogs.removeAll() }
-            fullLogs[name] = .now
-            report(.logFull(account: gateway.account, gateway: gateway.gateway))
+            if Self.isDue(gateway, &fullLogs) {
+                report(.logFull(account: gateway.account, gateway: gateway.gateway))
+            }
+        }
+        for gateway in outcome.dropped {
+            statistics.dropped += gateway.records
+            if Self.isDue(gateway, &fastLogs) {
+                report(.logTooFast(account: gateway.account, gateway: gateway.gateway))
+            }
         }
     }
 
+    /// Whether it is time to tell something of a gateway, which is noted.
+    private static func isDue(_ gateway: GatewayTally, _ told: inout [String: ContinuousClock.Instant]) -> Bool {
+        let name = gateway.account + "/" + gateway.gateway
+        if let last = told[name], last.duration(to: .now) < fullLogPause { return false }
+        if told.count >= maxFullLogs { told.removeAll() }
+        told[name] = .now
+        return true
+    }
+
     /// Halves a refused batch until the records that are to blame stand alone.
-    private func storeApart(_ payloads: ArraySlice<ByteBuffer>, _ refusal: PostgresError) async throws(PostgresError) {
+    private func storeApart(
+        _ payloads: ArraySlice<ByteBuffer>, _ refusal: PostgresError, _ rate: inout LogRate
+    ) async throws(PostgresError) {
         if payloads.count == 1, let payload = payloads.first {
             putAside(payload, refusal.description)
             return
         }
         let middle = payloads.startIndex + payloads.count / 2
         for half in [payloads[..<middle], payloads[middle...]] {
-            var part = RecordBatch()
+            var part = RecordBatch(rate: rate)
             // What cannot be read was put aside before.
             for payload in half { part.add(payload) }
             do throws(PostgresError) {
                 note(try await writer.write(part))
+                rate = part.rate
             } catch {
                 guard error.isAboutContent else { throw error }
-                try await storeApart(half, error)
+                try await storeApart(half, error, &rate)
             }
         }
     }

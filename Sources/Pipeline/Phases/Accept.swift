@@ -63,12 +63,18 @@ package final class Inbound: Sendable {
 
 /// First phase: head bytes become an `Inbound`.
 enum Accept {
-    /// - Parameter known: what an equal head was read as.
-    static func accept(_ head: RequestHead, known: HeadReading?, clock: any WallClock) -> Inbound {
-        Inbound(head: head, reading: known ?? read(head), receivedAt: clock.now, started: clock.monotonic)
+    /// - Parameters:
+    ///   - known: what an equal head was read as.
+    ///   - bounds: of the settings that the head asks for.
+    static func accept(
+        _ head: RequestHead, known: HeadReading?, within bounds: SettingBounds, clock: any WallClock
+    ) -> Inbound {
+        Inbound(head: head, reading: known ?? read(head, bounds), receivedAt: clock.now, started: clock.monotonic)
     }
 
-    private static func read(_ head: RequestHead) -> HeadReading {
-        HeadReading(head, head.withBytes { Address($0, target: head.target) }, Directives.parse(head))
+    private static func read(_ head: RequestHead, _ bounds: SettingBounds) -> HeadReading {
+        HeadReading(
+            head, head.withBytes { Address($0, target: head.target) }, Directives.parse(head, within: bounds)
+        )
     }
 }

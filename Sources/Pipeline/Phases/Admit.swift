@@ -89,7 +89,9 @@ struct Admit {
         _ inbound: Inbound, to gateway: GatewayPlan, index: SnapshotIndex, credentials: Credentials
     ) throws(GatewayError) -> Admitted {
         let granted = try check(credentials, for: gateway, at: inbound.receivedAt)
-        let settings = CallSettings.resolve(step: nil, request: inbound.directives, gateway: gateway)
+        let settings = CallSettings.resolve(
+            step: nil, request: inbound.directives, gateway: gateway, within: environment.limits.settings
+        )
         return Admitted(
             inbound, to: gateway, index: index, granted: granted, settings: settings, credentials,
             memory: memo.remember(inbound, credentials, gateway, settings)

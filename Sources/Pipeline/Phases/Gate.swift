@@ -9,8 +9,8 @@ import Providers
 struct Gate {
     let environment: WorkerEnvironment
 
-    /// Largest request body of a cacheable request (data-plane §12).
-    static let cacheableBody = 25 << 20
+    /// Bytes of a request body that may be sent again.
+    private static let repeatableBody = 25 << 20
     /// Bytes of a request body that are waited for before a limit is asked.
     private static let smallBody = 64 << 10
 
@@ -49,13 +49,15 @@ struct Gate {
     }
 
     /// Whether something has to see the whole body, or may have to send it again.
-    static func wantsWhole(_ admitted: Admitted, _ framing: BodyFraming) -> Bool {
-        guard admitted.settings.attempts > 1 || needsBody(admitted.settings.cache) else {
+    func wantsWhole(_ admitted: Admitted, _ framing: BodyFraming) -> Bool {
+        guard admitted.settings.attempts > 1 || Self.needsBody(admitted.settings.cache) else {
             // A refusal is logged with the model that was asked for; a small body is as good as here.
             guard admitted.gateway.rateLimit > 0, case .length(let count) = framing else { return false }
-            return count <= smallBody
+            return count <= Self.smallBody
         }
-        if case .length(let count) = framing, count > cacheableBody { return false }
+        let cacheable = environment.limits.cacheableBody
+        let limit = admitted.settings.attempts > 1 ? max(Self.repeatableBody, cacheable) : cacheable
+        if case .length(let count) = framing, count > limit { return false }
         return true
     }
 
@@ -70,7 +72,7 @@ struct Gate {
     ) -> CacheKey? {
         let memory = memory(of: attempt, admitted)
         if let known = memory?.keyless?.keyParts, options.customKey == nil, let body {
-            guard body.readableBytes <= Self.cacheableBody else { return nil }
+            guard body.readableBytes <= environment.limits.cacheableBody else { return nil }
             return body.withUnsafeReadableBytes { known.key(body: $0, hasher: environment.contentHasher) }
         }
         let route = attempt.route
@@ -81,7 +83,7 @@ struct Gate {
             credential: attempt.credentialIdentity(admitted)
         )
         if let name = options.customKey { return parts.key(named: name, hasher: environment.contentHasher) }
-        guard let body, body.readableBytes <= Self.cacheableBody else { return nil }
+        guard let body, body.readableBytes <= environment.limits.cacheableBody else { return nil }
         memory?.keyless?.keyParts = parts.remembered()
         return body.withUnsafeReadableBytes { parts.key(body: $0, hasher: environment.contentHasher) }
     }

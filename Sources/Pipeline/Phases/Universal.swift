@@ -20,7 +20,9 @@ struct Universal {
     /// All steps of a request; refuses the request when one of them could never be called (data-plane §13 #22).
     func steps(_ admitted: Admitted, body: ByteBuffer) throws(GatewayError) -> [Step] {
         let outer = admitted.inbound
-        let parsed = try UniversalBody.parse(body, under: outer.head, at: outer.address)
+        let parsed = try UniversalBody.parse(
+            body, under: outer.head, at: outer.address, within: environment.limits.settings
+        )
         var steps: [Step] = []
         steps.reserveCapacity(parsed.count)
         for step in parsed {
@@ -31,7 +33,9 @@ struct Universal {
             case .native where try environment.provider(segment: head.text(address.provider), admitted) != nil: break
             default: throw GatewayError(.invalidProvider, origin: .client, detail: "unknown provider in a step")
             }
-            let settings = StepSettings(headers: Directives.parse(head), config: step.config)
+            let settings = StepSettings(
+                headers: Directives.parse(head, within: environment.limits.settings), config: step.config
+            )
             steps.append(Step(head: head, address: address, settings: settings, body: step.body))
         }
         return steps
@@ -44,7 +48,8 @@ struct Universal {
             receivedAt: environment.clock.now, started: environment.clock.monotonic
         )
         let settings = CallSettings.resolve(
-            step: step.settings, request: outer.inbound.directives, gateway: outer.gateway
+            step: step.settings, request: outer.inbound.directives, gateway: outer.gateway,
+            within: environment.limits.settings
         )
         return Admit(environment: environment, memo: memo).admit(step: inbound, settings, of: outer)
     }

@@ -20,15 +20,18 @@ package struct DatasetRepository: Sendable {
     /// Datasets in the order in which they were made.
     package func list(
         of gateway: GatewayID, in account: AccountID, _ selection: Selection, page: PageRequest
-    ) async throws(PostgresError) -> Page<Dataset> {
+    ) async throws -> Page<Dataset> {
         var rows = GatewayRows("datasets", of: gateway, in: account)
         rows.keep(where: "name", contains: selection.name)
         rows.keep(where: "enable", is: selection.isEnabled)
         rows.keep(where: "(id || ' ' || name || ' ' || filters::text)", contains: selection.search)
-        return Page(
-            items: try await pool.query(rows.query(page)).map { (row) throws(PostgresError) in try Dataset(row) },
-            total: try await pool.query(rows.counting).first?.int("total") ?? 0
-        )
+        let (page, total) = (rows.query(page), rows.counting)
+        return try await pool.transaction(.snapshot) { transaction in
+            Page(
+                items: try await transaction.query(page).map { (row) throws(PostgresError) in try Dataset(row) },
+                total: try await transaction.query(total).first?.int("total") ?? 0
+            )
+        }
     }
 
     package func find(

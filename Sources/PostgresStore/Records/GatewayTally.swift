@@ -3,6 +3,8 @@ package struct GatewayTally: Sendable, Equatable {
     package let account: String
     package let gateway: String
     package internal(set) var records = 0
+    /// Its place in the batch's `LogRate`.
+    var meter = 0
 
     init(account: UnsafeRawBufferPointer, gateway: UnsafeRawBufferPointer) {
         self.account = unsafe String(decoding: account, as: UTF8.self)
@@ -27,9 +29,12 @@ package struct RecordOutcome: Sendable, Equatable {
     package var stored = 0
     /// Records that full logs did not take, by gateway.
     package var refused: [GatewayTally] = []
+    /// Records beyond what logs take in a second, by gateway.
+    package var dropped: [GatewayTally] = []
 
-    package init(stored: Int = 0, refused: [GatewayTally] = []) {
+    package init(stored: Int = 0, refused: [GatewayTally] = [], dropped: [GatewayTally] = []) {
         self.stored = stored
         self.refused = refused
+        self.dropped = dropped
     }
 }

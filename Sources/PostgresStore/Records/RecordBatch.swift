@@ -11,6 +11,10 @@ package struct RecordBatch: Sendable {
     package private(set) var bodies = CopyRows()
     /// How many records each gateway has in the batch.
     package private(set) var tallies: [GatewayTally] = []
+    /// Ids of records that their gateway's log does not take: they are counted in reports only, and have no bodies here.
+    package private(set) var excess: [String] = []
+    /// Goes on from batch to batch.
+    package var rate: LogRate
     private var tallyIndices: [String: Int] = [:]
     /// The gateway of the record before: most often that of the next one, too.
     private var latestTally = 0
@@ -20,7 +24,8 @@ package struct RecordBatch: Sendable {
     /// Names longer than this cannot be looked up by an index and are cut.
     private static let maxIndexedName = 256
 
-    package init() {}
+    /// - Parameter rate: what logs take; without one, everything.
+    package init(rate: LogRate = LogRate(limit: 0)) { self.rate = rate }
 
     /// The number of records.
     package var count: Int { logs.count }
@@ -43,6 +48,8 @@ package struct RecordBatch: Sendable {
         bodies.removeAll()
         tallies.removeAll(keepingCapacity: true)
         tallyIndices.removeAll(keepingCapacity: true)
+        excess.removeAll(keepingCapacity: true)
+        rate.makeRoom()
     }
 
     private mutating func add(_ bytes: UnsafeRawBufferPointer) -> Addition {
@@ -71,6 +78,11 @@ package struct RecordBatch: Sendable {
             Self.writeLog(record, usage, &row)
             Self.writeUsage(usage, &row)
         }
+        let endedAt = createdAt.microseconds.addingReportingOverflow(record.signed(.duration) ?? 0).partialValue
+        guard rate.admit(tallies[latestTally].meter, endedAt: endedAt) else {
+            excess.append(String(decoding: id, as: UTF8.self))
+            return .added
+        }
         if record.range(.requestBody) != nil || record.range(.responseBody) != nil {
             unsafe bodies.add(fields: 4, capacity: 4 * Self.maxFixedField + bodyLength, from: bytes) { row in
                 row.text(id)
@@ -96,6 +108,7 @@ package struct RecordBatch: Sendable {
             latestTally = tallies.count
             tallyIndices[key] = latestTally
             tallies.append(fresh)
+            tallies[latestTally].meter = rate.place(of: key)
         }
         tallies[latestTally].records += 1
     }

@@ -2,16 +2,18 @@ import GatewayCore
 
 /// The logs that hold more rows than their gateways allow, of those that make room for new rows.
 package struct FullLogRepository: Sendable {
-    /// Rows that a gateway's log may hold when it says nothing itself, and at most.
-    ///
-    /// - Source: control-plane §4.8 · documented.
-    package static let maximumRows = 10_000_000
     /// Rows of one transaction.
     private static let pieceLength = 2000
 
     private let pool: PostgresPool
+    private let rowLimit: Int
 
-    package init(_ pool: PostgresPool) { self.pool = pool }
+    /// - Parameter rowLimit: rows that a gateway's log may hold when it says nothing itself, and at most.
+    /// - Source: control-plane §4.8 · documented.
+    package init(_ pool: PostgresPool, rowLimit: Int) {
+        self.pool = pool
+        self.rowLimit = rowLimit
+    }
 
     /// Deletes the oldest rows of logs that are too long, a piece of each; returns how many rows went.
     package func trim() async throws -> Int {
@@ -22,7 +24,7 @@ package struct FullLogRepository: Sendable {
             WHERE g.log_management_strategy = 'DELETE_OLDEST' AND t.rows > least(coalesce(g.log_management, $1), $1)
             ORDER BY t.account_id, t.gateway_id
             """,
-            [.int(Self.maximumRows)]
+            [.int(rowLimit)]
         )
         var trimmed = 0
         for row in full {
@@ -45,7 +47,7 @@ package struct FullLogRepository: Sendable {
                 JOIN gateways g ON g.account_id = t.account_id AND g.id = t.gateway_id
                 WHERE t.account_id = $1 AND t.gateway_id = $2 AND g.log_management_strategy = 'DELETE_OLDEST'
                 """,
-                names + [.int(Self.maximumRows)]
+                names + [.int(rowLimit)]
             )
             guard let rows = try excess.first?.int("excess"), rows > 0 else { return 0 }
             var query = LogQuery(account: account, gateway: gateway)

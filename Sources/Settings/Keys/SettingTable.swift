@@ -9,7 +9,9 @@ package enum SettingTable {
     package static let standardConfigFile = "/etc/aigatewayd/aigatewayd.yaml"
 
     /// Settings with a fixed key, in the order of the manual.
-    package static let keys: [SettingKey] = [
+    package static let keys: [SettingKey] = server + limits.map(\.key) + recording
+
+    private static let server: [SettingKey] = [
         SettingKey("data.listen", .listenAddresses, "127.0.0.1:8787", "Addresses of the data port."),
         SettingKey(
             "data.tls.certificate", .path, nil, "PEM file with the data port's certificate chain; none: no TLS."),
@@ -74,18 +76,9 @@ package enum SettingTable {
         SettingKey("guardrails.prompt_injection_model", .word, nil, "Model that judges prompts for injection (P1)."),
         SettingKey("guardrails.api_key_file", .path, nil, "File with the key of guardrails.endpoint."),
         SettingKey("guardrails.timeout", .duration, "5s", "Longest wait for a verdict."),
-        SettingKey("limits.gateways_per_account", .number(1...1_000_000), "1000", "Gateways an account may have."),
-        SettingKey(
-            "limits.dynamic_routes_per_gateway", .number(1...1_000_000), "1000", "Dynamic routes a gateway may have."),
-        SettingKey("limits.spend_rules_per_gateway", .number(1...1000), "20", "Rules in a gateway's spend limits."),
-        SettingKey(
-            "limits.secret_stores_per_account", .number(1...1_000_000), "100", "Stores of secrets an account may have."),
-        SettingKey("limits.secrets_per_account", .number(1...1_000_000), "1000", "Secrets an account may have."),
-        SettingKey("limits.tokens_per_account", .number(1...1_000_000), "500", "API tokens an account may have."),
-        SettingKey(
-            "limits.api_requests_per_5_minutes", .number(0...1_000_000_000), "0",
-            "Management calls a token may make in five minutes; 0: no limit."
-        ),
+    ]
+
+    private static let recording: [SettingKey] = [
         SettingKey("logs.queue", .size, "8MiB", "Records in memory on their way from the spool into PostgreSQL."),
         SettingKey(
             "logs.spool_max", .size, "4GiB", "Records on disk that wait for PostgreSQL; beyond it they are dropped."),
@@ -105,14 +98,6 @@ package enum SettingTable {
         ),
         SettingKey("log.format", .choice(["text", "json"]), nil, "Absent: text on a terminal, else json."),
         SettingKey("log.requests", .choice(AccessLogPolicy.allCases.map(\.rawValue)), "off", "One line per request."),
-    ]
-
-    /// Settings below `limits.` that are counts, and where they are kept.
-    static let numericLimits: [(name: String, path: any WritableKeyPath<ProductLimits, Int> & Sendable)] = [
-        ("gateways_per_account", \.gatewaysPerAccount), ("dynamic_routes_per_gateway", \.dynamicRoutesPerGateway),
-        ("spend_rules_per_gateway", \.spendRulesPerGateway),
-        ("secret_stores_per_account", \.secretStoresPerAccount), ("secrets_per_account", \.secretsPerAccount),
-        ("tokens_per_account", \.tokensPerAccount), ("api_requests_per_5_minutes", \.apiRequestsPerFiveMinutes),
     ]
 
     /// What can be set for each provider, below `providers.<slug>.`.

@@ -98,7 +98,7 @@ final class WorkerRole {
         upstream = try PooledUpstream(
             loop: loop, settings: upstreamSettings, observer: telemetry, scheduleTurn: { executor.scheduleTurn() }
         )
-        var limits = WorkerEnvironment.Limits()
+        var limits = WorkerEnvironment.Limits(settings.limits)
         limits.requestBody = settings.maxRequestBody
         let environment = WorkerEnvironment(
             snapshots: control, provisioner: control, secrets: LoopSecretOpener(vault: Vault(masterKey: masterKey)),

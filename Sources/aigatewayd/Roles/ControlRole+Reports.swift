@@ -48,6 +48,12 @@ extension ControlRole {
                 "a gateway's log is full and takes no more rows",
                 reason: "gateway \(gateway) of account \(account) stops inserting at its log_management"
             )
+        case .logTooFast(let account, let gateway):
+            logger.warning(
+                "a gateway has more requests than its log takes",
+                reason:
+                    "of gateway \(gateway), account \(account), rows beyond limits.logs_per_second_per_gateway are dropped"
+            )
         case .heldByOther: logger.warning("another process still follows the spool")
         }
     }

@@ -78,13 +78,11 @@ struct ControlRole: Sendable {
         self.pool = pool
         options.statementTimeout = Self.patientStatementLimit
         patientPool = PostgresPool(options, size: 2)
-        let gateways = GatewayAdministration(
-            pool, limitPerAccount: settings.limits.gatewaysPerAccount,
-            spendRules: settings.limits.spendRulesPerGateway
-        )
+        let limits = settings.limits
+        let gateways = GatewayAdministration(pool, limits: limits)
         self.gateways = gateways
         let tokens = TokenAdministration(
-            pool, limitPerAccount: settings.limits.tokensPerAccount, clock: clock
+            pool, limitPerAccount: limits.tokensPerAccount, clock: clock
         )
         self.tokens = tokens
         let file = SnapshotFile(path: settings.snapshotPath)
@@ -106,7 +104,8 @@ struct ControlRole: Sendable {
         let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
         exports = ExportRunner(
             session: pool.makeSession(), client: try Self.outboundClient(settings, egress), egress: egress,
-            secrets: ExportSecrets(pool, vault: vault, external: external), vault: vault, clock: clock
+            secrets: ExportSecrets(pool, vault: vault, external: external), vault: vault, clock: clock,
+            logpushRowLimit: limits.logpushEntry
         ) { event in Self.report(event, logger) }
         let compiler = SnapshotCompiler(
             pool,
@@ -137,7 +136,10 @@ struct ControlRole: Sendable {
         )
         self.compiler = compiler
         provisioning.compiler.store(compiler)
-        let drain = try SpoolDrain(directory: settings.spoolDirectory, session: pool.makeSession()) { event in
+        let drain = try SpoolDrain(
+            directory: settings.spoolDirectory, session: pool.makeSession(),
+            rate: LogRate(limit: limits.logsPerSecond), rowLimit: limits.logRowsPerGateway
+        ) { event in
             Self.report(event, logger)
         }
         self.drain = drain
@@ -145,7 +147,9 @@ struct ControlRole: Sendable {
         let routes = AdminRoutes(
             gateways: gateways, logs: LogAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
             datasets: DatasetAdministration(pool),
-            evaluations: EvaluationAdministration(pool) { await drain.drainNow(within: $0) },
+            evaluations: EvaluationAdministration(pool, mostDatasets: limits.datasetsPerEvaluation) {
+                await drain.drainNow(within: $0)
+            },
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
@@ -158,18 +162,22 @@ struct ControlRole: Sendable {
             secretsStore: SecretsStoreAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
                 limits: .init(
-                    stores: settings.limits.secretStoresPerAccount, secrets: settings.limits.secretsPerAccount)
+                    stores: limits.secretStoresPerAccount, secrets: limits.secretsPerAccount)
             ),
             analytics: AnalyticsAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
-            logpush: LogpushAdministration(pool, vault: vault, egress: egress),
-            dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: settings.limits.dynamicRoutesPerGateway),
+            logpush: LogpushAdministration(
+                pool, vault: vault, egress: egress, jobLimit: limits.logpushJobsPerAccount
+            ),
+            dynamicRoutes: DynamicRouteAdministration(
+                pool, limitPerGateway: limits.dynamicRoutesPerGateway, branches: limits.percentageBranches
+            ),
             customCosts: CustomCostAdministration(pool),
             credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
             publicURL: settings.dataURL,
-            clock: clock, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
+            clock: clock, limits: limits, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )
         let responder = AdminResponder(
-            routes: routes.table, tokens: tokens, callsPerFiveMinutes: settings.limits.apiRequestsPerFiveMinutes,
+            routes: routes.table, tokens: tokens, callsPerFiveMinutes: limits.apiRequestsPerFiveMinutes,
             clock: clock
         ) { problem in
             logger.error("an API call failed", reason: problem)
@@ -266,7 +274,7 @@ struct ControlRole: Sendable {
     /// was to be done is still in the database.
     private func startChores() -> [Task<Void, Never>] {
         let logger = logger
-        let housekeeping = LogHousekeeping(patientPool) { event in
+        let housekeeping = LogHousekeeping(patientPool, rowLimit: settings.limits.logRowsPerGateway) { event in
             switch event {
             case .waiting(let problem): logger.warning("logs wait for their deletion", reason: problem)
             case .unreadableDeletion(let id):

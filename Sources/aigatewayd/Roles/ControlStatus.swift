@@ -80,6 +80,10 @@ struct ControlStatus: Sendable {
                 value: Double(statistics.lost)
             ),
             MetricSample(
+                "aig_log_records_dropped_total", .counter, "Log records that could not be kept.",
+                labels: [("worker", "control"), ("reason", "rate")], value: Double(statistics.dropped)
+            ),
+            MetricSample(
                 "aig_log_records_refused_total", .counter,
                 "Log records that were not written because their gateway's log is full.",
                 value: Double(statistics.refused)

@@ -79,7 +79,7 @@ class Daemon:
             # What is tested is seldom how fast this machine is; tests of a lost Redis choose the product's own value.
             "redis": {"timeout": "2s"},
             # One daemon serves many tests, and each makes its gateways.
-            "limits": {"gateways_per_account": 1_000_000},
+            "limits": {"gateways_per_account": 1_000_000, "logs_per_second_per_gateway": 0},
             # As talkative as it gets, because what it says is searched for secrets.
             "log": {"format": "json", "level": "debug", "requests": "on"},
         }
