@@ -13,7 +13,7 @@ struct RecordTicket: ~Copyable {
         discard self
     }
 
-    /// The request asked for no log entry, or no step was executed.
+    /// No step was executed.
     consuming func waive() { discard self }
 
     deinit { assertionFailure("a request ended without settling record \(id)") }

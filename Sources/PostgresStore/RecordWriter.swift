@@ -26,9 +26,20 @@ package struct RecordWriter: Sendable {
     }
 
     /// Stores a batch; when this returns, all of it is committed.
+    ///
+    /// - Parameter settled: ids of records without rows that cannot come again: what kept them from being counted twice
+    ///   may go.
     @discardableResult
-    package func write(_ batch: RecordBatch) async throws(PostgresError) -> RecordOutcome {
-        if batch.count == 0 { return RecordOutcome() }
+    package func write(
+        _ batch: RecordBatch, forgetting settled: [String] = []
+    ) async throws(PostgresError) -> RecordOutcome {
+        var outcome = RecordOutcome()
+        if batch.logs.count > 0 { outcome = try await store(batch) }
+        if batch.unlogged.count > 0 { outcome.counted = try await count(batch.unlogged, forgetting: settled) }
+        return outcome
+    }
+
+    private func store(_ batch: RecordBatch) async throws(PostgresError) -> RecordOutcome {
         let logs = batch.logs.message
         let bodies = batch.bodies.count > 0 ? batch.bodies.message : nil
         let limited = try await nearlyFull(batch.tallies)
@@ -87,9 +98,7 @@ package struct RecordWriter: Sendable {
     ) async throws(PostgresError) -> RecordOutcome {
         try await session.begin()
         do throws(PostgresError) {
-            _ = try await session.query(
-                "CREATE TEMPORARY TABLE IF NOT EXISTS staged_logs (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-            )
+            try await makeStage()
             try await session.copyIn(Self.copyStagedLogs, logs)
             // What was refused once is counted already, and stays refused.
             _ = try await session.query("DELETE FROM staged_logs s USING log_refusals r WHERE r.id = s.id")
@@ -192,6 +201,41 @@ package struct RecordWriter: Sendable {
                 records: try row.int("records")
             )
         }
+    }
+
+    /// Adds records that have no rows to the reports; returns how many were not there yet.
+    ///
+    /// Their ids are what is kept of them, until their batch cannot come again.
+    private func count(_ records: CopyRows, forgetting settled: [String]) async throws(PostgresError) -> Int {
+        try await session.begin()
+        do throws(PostgresError) {
+            try await makeStage()
+            try await session.copyIn(Self.copyStagedLogs, records.message)
+            try await makeUnlogged()
+            if !settled.isEmpty {
+                _ = try await session.query("DELETE FROM log_refusals WHERE id = ANY ($1)", [.texts(settled)])
+            }
+            let counted = try await session.query(
+                """
+                WITH fresh AS (
+                    INSERT INTO log_refusals (id) SELECT id FROM staged_logs ORDER BY id ON CONFLICT DO NOTHING RETURNING id
+                )
+                INSERT INTO unlogged_records
+                SELECT DISTINCT ON (s.id) s.* FROM staged_logs s WHERE s.id IN (SELECT id FROM fresh)
+                """
+            ).affected
+            try await session.commit()
+            return counted
+        } catch {
+            await session.rollback()
+            throw error
+        }
+    }
+
+    private func makeStage() async throws(PostgresError) {
+        _ = try await session.query(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS staged_logs (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
     }
 
     /// Makes the table whose rows are counted in reports and kept nowhere.

@@ -57,6 +57,24 @@ def test_cache_hits_cost_nothing(daemon):
     assert abs(sum(row["sum"]["cost"] for row in rows) - float(cost or 0)) < 1e-12
 
 
+def test_what_is_not_logged_is_counted_all_the_same(daemon):
+    """Counts, tokens and money; nothing that the request said."""
+    silent = daemon.api.create_gateway(collect_logs=False)
+    metadata = {"cf-aig-metadata": '{"team":"quiet-team"}'}
+    for number in range(1, 4):
+        answer = sandbox(daemon, silent, "tokens-7", headers=metadata)
+        assert answer.status_code == 200 and "cf-aig-log-id" not in answer.headers
+        assert [(row["count"], row["sum"]["tokensOut"]) for row in groups(daemon, silent)] == [(number, 7 * number)]
+    assert sandbox(daemon, silent, "status-500").status_code == 500
+    assert sandbox(daemon, silent, "tokens-7", headers={"cf-aig-collect-log": "true"}).headers["cf-aig-log-id"]
+    rows = groups(daemon, silent)
+    assert sum(row["count"] for row in rows) == 5 and sum(row["sum"]["erroredRequests"] for row in rows) == 1
+    assert daemon.api.logs(silent)[1]["total_count"] == 1
+    with daemon.database() as database:
+        assert database.execute("SELECT count(*) FROM logs WHERE gateway_id = %s", [silent]).fetchone()[0] == 1
+        assert database.execute("SELECT count(*) FROM usage.metadata_by_day WHERE value = 'quiet-team'").fetchone()[0] == 0
+
+
 def test_sums_agree_with_the_log_after_control_was_killed(new_daemon):
     """A batch that is read again from the spool is neither lost nor counted twice."""
     with new_daemon().running() as daemon:

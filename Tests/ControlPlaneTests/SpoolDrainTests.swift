@@ -38,7 +38,9 @@ struct SpoolDrainTests {
         }
     }
 
-    private static func write(_ numbers: ClosedRange<Int>, to folder: String) async throws {
+    private static func write(
+        _ numbers: ClosedRange<Int>, to folder: String, unlogged: Bool = false
+    ) async throws {
         try await TestLoop.run {
             let writer = try SpoolWriter(
                 directory: folder, limit: 1 << 30, rotateAt: 50_000, observer: SilentObserver())
@@ -47,7 +49,11 @@ struct SpoolDrainTests {
                     id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: "a", gateway: "g",
                     createdAt: Instant(milliseconds: 1_795_370_000_000 + Int64(number))
                 )
-                record.requestBody = ByteBuffer(repeating: 0x61, count: 300)
+                if unlogged {
+                    record.unlogged = true
+                } else {
+                    record.requestBody = ByteBuffer(repeating: 0x61, count: 300)
+                }
                 writer.append(record)
                 if number % 10 == 0 { writer.flush() }
             }
@@ -88,6 +94,31 @@ struct SpoolDrainTests {
         #expect(try row.int("d") == 100)
         #expect(try await pool.query("SELECT 1 FROM log_bodies").count == 100)
         #expect(await drain.statistics.stored == 60)
+    }
+
+    @Test("records that are only counted are counted once over a death, and no id of them stays")
+    func countedOnce() async throws {
+        let folder = Folder()
+        let pool = PostgresPool(url: try await Self.database())
+        try await Self.write(1...100, to: folder.path, unlogged: true)
+        // The first control counted forty records and died before it could note that.
+        let follower = try SpoolFollower(directory: folder.path)
+        #expect(try follower.acquire() == .owned)
+        var batch = RecordBatch()
+        for payload in follower.read(maxRecords: 40, maxBytes: 1 << 20).payloads { batch.add(payload) }
+        #expect(try await RecordWriter(pool.makeSession()).write(batch).counted == 40)
+        follower.close()
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        await drain.drainNow(within: .seconds(30))
+        func requests() async throws -> Int {
+            try await pool.query("SELECT sum(requests) AS n FROM usage.by_minute")[0].int("n")
+        }
+        #expect(try await requests() == 100)
+        #expect(try await pool.query("SELECT 1 FROM logs").isEmpty)
+        try await Self.write(101...101, to: folder.path, unlogged: true)
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        #expect(try await requests() == 101)
+        #expect(try await pool.query("SELECT 1 FROM log_refusals").count == 1)
     }
 
     @Test("while the database is away records wait, and are stored when it is back")

@@ -32,6 +32,7 @@ struct RecordBatchTests {
         #expect(batch.count == count, comment)
         #expect(difference(batch.logs, reference.finished.logs) == nil, comment)
         #expect(difference(batch.bodies, reference.finished.bodies) == nil, comment)
+        #expect(difference(batch.unlogged, reference.finished.unlogged) == nil, comment)
     }
 
     /// The surroundings of the first byte that differs; nil when none does.
@@ -108,6 +109,7 @@ struct RecordBatchTests {
         record.requestBodyComplete = .random(using: &dice)
         record.responseBodyComplete = .random(using: &dice)
         record.streamed = .random(using: &dice)
+        record.unlogged = .random(using: &dice)
         record.authenticated = .random(using: &dice)
         record.token = some(texts).map { TokenID($0) }
         record.keyAlias = some(texts).map { KeyAlias($0) }

@@ -7,16 +7,18 @@ import NIOCore
 struct ReferenceRows {
     private(set) var logs = ReferenceRows.header
     private(set) var bodies = ReferenceRows.header
+    private(set) var unlogged = ReferenceRows.header
 
     private static let header = ByteBuffer(
         bytes: [0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0] + [UInt8](repeating: 0, count: 8))
 
     /// The rows with the trailer behind them.
-    var finished: (logs: ByteBuffer, bodies: ByteBuffer) {
-        var (logs, bodies) = (logs, bodies)
+    var finished: (logs: ByteBuffer, bodies: ByteBuffer, unlogged: ByteBuffer) {
+        var (logs, bodies, unlogged) = (logs, bodies, unlogged)
         logs.writeInteger(Int16(-1))
         bodies.writeInteger(Int16(-1))
-        return (logs, bodies)
+        unlogged.writeInteger(Int16(-1))
+        return (logs, bodies, unlogged)
     }
 
     mutating func add(_ record: RequestRecord) {
@@ -70,6 +72,10 @@ struct ReferenceRows {
         row.text(usage.serviceTier)
         row.text(usage.inferenceGeo)
         row.text(usage.speed)
+        if record.unlogged {
+            unlogged.writeImmutableBuffer(row.finished)
+            return
+        }
         logs.writeImmutableBuffer(row.finished)
         guard record.requestBody != nil || record.responseBody != nil else { return }
         var body = Row()

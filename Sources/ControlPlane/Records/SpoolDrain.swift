@@ -55,12 +55,16 @@ package actor SpoolDrain {
     private static let longestBackoff = Duration.seconds(2)
     private static let fullLogPause = Duration.seconds(3600)
     private static let maxFullLogs = 10_000
+    private static let maxCounted = 100_000
 
     private let follower: SpoolFollower
     private let writer: RecordWriter
     private let rejected: RejectedRecords
     /// What is being stored; empty between the steps, when it only keeps its memory.
     private var batch: RecordBatch
+    /// Records that were counted without a row, by id: of batches that can come again, and of those that cannot.
+    private var counted: [String] = []
+    private var settled: [String] = []
     private let report: @Sendable (Event) -> Void
     package private(set) var statistics = Statistics()
     /// When it was last told that a log is full, by account and gateway.
@@ -201,6 +205,8 @@ package actor SpoolDrain {
     private func saveCheckpoint() {
         do throws(SpoolError) {
             try follower.commit()
+            settled += counted
+            counted.removeAll()
         } catch {
             // The rows are stored; after a restart they are read again and passed over.
             report(.unreadable(error))
@@ -215,13 +221,16 @@ package actor SpoolDrain {
             if batch.add(payload) == .unreadable { putAside(payload, "its fields cannot be read") }
         }
         do throws(PostgresError) {
-            note(try await writer.write(batch))
+            note(try await writer.write(batch, forgetting: settled))
+            if !batch.unloggedIDs.isEmpty { settled.removeAll() }
         } catch {
             batch.rate = rate
             guard error.isAboutContent else { throw error }
             try await storeApart(found.payloads[...], error, &rate)
             batch.rate = rate
         }
+        // What does not fit here goes by itself, after a day.
+        if counted.count < Self.maxCounted { counted += batch.unloggedIDs }
     }
 
     private func note(_ outcome: RecordOutcome) {

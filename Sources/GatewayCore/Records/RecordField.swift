@@ -41,6 +41,7 @@ package enum RecordField: UInt16 {
     case traceID = 38
     case parentSpanID = 39
     case usage = 40
+    case unlogged = 41
 }
 
 /// The members of an encoded record's usage by their numbers, which are never reused.

@@ -54,6 +54,7 @@ extension RequestRecord {
         out.write(.droppedMembers, droppedMembers)
         out.write(.traceID, traceID)
         out.write(.parentSpanID, parentSpanID)
+        out.write(.unlogged, unlogged)
         out.write(.usage, usage)
     }
 
@@ -106,6 +107,7 @@ extension RequestRecord {
             case .droppedMembers: record.droppedMembers = field.string
             case .traceID: record.traceID = field.string
             case .parentSpanID: record.parentSpanID = field.string
+            case .unlogged: record.unlogged = field.bool
             case .usage: record.usage = Usage(decoding: field.nested)
             case nil: break
             }

@@ -56,6 +56,8 @@ package struct RequestRecord: Sendable, Equatable {
     package var traceID: String?
     /// The span of that trace that made the request: 16 hexadecimal digits.
     package var parentSpanID: String?
+    /// Whether it is only counted in reports: no entry of the log is made of it (data-plane §7.1).
+    package var unlogged: Bool
 
     package init(id: LogID, eventID: String, account: AccountID, gateway: GatewayID, createdAt: Instant) {
         self.id = id
@@ -81,5 +83,6 @@ package struct RequestRecord: Sendable, Equatable {
         responseBodyComplete = true
         streamed = false
         authenticated = false
+        unlogged = false
     }
 }

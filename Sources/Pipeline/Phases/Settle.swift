@@ -38,14 +38,18 @@ struct Settle {
         summary.cached = outcome.isCached
         if isFinal { environment.observer.record(.requestFinished(summary)) }
 
-        guard let admitted = outcome.admitted, let attempt = outcome.attempt, outcome.logs else {
-            return ticket.waive()
-        }
+        guard let admitted = outcome.admitted, let attempt = outcome.attempt else { return ticket.waive() }
         let (cost, isCustomCost) = cost(outcome.usage, outcome, attempt, model: model)
         let payload = outcome.logsPayload ? Payload(outcome, requestBody, isRequestWhole) : nil
         // Written from where everything is: the record never exists as a value here.
         ticket.settle(into: environment.records, estimate: RequestRecord.usualLength + (payload?.length ?? 0)) { out in
-            Self.writeRequest(outcome, admitted, attempt, size: requestBytes, into: &out)
+            Self.writeIdentity(outcome, admitted, attempt, size: requestBytes, into: &out)
+            if outcome.logs {
+                Self.writeRequest(outcome, admitted, attempt, into: &out)
+            } else {
+                // Reports count it all the same (data-plane §7.1).
+                out.write(.unlogged, true)
+            }
             out.write(.model, model)
             out.write(.status, UInt64(clamping: status))
             out.write(.success, success)
@@ -58,24 +62,32 @@ struct Settle {
             out.write(.streamed, outcome.isStream)
             out.write(.errorCode, outcome.errorCode)
             out.write(.usage, outcome.usage)
-            if let reply = outcome.reply { out.write(.responseContentType, reply, .contentType) }
+            if outcome.logs, let reply = outcome.reply { out.write(.responseContentType, reply, .contentType) }
             payload?.write(into: &out)
         }
     }
 
-    /// What a record says about the request and where it went.
-    private static func writeRequest(
+    /// What reports count a request by.
+    private static func writeIdentity(
         _ outcome: Outcome, _ admitted: Admitted, _ attempt: Attempt, size: Int, into out: inout RecordEncoder
+    ) {
+        out.write(.idHigh, fixed: outcome.id.high)
+        out.write(.idLow, fixed: outcome.id.low)
+        out.write(.account, admitted.gateway.account.rawValue)
+        out.write(.gateway, admitted.gateway.id.rawValue)
+        out.write(.createdAt, fixed: UInt64(bitPattern: outcome.inbound.receivedAt.microseconds))
+        out.write(.provider, attempt.route.provider.definition.id.rawValue)
+        out.write(.requestSize, UInt64(clamping: size))
+        out.write(.keyAlias, attempt.key?.alias?.rawValue)
+    }
+
+    /// What else a log entry says about the request and where it went.
+    private static func writeRequest(
+        _ outcome: Outcome, _ admitted: Admitted, _ attempt: Attempt, into out: inout RecordEncoder
     ) {
         let inbound = outcome.inbound
         let route = attempt.route
-        out.write(.idHigh, fixed: outcome.id.high)
-        out.write(.idLow, fixed: outcome.id.low)
         outcome.eventID.write(.eventID, into: &out)
-        out.write(.account, admitted.gateway.account.rawValue)
-        out.write(.gateway, admitted.gateway.id.rawValue)
-        out.write(.createdAt, fixed: UInt64(bitPattern: inbound.receivedAt.microseconds))
-        out.write(.provider, route.provider.definition.id.rawValue)
         out.write(.modelType, route.modelType)
         out.write(.path, route.path)
         let head = inbound.head
@@ -84,11 +96,9 @@ struct Settle {
         out.write(.userAgent, head, .userAgent)
         out.write(.requestType, outcome.client.requestType)
         out.write(.step, UInt64(clamping: outcome.step))
-        out.write(.requestSize, UInt64(clamping: size))
         out.write(.metadata, admitted.settings.metadata)
         out.write(.authenticated, admitted.granted != nil)
         out.write(.token, admitted.granted?.grant.id.rawValue)
-        out.write(.keyAlias, attempt.key?.alias?.rawValue)
         out.write(.droppedMembers, attempt.dropped.list)
         out.write(.traceID, admitted.settings.traceID)
         out.write(.parentSpanID, admitted.settings.parentSpanID)

@@ -31,10 +31,15 @@ package struct RecordOutcome: Sendable, Equatable {
     package var refused: [GatewayTally] = []
     /// Records beyond what logs take in a second, by gateway.
     package var dropped: [GatewayTally] = []
+    /// Records that were counted for the first time and have no row.
+    package var counted = 0
 
-    package init(stored: Int = 0, refused: [GatewayTally] = [], dropped: [GatewayTally] = []) {
+    package init(
+        stored: Int = 0, refused: [GatewayTally] = [], dropped: [GatewayTally] = [], counted: Int = 0
+    ) {
         self.stored = stored
         self.refused = refused
         self.dropped = dropped
+        self.counted = counted
     }
 }

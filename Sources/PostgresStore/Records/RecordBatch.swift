@@ -9,7 +9,11 @@ package struct RecordBatch: Sendable {
     package private(set) var logs = CopyRows()
     /// Rows of `log_bodies`.
     package private(set) var bodies = CopyRows()
-    /// How many records each gateway has in the batch.
+    /// Records that are counted and not logged, in the form of `logs`.
+    package private(set) var unlogged = CopyRows()
+    /// The ids of these.
+    package private(set) var unloggedIDs: [String] = []
+    /// How many records of the batch go to the log of each gateway.
     package private(set) var tallies: [GatewayTally] = []
     /// Ids of records that their gateway's log does not take: they are counted in reports only, and have no bodies here.
     package private(set) var excess: [String] = []
@@ -28,7 +32,7 @@ package struct RecordBatch: Sendable {
     package init(rate: LogRate = LogRate(limit: 0)) { self.rate = rate }
 
     /// The number of records.
-    package var count: Int { logs.count }
+    package var count: Int { logs.count + unlogged.count }
 
     /// Whether bytes were a record.
     package enum Addition: Sendable, Equatable { case added, unreadable }
@@ -46,6 +50,8 @@ package struct RecordBatch: Sendable {
     package mutating func removeAll() {
         logs.removeAll()
         bodies.removeAll()
+        unlogged.removeAll()
+        unloggedIDs.removeAll(keepingCapacity: true)
         tallies.removeAll(keepingCapacity: true)
         tallyIndices.removeAll(keepingCapacity: true)
         excess.removeAll(keepingCapacity: true)
@@ -61,15 +67,12 @@ package struct RecordBatch: Sendable {
         spelledID.clear()
         LogID(high: high, low: low).write(into: &spelledID)
         let id = Array(buffer: spelledID)
-        unsafe tally(
-            UnsafeRawBufferPointer(rebasing: bytes[account]), UnsafeRawBufferPointer(rebasing: bytes[gateway])
-        )
         let usage = unsafe FieldTable<UsageField>(bytes, in: record.range(.usage) ?? 0..<0)
         let createdAt = Instant(microseconds: Int64(bitPattern: record.unsigned(.createdAt) ?? 0))
         let bodyLength = (record.range(.requestBody)?.count ?? 0) + (record.range(.responseBody)?.count ?? 0)
         // Text may grow threefold where bytes are replaced that are no UTF-8.
         let capacity = Self.logFields * Self.maxFixedField + 3 * (bytes.count - bodyLength)
-        unsafe logs.add(fields: Self.logFields, capacity: capacity, from: bytes) { row in
+        func write(_ row: inout RowWriter) {
             row.text(id)
             row.instant(createdAt)
             row.text(record.range(.eventID) ?? 0..<0)
@@ -78,6 +81,15 @@ package struct RecordBatch: Sendable {
             Self.writeLog(record, usage, &row)
             Self.writeUsage(usage, &row)
         }
+        if record.bool(.unlogged) {
+            unsafe unlogged.add(fields: Self.logFields, capacity: capacity, from: bytes) { write(&$0) }
+            unloggedIDs.append(String(decoding: id, as: UTF8.self))
+            return .added
+        }
+        unsafe tally(
+            UnsafeRawBufferPointer(rebasing: bytes[account]), UnsafeRawBufferPointer(rebasing: bytes[gateway])
+        )
+        unsafe logs.add(fields: Self.logFields, capacity: capacity, from: bytes) { write(&$0) }
         let endedAt = createdAt.microseconds.addingReportingOverflow(record.signed(.duration) ?? 0).partialValue
         guard rate.admit(tallies[latestTally].meter, endedAt: endedAt) else {
             excess.append(String(decoding: id, as: UTF8.self))
