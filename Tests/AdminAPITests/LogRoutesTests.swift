@@ -108,7 +108,8 @@ struct LogRoutesTests {
             ("start_date=2026-01-02T03:04:06Z&end_date=2026-01-02T03:04:07Z&order_by=created_at", "cb"),
             ("min_cost=1.5", "b"), ("max_cost=0", "d"), ("min_tokens_in=10&max_tokens_in=10", "a"),
             ("min_total_tokens=40", "b"), ("min_duration=300", "dc"), ("success=false", "c"), ("success=1", "dba"),
-            ("feedback=-1", "b"), ("model=gpt-5", "a"), ("provider=openai", "ba"), ("search=MINI", "b"),
+            ("feedback=-1", "b"), ("feedback=0", "dc"), ("model=gpt-5", "a"), ("provider=openai", "ba"),
+            ("search=MINI", "b"),
             ("search=x%25y", "b"), ("search=ann", "a"), ("search=o%27neil", "d"), ("search=%25", "b"),
         ])
     func selection(query: String, expected: String) async throws {
@@ -128,6 +129,9 @@ struct LogRoutesTests {
             (#"[{"key":"cost","operator":"eq","value":[null]}]"#, "c"),
             (#"[{"key":"feedback","operator":"eq","value":[null]}]"#, "dc"),
             (#"[{"key":"feedback","operator":"neq","value":[1]}]"#, "dcb"),
+            (#"[{"key":"feedback","operator":"eq","value":["0"]}]"#, "dc"),
+            (#"[{"key":"feedback","operator":"neq","value":[0]}]"#, "ba"),
+            (#"[{"key":"model","operator":"contains","value":[null]}]"#, ""),
             (#"[{"key":"feedback","operator":"neq","value":[null]}]"#, "ba"),
             (#"[{"key":"tokens","operator":"gt","value":[20]}]"#, "b"),
             (#"[{"key":"success","operator":"eq","value":["false"]}]"#, "c"),
@@ -160,6 +164,37 @@ struct LogRoutesTests {
     func filters(filter: String, expected: String) async throws {
         let api = try await filled()
         #expect(await ids(api, "filters=" + filter.replacing("%", with: "%25")) == expected)
+    }
+
+    @Test(
+        "a time that an entry shows means the entry, whatever its microseconds",
+        arguments: [
+            (#"filters=[{"key":"created_at","operator":"eq","value":["2026-01-02T03:04:06.000Z"]}]"#, "b"),
+            (#"filters=[{"key":"created_at","operator":"neq","value":["2026-01-02T03:04:06.000Z"]}]"#, "dca"),
+            (#"filters=[{"key":"created_at","operator":"gt","value":["2026-01-02T03:04:06.000Z"]}]"#, "dc"),
+            (#"filters=[{"key":"created_at","operator":"lt","value":["2026-01-02T03:04:06.000Z"]}]"#, "a"),
+            ("start_date=2026-01-02T03:04:06.000Z", "dcb"), ("end_date=2026-01-02T03:04:06.000Z", "ba"),
+            ("end_date=2026-01-02T03:04:05.999Z", "a"), ("end_date=2026-01-02T03:04:06.000455Z", "a"),
+            ("end_date=2026-01-02T03:04:06.000456Z", "ba"), ("start_date=2026-01-02T03:04:06.000456Z", "dcb"),
+            ("start_date=2026-01-02T03:04:06.000457Z", "dc"),
+        ])
+    func shownTimes(query: String, expected: String) async throws {
+        let api = try await filled()
+        _ = try await api.pool.query(
+            "UPDATE logs SET created_at = created_at + interval '456 microseconds' WHERE id LIKE 'b-%'")
+        #expect(await ids(api, query) == expected)
+        // The same without the counts.
+        #expect(await ids(api, query + "&search=e") == expected)
+    }
+
+    @Test("tokens of one side alone are a total as well, in entries, ranges and filters")
+    func oneSidedTokens() async throws {
+        let api = try await filled()
+        _ = try await api.pool.query("UPDATE logs SET tokens_in = 70, tokens_out = NULL WHERE id = 'c-g'")
+        let reply = await api.send("GET", Self.path, query: "meta_info=true")
+        #expect(reply.result.elements?[1]["usage_metadata"]?["total_tokens"] == 70)
+        #expect(reply.document["result_info"]?["max_total_tokens"] == 70)
+        #expect(await ids(api, "min_total_tokens=70") == "c")
     }
 
     @Test("every key takes every operator and every kind of value without failing")
@@ -222,6 +257,9 @@ struct LogRoutesTests {
         #expect(row["feedback"] == .null)
         #expect(row["metadata"] == .null)
         #expect(row["score"] == .number("99.5"))
+        _ = await api.send("PATCH", path, body: #"{"feedback":1}"#)
+        _ = await api.send("PATCH", path, body: #"{"feedback":0}"#)
+        #expect(await api.send("GET", path).result["feedback"] == .null, "no thumb is none")
         for body in [#"{"feedback":2}"#, #"{"score":101}"#, #"{"metadata":{"a":{}}}"#, #"{"metadata":[]}"#, "[]"] {
             #expect(await api.send("PATCH", path, body: body).codes == [7001], "\(body)")
         }

@@ -93,8 +93,9 @@ def test_members_are_changed_one_by_one_and_cleared_by_null(daemon, gateway, pro
     assert patched({}) == (None, None, {"team": "search"})
     assert patched({"feedback": 1}) == (1, None, {"team": "search"})
     assert patched({"score": 0}) == (1, 0, {"team": "search"})
-    assert patched({"score": 99.5, "feedback": 0}) == (0, 99.5, {"team": "search"})
-    assert patched({"metadata": {"a": 1, "b": None, "c": True}}) == (0, 99.5, {"a": 1, "b": None, "c": True})
+    # No thumb is none: what shows a thumb shows up or down.
+    assert patched({"score": 99.5, "feedback": 0}) == (None, 99.5, {"team": "search"})
+    assert patched({"metadata": {"a": 1, "b": None, "c": True}}) == (None, 99.5, {"a": 1, "b": None, "c": True})
     assert patched({"feedback": None, "score": None, "metadata": None}) == (None, None, None)
 
 

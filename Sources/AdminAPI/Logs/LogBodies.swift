@@ -7,7 +7,7 @@ extension LogEntry {
     private var members: [JSONValue.Member] {
         let input = JSONValue(tokensIn)
         let output = JSONValue(tokensOut)
-        let total = JSONValue(tokensIn.flatMap { given in tokensOut.map { given + $0 } })
+        let total = JSONValue(totalTokens)
         let usage: JSONValue = [
             "input_tokens": input, "output_tokens": output, "total_tokens": total,
             "output_reasoning_tokens": JSONValue(tokensReasoning), "input_cached_tokens": JSONValue(tokensCached),
@@ -39,7 +39,7 @@ extension LogEntry {
             .init("custom_cost", .bool(customCost)),
             .init("metadata", JSONValue(metadata)),
             .init("event_id", .string(eventID)),
-            .init("feedback", JSONValue(feedback)),
+            .init("feedback", JSONValue(feedback == 0 ? nil : feedback)),
             .init("score", score.map { .number("\($0)") } ?? .null),
             .init("usage_metadata", usage),
             .init("timings", timings),

@@ -139,7 +139,8 @@ extension LogPatch {
         self.init()
         var reader = FieldReader(body)
         if let value = reader.member("feedback") {
-            if value.isNull {
+            if value.isNull || value.integer == 0 {
+                // Zero is none: entries show a thumb or null.
                 feedback = .clear
             } else if let number = value.integer, (-1...1).contains(number) {
                 feedback = .set(number)

@@ -27,7 +27,7 @@ package struct EvaluationQueue: Sendable {
             let id = try row.text("id")
             var query = LogQuery(
                 account: AccountID(try row.text("account_id")), gateway: GatewayID(try row.text("gateway_id")),
-                conditions: [LogCondition(.createdAt, .atMost, [.instant(try row.instant("created_at"))])]
+                conditions: [LogCondition(.createdAt, .less, [.instant(try row.instant("created_at").next)])]
             )
             query.anyOf = read(try row.text("datasets"))
             let measures = try await transaction.measure(query)

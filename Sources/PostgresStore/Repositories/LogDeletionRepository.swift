@@ -59,7 +59,7 @@ package struct LogDeletionRepository: Sendable {
                 try await Self.finish(deletion, transaction)
                 return .unreadable(id: deletion.id)
             }
-            query.conditions.append(LogCondition(.createdAt, .atMost, [.instant(deletion.cut)]))
+            query.conditions.append(LogCondition(.createdAt, .less, [.instant(deletion.cut.next)]))
             let wanted = deletion.remaining ?? .max
             let piece = query.order == .createdAt ? min(wanted, Self.pieceLength) : min(wanted, 10 * Self.pieceLength)
             let rows = try await transaction.deleteLogs(query, limit: piece)

@@ -36,6 +36,12 @@ package struct LogEntry: Sendable, Equatable {
     package var tokensOut: Int?
     package var tokensCached: Int?
     package var tokensReasoning: Int?
+
+    /// What is known of both together; nil when nothing is.
+    package var totalTokens: Int? {
+        if tokensIn == nil, tokensOut == nil { return nil }
+        return (tokensIn ?? 0) + (tokensOut ?? 0)
+    }
 }
 
 /// The leading parts of a row's bodies, as far as they are kept.
@@ -82,7 +88,7 @@ package struct LogPatch: Sendable, Equatable {
         case set(Value)
         case clear
     }
-    /// -1, 0 or 1.
+    /// -1 or 1.
     package var feedback: Change<Int>?
     /// 0 to 100.
     package var score: Change<Double>?

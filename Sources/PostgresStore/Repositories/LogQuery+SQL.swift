@@ -138,12 +138,7 @@ extension LogCondition {
         case .modelType: PostgresFragment("l.model_type")
         case .cost: PostgresFragment("l.cost")
         case .tokens:
-            PostgresFragment(
-                """
-                CASE WHEN l.tokens_in IS NULL AND l.tokens_out IS NULL THEN NULL
-                ELSE coalesce(l.tokens_in, 0) + coalesce(l.tokens_out, 0) END
-                """
-            )
+            PostgresFragment("coalesce(l.tokens_in + l.tokens_out, l.tokens_in, l.tokens_out)")
         case .tokensIn: PostgresFragment("l.tokens_in")
         case .tokensOut: PostgresFragment("l.tokens_out")
         case .duration: PostgresFragment("(l.duration_us / 1000)")
@@ -158,10 +153,14 @@ extension LogCondition {
     }
 
     private func columnComparison(with value: Value) -> PostgresFragment {
+        if key == .feedback, operation == .equal || operation == .notEqual, value.isNone {
+            return PostgresFragment("(l.feedback IS NULL OR l.feedback = 0)")
+        }
         var sql = PostgresFragment("(")
         sql.append(column)
         sql.append(")")
         if operation == .contains {
+            if value == .unset { return PostgresFragment("false") }
             sql.append("::text ILIKE ")
             sql.append(value: .text(Self.pattern(for: value.searchText)))
             return sql
@@ -177,8 +176,30 @@ extension LogCondition {
             sql.append("::numeric")
             compare(&sql, .numeric(literal))
         case .bool(let flag): compare(&sql, .bool(flag))
-        case .instant(let instant): compare(&sql, .instant(instant))
+        case .instant(let instant): return compare(column, with: instant)
         }
+        return sql
+    }
+
+    /// An instant stands for all of its millisecond, when it is told to the millisecond.
+    private func compare(_ column: PostgresFragment, with instant: Instant) -> PostgresFragment {
+        let end = Instant(microseconds: LogSpan.end(of: instant.microseconds))
+        let bounds: [(StaticString, Instant)] =
+            switch operation {
+            case .equal, .notEqual, .contains: [(" >= ", instant), (" < ", end)]
+            case .less: [(" < ", instant)]
+            case .greater: [(" >= ", end)]
+            case .atLeast: [(" >= ", instant)]
+            case .atMost: [(" < ", end)]
+            }
+        var sql = PostgresFragment("(")
+        for (place, bound) in bounds.enumerated() {
+            if place > 0 { sql.append(" AND ") }
+            sql.append(column)
+            sql.append(bound.0)
+            sql.append(value: .instant(bound.1))
+        }
+        sql.append(")")
         return sql
     }
 
@@ -254,6 +275,15 @@ extension LogCondition {
 }
 
 extension LogCondition.Value {
+    /// Whether it is null, or the zero that stands for no thumb.
+    fileprivate var isNone: Bool {
+        switch self {
+        case .unset: true
+        case .number(let literal): Double(literal) == 0
+        case .text, .bool, .instant: false
+        }
+    }
+
     /// The value as text, for substring searches.
     fileprivate var searchText: String {
         switch self {

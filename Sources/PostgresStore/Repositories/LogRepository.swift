@@ -72,7 +72,7 @@ package struct LogRepository: Sendable {
         )
         guard let cut = try found.first?.instantOrNil("cut") else { return query }
         var query = query
-        query.conditions.append(LogCondition(.createdAt, .greater, [.instant(cut)]))
+        query.conditions.append(LogCondition(.createdAt, .atLeast, [.instant(cut.next)]))
         return query
     }
 
@@ -92,7 +92,8 @@ package struct LogRepository: Sendable {
                 (min(l.duration_us) / 1000)::text AS duration_low, (max(l.duration_us) / 1000)::text AS duration_high,
                 min(l.tokens_in)::text AS in_low, max(l.tokens_in)::text AS in_high,
                 min(l.tokens_out)::text AS out_low, max(l.tokens_out)::text AS out_high,
-                min(l.tokens_in + l.tokens_out)::text AS total_low, max(l.tokens_in + l.tokens_out)::text AS total_high
+                min(coalesce(l.tokens_in + l.tokens_out, l.tokens_in, l.tokens_out))::text AS total_low,
+                max(coalesce(l.tokens_in + l.tokens_out, l.tokens_in, l.tokens_out))::text AS total_high
             """
         )
         sql.append(query.selection)

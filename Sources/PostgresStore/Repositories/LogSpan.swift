@@ -17,18 +17,25 @@ struct LogSpan: Sendable, Equatable {
             guard condition.values.count == 1, case .instant(let instant) = condition.values[0] else { return nil }
             switch condition.operation {
             case .atLeast: raise(to: instant.microseconds)
-            case .greater: raise(to: Self.next(instant.microseconds))
+            case .greater: raise(to: Self.end(of: instant.microseconds))
             case .less: lower(to: instant.microseconds)
-            case .atMost: lower(to: Self.next(instant.microseconds))
+            case .atMost: lower(to: Self.end(of: instant.microseconds))
             case .equal:
                 raise(to: instant.microseconds)
-                lower(to: Self.next(instant.microseconds))
+                lower(to: Self.end(of: instant.microseconds))
             case .notEqual, .contains: return nil
             }
         }
     }
 
-    private static func next(_ instant: Int64) -> Int64 { instant == .max ? .max : instant + 1 }
+    /// The first microsecond after what an instant stands for: its whole millisecond, unless it is told more exactly.
+    ///
+    /// Entries are shown to the millisecond and stored to the microsecond; whoever asks for a time that was shown means
+    /// the entry.
+    static func end(of instant: Int64) -> Int64 {
+        let (end, overflow) = instant.addingReportingOverflow(instant % 1000 == 0 ? 1000 : 1)
+        return overflow ? .max : end
+    }
 
     private mutating func raise(to bound: Int64) { start = max(start ?? .min, bound) }
     private mutating func lower(to bound: Int64) { end = min(end ?? .max, bound) }
@@ -62,4 +69,9 @@ struct LogSpan: Sendable, Equatable {
         let down = rounded(instant)
         return down == instant ? down : down + hour
     }
+}
+
+extension Instant {
+    /// The microsecond after it: bounds that are ours are exact to one.
+    var next: Instant { Instant(microseconds: microseconds == .max ? .max : microseconds + 1) }
 }
