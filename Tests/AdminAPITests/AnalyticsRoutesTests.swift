@@ -153,6 +153,39 @@ struct AnalyticsRoutesTests {
     }
 
     @Test(
+        "the lengths of logs are filtered, ordered and dated as the documentation has it",
+        arguments: [
+            ("", "alpha 5 100000,beta 1 100000,gamma 0 100000"),
+            (#"(filter: {gateway: "beta"})"#, "beta 1 100000"),
+            (
+                #"(filter: {datetimeHour_geq: "2026-01-01T00:00:00Z", gateway_neq: "alpha"})"#,
+                "beta 1 100000,gamma 0 100000"
+            ),
+            (#"(filter: {datetimeHour_leq: "2026-01-01T00:00:00Z"})"#, ""),
+            (#"(limit: 1, orderBy: [gateway_DESC])"#, "gamma 0 100000"),
+        ])
+    func sizes(arguments: String, expected: String) async throws {
+        let api = try await Self.filled()
+        for gateway in ["alpha", "beta", "gamma"] { await api.makeGateway(gateway) }
+        let answer = await Self.ask(
+            api,
+            "aiGatewaySizeAdaptiveGroups\(arguments) { max { rows } dimensions { gateway logManagement datetimeHour } }"
+        )
+        #expect(answer["errors"] == .null, "\(answer.encoded)")
+        let rows = try #require(
+            answer["data"]?["viewer"]?["accounts"]?.elements?.first?["aiGatewaySizeAdaptiveGroups"]?.elements)
+        let shown = rows.map { row in
+            let dimensions = row["dimensions"]
+            return "\(dimensions?["gateway"]?.text ?? "") \(row["max"]?["rows"]?.integer ?? -1) "
+                + "\(dimensions?["logManagement"]?.integer ?? -1)"
+        }
+        #expect(shown.joined(separator: ",") == expected)
+        for row in rows {
+            #expect(row["dimensions"]?["datetimeHour"]?.text?.hasSuffix(":00:00Z") == true)
+        }
+    }
+
+    @Test(
         "what is not there is told by name and place, and the rest is not guessed",
         arguments: [
             ("nothing { count }", "Unknown dataset \"nothing\""),
@@ -161,6 +194,8 @@ struct AnalyticsRoutesTests {
             ("aiGatewayRequestsAdaptiveGroups { dimensions { userAgent } }", "Unknown field \"userAgent\""),
             ("aiGatewayRequestsAdaptiveGroups { sum { nothing } }", "Unknown field \"nothing\""),
             ("aiGatewayRequestsAdaptiveGroups(limit: 0) { count }", "limit must be"),
+            ("aiGatewaySizeAdaptiveGroups(filter: {model: \"m\"}) { max { rows } }", "Unknown filter \"model\""),
+            ("aiGatewaySizeAdaptiveGroups(orderBy: [count_ASC]) { max { rows } }", "Unknown order \"count_ASC\""),
             ("aiGatewayRequestsAdaptiveGroups(limit: 10001) { count }", "limit must be"),
             ("aiGatewayRequestsAdaptiveGroups(first: 1) { count }", "Unknown argument \"first\""),
             ("aiGatewayRequestsAdaptiveGroups(filter: {nothing: 1}) { count }", "Unknown filter \"nothing\""),

@@ -58,9 +58,14 @@ struct AuditRoutesTests {
         let found = await entries(api, "resource_id=\(secret)")
         #expect(found.map { $0["action"]?["type"] } == ["update", "update", "create"])
         #expect(found.map { $0["resource"]?["newValueJson"]?["value_modified"] == true } == [false, true, false])
+        let copied = await api.send("POST", one + "/duplicate", body: #"{"name":"m","scopes":["ai_gateway"]}"#)
+        let copy = try #require(copied.result["id"]?.text)
+        let copies = await entries(api, "resource_id=\(copy)")
+        #expect(copies.map { $0["resource"]?["newValueJson"]?["duplicated_from_id"]?.text } == [secret])
+        #expect(found.last?["resource"]?["newValueJson"]?["duplicated_from_id"] == nil)
         // Under another master key a secret is the same secret.
         let before = await entries(api).count
-        #expect(try await api.pool.query("UPDATE secrets SET envelope = '\\x01'").affected == 2)
+        #expect(try await api.pool.query("UPDATE secrets SET envelope = '\\x01'").affected == 3)
         #expect(await entries(api).count == before)
         _ = await api.send("DELETE", Self.secrets + "/\(store)", query: "force=true")
         #expect(await entries(api, "resource_id=\(secret)").first?["action"]?["type"] == "delete")

@@ -40,6 +40,10 @@ struct BillingRoutesTests {
         #expect(topup.status == 400)
         #expect(topup.codes == [1000])
         #expect(topup.messages == ["NO_MANUAL_TOPUP"])
+        #expect(topup.document["result"] == .null)
+        let unread = await api.send("GET", Self.billing + "/credit-balance", token: api.run)
+        #expect(unread.status == 403 && unread.document["result"] == .null)
+        #expect(await api.send("GET", ManagementAPI.gateways + "/none").document["result"] == [:])
         #expect(
             await api.send("POST", Self.billing + "/topup", body: #"{"amount":999}"#).paths == [["body", "amount"]])
         let other = await api.send("POST", Self.billing + "/topup", body: #"{"amount":1000,"card":"x"}"#)

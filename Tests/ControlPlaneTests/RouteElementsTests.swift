@@ -87,6 +87,17 @@ struct RouteElementsTests {
         #expect(try canRun(start, element, Self.model, Self.end) == isValid)
     }
 
+    @Test("a model is tried a number of times and for a time that can be")
+    func bounds() throws {
+        for (properties, isValid) in [
+            (#""timeout":1,"retries":5"#, true), (#""timeout":30000,"retries":6"#, false),
+            (#""timeout":0,"retries":0"#, false),
+        ] {
+            let model = replacing(Self.model, #""timeout":30000,"retries":1"#, properties)
+            #expect(try canRun(Self.start, model, Self.end) == isValid, "\(properties)")
+        }
+    }
+
     @Test("older names are taken and answered with today's")
     func aliases() throws {
         let (elements, problems) = try read(

@@ -4,7 +4,16 @@ import PostgresStore
 
 /// Billing as the operator's prepaid credit (control-plane.md §10): nothing here can charge anybody.
 extension AdminRoutes {
+    /// - Source: control-plane §10 · documented: errors say `result: null`.
     var billingTable: [AdminRoute] {
+        billingRoutes.map { route in
+            var route = route
+            route.resultOfErrors = .null
+            return route
+        }
+    }
+
+    private var billingRoutes: [AdminRoute] {
         let billing = Self.product + "/billing"
         return [
             AdminRoute(

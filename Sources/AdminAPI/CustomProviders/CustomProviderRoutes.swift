@@ -60,7 +60,7 @@ extension AdminRoutes {
         var selection = AccountProviderRepository.Selection()
         selection.isEnabled = try PageQuery.bool(call.query, "enable")
         selection.isBeta = try PageQuery.bool(call.query, "beta")
-        selection.search = call.query.value("search")
+        selection.search = try PageQuery.text(call.query, "search")
         selection.order = try Self.customProviderOrder(call.query)
         let page = try await customProviderUseCases.list(of: call.account, selection, page: request)
         return Envelope.success(.array(page.items.map(\.document)), info: PageQuery.info(page, request))

@@ -31,7 +31,7 @@ extension AdminRoutes {
     func listGateways(_ call: AdminCall) async throws -> AdminAnswer {
         let request = try PageQuery.read(call.query, sizes: 1...100)
         let page = try await gatewayUseCases.list(
-            of: call.account, search: call.query.value("search"), page: request
+            of: call.account, search: try PageQuery.text(call.query, "search"), page: request
         )
         return Envelope.success(.array(page.items.map(\.document)), info: PageQuery.info(page, request))
     }

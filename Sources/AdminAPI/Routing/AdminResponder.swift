@@ -44,21 +44,23 @@ package struct AdminResponder: Sendable {
 
     /// - Parameter standing: what is left of the caller's quota, when calls are counted and the caller is known.
     private func respond(to request: AdminRequest, _ standing: inout CallQuota.Standing?) async -> AdminAnswer {
+        var none: JSONValue = [:]
         do {
-            return try await answer(request, &standing)
+            return try await answer(request, &standing, &none)
         } catch let problem as APIProblem {
-            return Envelope.failure(problem)
+            return Envelope.failure(problem, result: none)
         } catch let error as ControlError {
             if case .internalFailure(let detail) = error { report(detail) }
-            return Envelope.failure(APIProblem(error))
+            return Envelope.failure(APIProblem(error), result: none)
         } catch {
             report("\(error)")
-            return Envelope.failure(.internalFailure)
+            return Envelope.failure(.internalFailure, result: none)
         }
     }
 
+    /// - Parameter none: what an error of the route that was found has for a result.
     private func answer(
-        _ request: AdminRequest, _ standing: inout CallQuota.Standing?
+        _ request: AdminRequest, _ standing: inout CallQuota.Standing?, _ none: inout JSONValue
     ) async throws -> AdminAnswer {
         let path = Self.withoutPrefix(request.path)
         let segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
@@ -70,6 +72,7 @@ package struct AdminResponder: Sendable {
         guard let (route, parameters) = matches.first(where: { $0.0.method == request.method }) else {
             throw APIProblem.methodNotAllowed(matches.map(\.0.method))
         }
+        none = route.resultOfErrors
         for (name, value) in parameters {
             let isPlausible =
                 name == "account_id"

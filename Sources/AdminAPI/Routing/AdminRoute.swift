@@ -60,6 +60,8 @@ package struct AdminRoute: Sendable {
     let description: RouteDescription
     let segments: [Segment]
     let operation: Operation
+    /// What its errors have for a result.
+    var resultOfErrors: JSONValue = [:]
 
     /// - Parameters:
     ///   - summary: one sentence that says what it does.

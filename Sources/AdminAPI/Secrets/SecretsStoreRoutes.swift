@@ -112,7 +112,7 @@ extension AdminRoutes {
         let query = SecretQuery(
             order: try PageQuery.choice(call.query, "order", SecretQuery.Order.self) ?? .name,
             direction: try PageQuery.choice(call.query, "direction", SortDirection.self) ?? .asc,
-            scopes: try call.scopes(), search: call.query.value("search")
+            scopes: try call.scopes(), search: try PageQuery.text(call.query, "search")
         )
         let page = try await secretsStoreUseCases.list(call.store, of: call.account, query, page: request)
         return Envelope.success(.array(page.items.map(\.document)), info: PageQuery.info(page, request))

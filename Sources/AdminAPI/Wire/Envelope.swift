@@ -19,7 +19,8 @@ enum Envelope {
         return AdminAnswer(status: 200, contentType: contentType, body: JSONValue.object(members).bytes)
     }
 
-    static func failure(_ problem: APIProblem) -> AdminAnswer {
+    /// - Parameter result: what stands where there is no result.
+    static func failure(_ problem: APIProblem, result: JSONValue = [:]) -> AdminAnswer {
         let entries = problem.entries.map { entry in
             var members = [
                 JSONValue.Member("code", JSONValue(entry.code)), .init("message", .string(entry.message)),
@@ -34,7 +35,7 @@ enum Envelope {
             return JSONValue.object(members)
         }
         let document: JSONValue = [
-            "success": false, "errors": .array(entries), "messages": [], "result": [:],
+            "success": false, "errors": .array(entries), "messages": [], "result": result,
         ]
         var answer = AdminAnswer(status: problem.status, contentType: contentType, body: document.bytes)
         for (name, value) in problem.headers.sorted(by: { $0.key < $1.key }) { answer.headers.append((name, value)) }

@@ -117,7 +117,7 @@ package struct AnalyticsAdministration: Sendable {
 
     private func rows(_ question: AnalyticsQuestion, _ account: AccountID) async throws -> JSONValue {
         if question.dataset == .size {
-            let sizes = try await storing { try await usage.storedRows(account) }
+            let sizes = try await storing { try await usage.logSizes(question.query) }
             return question.sizes(sizes)
         }
         let groups = try await storing { try await usage.groups(question.query) }

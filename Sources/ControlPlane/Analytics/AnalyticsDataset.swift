@@ -27,7 +27,7 @@ enum AnalyticsDataset: String, Sendable, CaseIterable {
         case .errors:
             ([.gateway, .provider, .model, .keyAlias, .statusCode, .rateLimited] + Self.times).map(\.rawValue)
         case .cache: ([.gateway, .provider, .model, .cacheStatus] + Self.times).map(\.rawValue) + ["cacheOp"]
-        case .size: ["gateway", "logManagement"]
+        case .size: ["gateway", "logManagement"] + Self.times.map(\.rawValue)
         }
     }
 
@@ -37,9 +37,9 @@ enum AnalyticsDataset: String, Sendable, CaseIterable {
     private static let requestDimensions: [UsageQuery.Dimension] =
         [.gateway, .provider, .model, .keyAlias, .statusCode, .cached, .error, .rateLimited] + times
 
-    /// The dimension of that name.
+    /// The dimension of that name, if rows can be filtered and ordered by it.
     func dimension(_ name: String) -> UsageQuery.Dimension? {
-        guard self != .size, dimensions.contains(name) else { return nil }
+        guard dimensions.contains(name) else { return nil }
         return name == "cacheOp" ? .cacheStatus : UsageQuery.Dimension(rawValue: name)
     }
 

@@ -52,7 +52,8 @@ struct AnalyticsFilter {
             .filter { name.hasSuffix($0.rawValue) }.max { $0.rawValue.utf8.count < $1.rawValue.utf8.count } ?? .equal
         let field = String(name.dropLast(operation.rawValue.count))
         guard let dimension = dataset.dimension(field) else {
-            throw node.problem("Unknown filter \"\(name)\"; known are \(dataset.dimensions.joined(separator: ", "))")
+            let known = dataset.dimensions.filter { dataset.dimension($0) != nil }
+            throw node.problem("Unknown filter \"\(name)\"; known are \(known.joined(separator: ", "))")
         }
         let isList = operation == .among || operation == .notAmong
         guard !isList || value.elements != nil else { throw node.problem("\(name) must be a list") }
@@ -158,7 +159,9 @@ struct AnalyticsFilter {
                 continue
             }
             if name.hasPrefix("sum_") { name = String(name.dropFirst(4)) }
-            guard let measure = UsageQuery.Measure(rawValue: name), dataset == .requests || measure == .count else {
+            guard let measure = UsageQuery.Measure(rawValue: name), dataset == .requests || measure == .count,
+                dataset != .size
+            else {
                 throw node.problem("Unknown order \"\(text)\"")
             }
             order.append(.measure(measure, direction))

@@ -19,12 +19,6 @@ struct AnalyticsQuestion: Sendable {
             }
             query.limit = number
         }
-        if dataset == .size {
-            guard node.argument("filter") == nil, node.argument("orderBy") == nil else {
-                throw node.problem("\(dataset.rawValue) has neither filter nor orderBy: it tells what is stored now")
-            }
-            return
-        }
         var dimensions: [UsageQuery.Dimension] = []
         for child in node.children where child.name == "dimensions" {
             for field in child.children where field.name != "__typename" {
@@ -38,7 +32,7 @@ struct AnalyticsQuestion: Sendable {
         query.condition = try filter.condition(node.argument("filter"))
         query.order = try filter.order(node.argument("orderBy"), splitBy: dimensions)
         query.resolution = dimensions.map(\.resolution).reduce(filter.resolution, max)
-        if query.resolution == .minute, let earliest = filter.earliest {
+        if dataset != .size, query.resolution == .minute, let earliest = filter.earliest {
             let age = (now.milliseconds - earliest.milliseconds) / 1000
             // A day of grace for dashboards that ask for "62 days" to the minute.
             guard age <= Int64(AnalyticsDataset.notOlderThan) + 86_400 else {
@@ -130,16 +124,21 @@ struct AnalyticsQuestion: Sendable {
         }
     }
 
-    /// The rows of the dataset of sizes.
-    func sizes(_ sizes: [(gateway: String, cap: Int?, rows: Int)]) -> JSONValue {
+    /// The rows of the dataset of sizes, all of the present moment.
+    func sizes(_ sizes: [GatewayLogSize]) -> JSONValue {
         .array(
-            sizes.prefix(query.limit).map { size in
+            sizes.map { size in
                 document { child in
                     switch child.name {
-                    case "max": Self.object(child) { _ in JSONValue(size.rows) }
-                    case "avg": Self.object(child) { _ in 1 }
+                    case "max": return Self.object(child) { _ in JSONValue(size.rows) }
+                    case "avg": return Self.object(child) { _ in 1 }
                     default:
-                        Self.object(child) { $0.name == "gateway" ? .string(size.gateway) : JSONValue(size.cap) }
+                        return Self.object(child) { field in
+                            guard let dimension = dataset.dimension(field.name),
+                                let place = query.dimensions.firstIndex(of: dimension)
+                            else { return JSONValue(size.limit) }
+                            return Self.value(size.values[place], of: dimension)
+                        }
                     }
                 }
             })

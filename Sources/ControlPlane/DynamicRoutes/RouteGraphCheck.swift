@@ -1,8 +1,10 @@
 /// Says whether the elements of a dynamic route make a graph that can be run.
 ///
 /// - Source: control-plane §6.2: one start, at least one end, five percentages and `else` documented; that every output
-///   of the element's type is there, that targets exist and that nothing runs in circles is assumed.
+///   of the element's type is there, that targets exist and that nothing runs in circles is assumed, as are the bounds of
+///   a model's tries (data-plane §5.6).
 enum RouteGraphCheck {
+    static let maximumRetries = 5
     private static let operators: Set<String> = [
         "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$not", "$and", "$or",
     ]
@@ -19,9 +21,9 @@ enum RouteGraphCheck {
         guard starts.count == 1, let start = starts.first?["id"]?.text, elements.contains(where: { kind($0) == .end })
         else { return false }
         for element in elements {
-            guard hasItsOutputs(element, branches), targets(of: element).allSatisfy({ byID[$0] != nil }) else {
-                return false
-            }
+            guard hasItsOutputs(element, branches), hasItsBounds(element),
+                targets(of: element).allSatisfy({ byID[$0] != nil })
+            else { return false }
             if kind(element) == .conditional {
                 guard let conditions = element["properties"]?["conditions"], isCondition(conditions) else {
                     return false
@@ -55,6 +57,14 @@ enum RouteGraphCheck {
         case .end: return true
         case nil: return false
         }
+    }
+
+    /// Whether a model is tried a number of times and for a time that can be.
+    private static func hasItsBounds(_ element: JSONValue) -> Bool {
+        guard kind(element) == .model, let properties = element["properties"] else { return true }
+        let retries = properties["retries"]?.integer ?? 0
+        let timeout = properties["timeout"]?.integer ?? 1
+        return (0...maximumRetries).contains(retries) && timeout > 0
     }
 
     /// The number in `"12.5%"`; nil for anything else.

@@ -33,10 +33,15 @@ package struct GatewayAdministration: Sendable {
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
         let (id, settings) = try GatewayDraft.creation(body, limits: limits)
-        if try await storing({ try await gateways.count(of: account) }) >= limits.gatewaysPerAccount {
-            throw .invalid([FieldProblem(["body", "id"], "This account has reached its limit of gateways")])
+        let written = try await storing {
+            do {
+                return try await gateways.insert(id, of: account, settings, limit: limits.gatewaysPerAccount)
+            } catch is GatewayRepository.LimitReached {
+                throw ControlError.invalid([
+                    FieldProblem(["body", "id"], "This account has reached its limit of gateways")
+                ])
+            }
         }
-        let written = try await storing { try await gateways.insert(id, of: account, settings) }
         guard let gateway = written.value else {
             throw .invalid([FieldProblem(["body", "id"], "Gateway already exists")])
         }

@@ -141,7 +141,7 @@ package struct SecretsStoreAdministration: Sendable {
             text: try sealer.reseal(text, of: id, for: copy, in: account)
         )
         let written = try await refusing {
-            try await secrets.insert([new], in: store, of: account, limit: limits.secrets)
+            try await secrets.insert([new], in: store, of: account, limit: limits.secrets, duplicating: id)
         }
         guard let secret = written.value.first else { throw .internalFailure("no row of a duplicated secret") }
         return ConfigurationWrite(value: secret, version: written.version)

@@ -38,17 +38,25 @@ package struct GatewayRepository: Sendable {
         ).isEmpty
     }
 
-    package func count(of account: AccountID) async throws(PostgresError) -> Int {
-        try await pool.query(
-            "SELECT count(*) AS total FROM gateways WHERE account_id = $1", [.text(account.rawValue)]
-        ).first?.int("total") ?? 0
-    }
+    /// The account has as many gateways as it may.
+    package struct LimitReached: Error {}
 
     /// Makes a gateway; the value is nil when the id is taken.
+    ///
+    /// - Parameter limit: gateways that the account may have; nil: any number.
+    /// - Throws: `LimitReached`, `PostgresError`.
     package func insert(
-        _ id: GatewayID, of account: AccountID, _ settings: GatewaySettings
+        _ id: GatewayID, of account: AccountID, _ settings: GatewaySettings, limit: Int? = nil
     ) async throws -> ConfigurationWrite<Gateway?> {
         try await pool.write { transaction in
+            if let limit {
+                // Callers of one account take turns, so that none slips past the limit.
+                try await transaction.lockAccount(account)
+                let present = try await transaction.query(
+                    "SELECT count(*) AS total FROM gateways WHERE account_id = $1", [.text(account.rawValue)]
+                )
+                if try present.first?.int("total") ?? 0 >= limit { throw LimitReached() }
+            }
             let rows = try await transaction.query(
                 """
                 INSERT INTO gateways (account_id, id, cache_invalidate_on_update, cache_ttl, collect_logs,

@@ -125,12 +125,20 @@ package struct SecretRepository: Sendable {
 
     /// Stores new secrets, all or none.
     ///
-    /// - Parameter limit: secrets an account may have.
+    /// - Parameters:
+    ///   - limit: secrets an account may have.
+    ///   - original: the secret that the audit log names as the one that was duplicated.
     /// - Throws: `SecretStoreRefusal`, `PostgresError`.
     package func insert(
-        _ secrets: [NewSecret], in store: StoreID, of account: AccountID, limit: Int
+        _ secrets: [NewSecret], in store: StoreID, of account: AccountID, limit: Int,
+        duplicating original: SecretID? = nil
     ) async throws -> ConfigurationWrite<[StoredSecret]> {
         try await pool.write { transaction in
+            if let original {
+                _ = try await transaction.query(
+                    "SELECT set_config('aigatewayd.duplicated_from', $1, true)", [.text(original.rawValue)]
+                )
+            }
             try await transaction.lockAccount(account)
             try await transaction.lockStore(store, of: account)
             let present = try await transaction.query(

@@ -92,6 +92,15 @@ package struct UsageGroup: Sendable, Equatable {
     package var measures: [UsageQuery.Measure: String]
 }
 
+/// How many rows the log of a gateway holds.
+package struct GatewayLogSize: Sendable, Equatable {
+    /// Of the dimensions that were asked for, as in `UsageGroup`.
+    package var values: [String]
+    package var rows: Int
+    /// The gateway's `log_management`.
+    package var limit: Int?
+}
+
 /// How many requests of a group took about how long.
 package struct UsageDurations: Sendable, Equatable {
     /// As in the group's `UsageGroup`.

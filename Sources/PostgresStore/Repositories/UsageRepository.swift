@@ -1,4 +1,4 @@
-package import GatewayCore
+import GatewayCore
 
 /// Answers questions about usage from the roll-ups.
 package struct UsageRepository: Sendable {
@@ -77,21 +77,43 @@ package struct UsageRepository: Sendable {
         return durations
     }
 
-    /// Stored rows of the log of each gateway of an account, counted now, largest first.
-    package func storedRows(_ account: AccountID) async throws(PostgresError) -> [(
-        gateway: String, cap: Int?, rows: Int
-    )] {
-        let rows = try await pool.query(
+    /// How long the logs of an account's gateways are now, the longest first unless the question says otherwise.
+    ///
+    /// Of its dimensions and conditions there may be the gateway and times, which are those of the present.
+    package func logSizes(_ query: UsageQuery) async throws(PostgresError) -> [GatewayLogSize] {
+        var statement = PostgresQuery("SELECT ")
+        for (place, dimension) in query.dimensions.enumerated() {
+            statement.append(dimension.expression(from: query.resolution))
+            statement.append("::text AS ")
+            statement.append(Self.name(ofColumn: place))
+            statement.append(", ")
+        }
+        statement.append(
             """
-            SELECT g.id, g.log_management, (
-                SELECT count(*) FROM logs l WHERE l.account_id = g.account_id AND l.gateway_id = g.id
-            ) AS rows
-            FROM gateways g WHERE g.account_id = $1 ORDER BY rows DESC, g.id
-            """, [.text(account.rawValue)]
+            u.rows, u.log_management FROM (
+                SELECT g.account_id, g.id AS gateway_id, g.log_management, coalesce(t.rows, 0) AS rows,
+                    date_trunc('minute', now(), 'UTC') AS bucket
+                FROM gateways g LEFT JOIN log_totals t ON t.account_id = g.account_id AND t.gateway_id = g.id
+                WHERE g.account_id =
+            """
         )
-        var sizes: [(gateway: String, cap: Int?, rows: Int)] = []
-        for row in rows {
-            sizes.append((try row.text("id"), try row.intOrNil("log_management"), try row.int("rows")))
+        statement.append(" ", value: .text(query.account.rawValue), ") u WHERE ")
+        statement.append(query.condition.predicate(from: query.resolution))
+        statement.append(" ORDER BY ")
+        for case .dimension(let dimension, let direction) in query.order {
+            statement.append(dimension.expression(from: query.resolution))
+            statement.append(direction == .asc ? " ASC, " : " DESC, ")
+        }
+        statement.append("u.rows DESC, u.gateway_id LIMIT ", value: .int(query.limit))
+        var sizes: [GatewayLogSize] = []
+        for row in try await pool.query(statement) {
+            var size = GatewayLogSize(
+                values: [], rows: try row.int("rows"), limit: try row.intOrNil("log_management")
+            )
+            for place in query.dimensions.indices {
+                size.values.append(try row.text(Self.name(ofColumn: place).description))
+            }
+            sizes.append(size)
         }
         return sizes
     }
