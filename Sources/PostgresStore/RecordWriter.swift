@@ -251,6 +251,12 @@ package struct RecordWriter: Sendable {
             FOR EACH STATEMENT EXECUTE FUNCTION roll_up_usage()
             """
         )
+        _ = try await session.query(
+            """
+            CREATE TRIGGER roll_up_totals AFTER INSERT ON unlogged_records REFERENCING NEW TABLE AS settled
+            FOR EACH STATEMENT EXECUTE FUNCTION roll_up_totals()
+            """
+        )
     }
 
     private static let copyLogs: StaticString = """

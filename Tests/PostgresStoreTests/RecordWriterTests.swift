@@ -235,6 +235,7 @@ struct RecordWriterTests {
         #expect(try await requests() == 4)
         let sums = try await pool.query("SELECT sum(tokens_in) AS t, sum(cost)::text AS c FROM usage.by_hour")[0]
         #expect(try sums.int("t") == 33 && sums.text("c") == "0.001305")
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.totals_by_minute")[0].int("n") == 4)
         #expect(
             try await pool.query("SELECT id FROM logs").map { try $0.text("id") } == [Self.record(2).id.description])
         #expect(try await pool.query("SELECT 1 FROM log_bodies").isEmpty)

@@ -182,7 +182,10 @@ struct UsageRollUpTests {
             }
             try await group.waitForAll()
         }
-        for view in ["by_minute", "by_hour", "by_day", "durations_by_hour", "metadata_by_hour", "metadata_by_day"] {
+        for view in [
+            "by_minute", "totals_by_minute", "by_hour", "by_day", "durations_by_hour", "metadata_by_hour",
+            "metadata_by_day",
+        ] {
             #expect(try await pool.query(PostgresQuery.counting(view: view))[0].int("n") == 2000, "\(view)")
         }
     }
@@ -195,10 +198,114 @@ struct UsageRollUpTests {
         records.append(Self.record(2, at: Instant(microseconds: now.microseconds - 61 * 86_400 * 1_000_000)))
         records[0].metadata = #"{"a":1}"#
         try await RecordWriter(pool.makeSession()).write(RecordBatch(records))
-        #expect(try await UsageRollUps(pool).prune() == 2)
+        #expect(try await UsageRollUps(pool).prune() == 4)
+        #expect(try await pool.query("SELECT 1 FROM usage.totals_by_minute").count == 1)
         #expect(try await pool.query("SELECT 1 FROM usage.by_minute").count == 1)
         #expect(try await pool.query("SELECT 1 FROM usage.by_hour").count == 2)
         #expect(try await pool.query("SELECT 1 FROM usage.metadata_by_day").count == 1)
+    }
+
+    private typealias Column = (name: String, of: String)
+
+    /// Members of a report beside what it splits by, and the same computed from rows of `logs`.
+    private static let facts: [Column] = [
+        ("requests", "count(*)"), ("cost", "sum(cost)"), ("unpriced_requests", "count(*) - count(cost)"),
+        ("tokens_in", "CASE WHEN \(metered) > 0 THEN coalesce(sum(tokens_in), 0) END"),
+        ("tokens_out", "CASE WHEN \(metered) > 0 THEN coalesce(sum(tokens_out), 0) END"),
+        ("unmetered_requests", "count(*) - \(metered)"),
+    ]
+    private static let metered = "count(*) FILTER (WHERE tokens_in IS NOT NULL OR tokens_out IS NOT NULL)"
+    private static let moreFacts: [Column] =
+        facts + [
+            ("tokens_cached", "CASE WHEN \(metered) > 0 THEN coalesce(sum(tokens_cached), 0) END"),
+            ("tokens_reasoning", "CASE WHEN \(metered) > 0 THEN coalesce(sum(tokens_reasoning), 0) END"),
+            ("request_bytes", "sum(request_size)"), ("response_bytes", "sum(response_size)"),
+            ("duration_ms", "sum(duration_us) / 1000"), ("first_byte_ms", "sum(first_byte_us) / 1000"),
+            ("answered_requests", "count(first_byte_us)"),
+        ]
+    private static let place: [Column] = [
+        ("account_id", "account_id"), ("gateway_id", "gateway_id"), ("provider", "nullif(provider, '')"),
+        ("model", "nullif(model, '')"), ("cached", "cached"),
+    ]
+    private static let split: [Column] =
+        place + [
+            ("key_alias", "key_alias"), ("status_code", "status_code"), ("status_class", "status_code / 100 || 'xx'"),
+            ("success", "success"), ("rate_limited", "coalesce(error_code, 0) = 2003"),
+        ]
+    private static let entry: [Column] =
+        place.dropLast() + [("key", "e.key"), ("value", "e.value")]
+    private static let moreOfEntries: [Column] = [
+        ("errors", "count(*) FILTER (WHERE NOT success)"), ("cached_requests", "count(*) FILTER (WHERE cached)"),
+    ]
+    private static let total: [Column] = [
+        ("account_id", "account_id"), ("gateway_id", "gateway_id"), ("cached", "cached"), ("success", "success"),
+    ]
+
+    @Test("every report says what the log says, group by group")
+    func reportsAndLog() async throws {
+        let url = try await TestDatabase.migrated()
+        let writer = RecordWriter(PostgresPool(url: url).makeSession())
+        var number: UInt64 = 0
+        func pick(_ count: UInt64) -> Int {
+            number = number &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int((number >> 33) % count)
+        }
+        for batch in 0..<4 {
+            let records = (0..<300).map { index -> RequestRecord in
+                var record = Self.record(
+                    UInt64(batch * 1000 + index + 1),
+                    at: Instant(milliseconds: Self.moment.milliseconds + Int64(pick(7_200_000))))
+                record.gateway = ["g", "h"][pick(2)]
+                record.provider = ["openai", "groq", ""][pick(3)]
+                record.model = ["a", "B", "ä", ""][pick(4)]
+                record.keyAlias = [nil, "default", "spare"][pick(3)]
+                record.status = [200, 404, 429, 500][pick(4)]
+                record.success = record.status == 200
+                record.errorCode = record.status == 429 && pick(2) == 0 ? 2003 : nil
+                record.cached = pick(4) == 0
+                record.usage.input = pick(3) == 0 ? nil : pick(1000)
+                record.usage.output = pick(3) == 0 ? nil : pick(1000)
+                record.usage.cached = pick(2) == 0 ? nil : 5
+                record.usage.reasoning = pick(2) == 0 ? nil : 7
+                record.cost = pick(3) == 0 ? nil : PicoUSD(picoDollars: Int64(pick(1_000_000_000)))
+                record.duration = .microseconds(1 + pick(3_000_000))
+                record.firstByte = pick(3) == 0 ? nil : .microseconds(pick(100_000))
+                record.requestSize = pick(5000)
+                record.responseSize = pick(5000)
+                record.metadata =
+                    [nil, "{}", #"{"team":"x","n":1}"#, #"{"team":"Y","beta":true,"none":null}"#][pick(4)]
+                return record
+            }
+            try await writer.write(RecordBatch(records))
+        }
+        func hour(_ unit: String) -> String { "date_trunc('\(unit)', created_at, 'UTC')" }
+        let day = "(created_at AT TIME ZONE 'UTC')::date"
+        let entries = "logs CROSS JOIN LATERAL jsonb_each_text(metadata) e WHERE e.value IS NOT NULL"
+        let durationClass = "floor(8 * ln(duration_us::double precision) / ln(2::double precision))"
+        let reports: [(String, [Column], [Column], String)] = [
+            ("by_minute", [("minute", hour("minute"))] + Self.split, Self.moreFacts, "logs"),
+            ("by_hour", [("hour", hour("hour"))] + Self.split, Self.moreFacts, "logs"),
+            ("by_day", [("day", day)] + Self.split, Self.moreFacts, "logs"),
+            ("totals_by_minute", [("minute", hour("minute"))] + Self.total, Self.moreFacts, "logs"),
+            ("metadata_by_hour", [("hour", hour("hour"))] + Self.entry, Self.facts + Self.moreOfEntries, entries),
+            ("metadata_by_day", [("day", day)] + Self.entry, Self.facts + Self.moreOfEntries, entries),
+            (
+                "durations_by_hour",
+                [("hour", hour("hour"))] + Self.place + [
+                    ("round(log(2, (from_ms * 1000)::numeric) * 8)", durationClass + "::numeric")
+                ], [("requests", "count(*)")], "logs"
+            ),
+        ]
+        for (view, splits, facts, source) in reports {
+            let report = "SELECT \((splits + facts).map(\.name).joined(separator: ", ")) FROM usage.\(view)"
+            let log =
+                "SELECT \((splits + facts).map(\.of).joined(separator: ", ")) FROM \(source) "
+                + "GROUP BY \((1...splits.count).map { "\($0)" }.joined(separator: ", "))"
+            let difference = "((\(report)) EXCEPT ALL (\(log))) UNION ALL ((\(log)) EXCEPT ALL (\(report)))"
+            let counts = try await PostgresServer.shared.psql(
+                url, "SELECT (SELECT count(*) FROM (\(report)) r) > 5, count(*) FROM (\(difference)) d")
+            #expect(counts == "t|0", "\(view)")
+        }
     }
 
     @Test("the reader's role sees the reports and no table")
@@ -218,6 +325,17 @@ struct UsageRollUpTests {
         await #expect(throws: PostgresError.self) {
             try await pool.query("CREATE TABLE usage.mine (a integer)")
         }
+        // All of the reports to read, and nothing else to read or change, what later releases bring included.
+        let rights = try await PostgresServer.shared.psql(
+            url,
+            """
+            SELECT n.nspname, bool_and(has_table_privilege('aigatewayd_reader', c.oid, 'SELECT')),
+                bool_or(has_table_privilege('aigatewayd_reader', c.oid, 'SELECT')),
+                bool_or(has_table_privilege('aigatewayd_reader', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname IN ('public', 'usage') AND c.relkind IN ('r', 'p', 'v', 'm') GROUP BY 1 ORDER BY 1
+            """)
+        #expect(rights == "public|f|f|f\nusage|t|t|f")
     }
 }
 
@@ -226,6 +344,7 @@ extension PostgresQuery {
     fileprivate static func counting(view: String) -> PostgresQuery {
         switch view {
         case "by_minute": PostgresQuery("SELECT sum(requests) AS n FROM usage.by_minute")
+        case "totals_by_minute": PostgresQuery("SELECT sum(requests) AS n FROM usage.totals_by_minute")
         case "by_hour": PostgresQuery("SELECT sum(requests) AS n FROM usage.by_hour")
         case "by_day": PostgresQuery("SELECT sum(requests) AS n FROM usage.by_day")
         case "durations_by_hour": PostgresQuery("SELECT sum(requests) AS n FROM usage.durations_by_hour")

@@ -20,6 +20,12 @@ FROM usage.by_day
 WHERE day > (now() AT TIME ZONE 'UTC')::date - 30
 GROUP BY day ORDER BY day;
 
+\echo 'The last hour, by minute: requests, errors, dollars'
+SELECT minute, sum(requests) AS requests, coalesce(sum(requests) FILTER (WHERE NOT success), 0) AS errors, sum(cost) AS dollars
+FROM usage.totals_by_minute
+WHERE minute > now() - interval '1 hour'
+GROUP BY minute ORDER BY minute;
+
 \echo 'The last day, by hour, gateway and class of status'
 SELECT hour, gateway_id, status_class, sum(requests) AS requests
 FROM usage.by_hour

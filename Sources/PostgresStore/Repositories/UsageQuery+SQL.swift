@@ -5,7 +5,7 @@ extension UsageQuery {
     var selection: PostgresFragment {
         var sql: PostgresFragment =
             switch resolution {
-            case .minute: PostgresFragment(" FROM usage_minutes u")
+            case .minute: PostgresFragment(needsTotalsOnly ? " FROM usage_minute_totals u" : " FROM usage_minutes u")
             case .hour: PostgresFragment(" FROM usage_hours u")
             case .day: PostgresFragment(" FROM usage_days u")
             }
@@ -17,6 +17,11 @@ extension UsageQuery {
         // Without a split there is one group, of nothing when nothing was found; then there shall be none.
         if dimensions.isEmpty { sql.append(" HAVING count(*) > 0") }
         return sql
+    }
+
+    /// Whether it names nothing that the totals of minutes do not tell apart.
+    private var needsTotalsOnly: Bool {
+        (dimensions + condition.dimensions).allSatisfy { $0.isOfTotals }
     }
 
     /// Groups that are equal in what was asked for come in the order of their dimensions, so that answers repeat.
@@ -45,6 +50,16 @@ extension UsageQuery {
 }
 
 extension UsageQuery.Dimension {
+    /// Whether the roll-up of totals knows it.
+    fileprivate var isOfTotals: Bool {
+        switch self {
+        case .provider, .model, .keyAlias, .statusCode, .rateLimited: false
+        case .gateway, .cached, .error, .cacheStatus, .date, .datetime, .datetimeMinute, .datetimeFiveMinutes,
+            .datetimeFifteenMinutes, .datetimeHour:
+            true
+        }
+    }
+
     /// What it is in a row of the roll-up of that resolution.
     func expression(from resolution: UsageQuery.Resolution) -> PostgresFragment {
         switch self {
@@ -108,6 +123,14 @@ extension UsageQuery.Measure {
 }
 
 extension UsageQuery.Condition {
+    /// What it says something of.
+    fileprivate var dimensions: [UsageQuery.Dimension] {
+        switch self {
+        case .all(let conditions), .any(let conditions): conditions.flatMap(\.dimensions)
+        case .compare(let dimension, _, _): [dimension]
+        }
+    }
+
     /// A boolean expression in parentheses.
     func predicate(from resolution: UsageQuery.Resolution) -> PostgresFragment {
         switch self {
