@@ -14,7 +14,8 @@ package struct LogPartitions: Sendable {
 
     /// Drops the months that ended before `limit`, with their bodies; returns how many went.
     ///
-    /// Fails when readers or writers hold a month for two seconds; it may be tried again.
+    /// They are gone at once; their space is there after `removeDropped`. Fails when readers or writers hold a month for
+    /// two seconds; it may be tried again.
     @discardableResult
     package func drop(before limit: Instant) async throws(PostgresError) -> Int {
         let expired = try await pool.query(
@@ -32,6 +33,12 @@ package struct LogPartitions: Sendable {
             if try gone.first?.bool("dropped") == true { dropped += 1 }
         }
         return dropped
+    }
+
+    /// Gives back the space of dropped months, which takes the file system's time; returns the number of tables.
+    @discardableResult
+    package func removeDropped() async throws(PostgresError) -> Int {
+        try await pool.query("SELECT remove_dropped_logs() AS removed").first?.int("removed") ?? 0
     }
 
     /// Brings the counts in line with partitions that were dropped by hand; returns how many months that concerned.

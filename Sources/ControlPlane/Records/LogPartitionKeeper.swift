@@ -49,6 +49,7 @@ package struct LogPartitionKeeper: Sendable {
             let age = Int64(retentionDays) * 86_400_000_000
             try await partitions.drop(before: Instant(microseconds: clock.now.microseconds - age))
         }
+        try await partitions.removeDropped()
         try await partitions.sweepCounts()
         try await partitions.forgetRefusals()
     }
