@@ -49,7 +49,7 @@ struct ManagementAPI {
         let pool = PostgresPool(url: url, size: 2)
         self.pool = pool
         // Real time unless a test says otherwise: tokens and fresh rows are compared with it.
-        var seconds = try await pool.query("SELECT extract(epoch FROM now())::bigint AS s").first?.int("s") ?? 0
+        var seconds = try await pool.query("SELECT floor(extract(epoch FROM now()))::bigint AS s").first?.int("s") ?? 0
         if let now { seconds = Int(now.milliseconds / 1000) }
         let clock = FixedClock(now: Instant(milliseconds: Int64(seconds) * 1000))
         let vault = Vault(masterKey: try MasterKey(Secret([UInt8](repeating: 1, count: 32))))
