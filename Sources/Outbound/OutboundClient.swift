@@ -30,10 +30,22 @@ package struct OutboundClient: Sendable {
     static let maximumAnswer = 65_536
     /// A connection that takes longer keeps a stopping process waiting.
     private static let connectLimit = TimeAmount.seconds(5)
+    /// Where names are resolved, which blocks a thread for as long as a name server likes.
+    ///
+    /// Apart from the process's other threads, so that slow name servers hold up nothing but this.
+    private static let resolvers: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: 16)
+        pool.start()
+        return pool
+    }()
 
     private let context: NIOSSLContext
     private let egress: EgressRule
     private let timeout: Duration
+    private let resolver: Resolver
+
+    /// Finds the addresses of a host; blocks its thread.
+    typealias Resolver = @Sendable (_ host: String, _ port: Int) throws -> [SocketAddress]
 
     /// - Parameters:
     ///   - rootsFile: PEM file with roots that are trusted beside the system's.
@@ -41,8 +53,15 @@ package struct OutboundClient: Sendable {
     package init(
         egress: EgressRule, rootsFile: String? = nil, timeout: Duration = .seconds(15)
     ) throws(SetupFailure) {
+        try self.init(egress: egress, rootsFile: rootsFile, timeout: timeout) { try Self.addresses(of: $0, port: $1) }
+    }
+
+    init(
+        egress: EgressRule, rootsFile: String? = nil, timeout: Duration, resolver: @escaping Resolver
+    ) throws(SetupFailure) {
         self.egress = egress
         self.timeout = timeout
+        self.resolver = resolver
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
         if let rootsFile { configuration.additionalTrustRoots = [.file(rootsFile)] }
@@ -61,10 +80,10 @@ package struct OutboundClient: Sendable {
         head.headers = HTTPHeaders(
             [("Host", url.authority), ("Content-Length", "\(body.readableBytes)"), ("Connection", "close")])
         for header in headers { head.headers.add(name: header.name, value: header.value) }
-        let addresses = try await resolve(url)
-        var failure = Failure(reason: "\(url.authority) has no address")
         let deadline = NIODeadline.now() + .nanoseconds(Int64(timeout / .nanoseconds(1)))
-        for address in addresses where !Task.isCancelled {
+        let addresses = try await resolve(url, until: deadline)
+        var failure = Failure(reason: "\(url.authority) cannot be reached in time")
+        for address in addresses where !Task.isCancelled && NIODeadline.now() < deadline {
             do {
                 return try await exchange(head, body, with: address, url, until: deadline)
             } catch let error as Failure {
@@ -78,10 +97,10 @@ package struct OutboundClient: Sendable {
     }
 
     /// What the host stands for and may be connected to.
-    private func resolve(_ url: OutboundURL) async throws(Failure) -> [SocketAddress] {
+    private func resolve(_ url: OutboundURL, until deadline: NIODeadline) async throws(Failure) -> [SocketAddress] {
         let found: [SocketAddress]
         do {
-            found = try await NIOThreadPool.singleton.runIfActive { try Self.addresses(of: url.host, port: url.port) }
+            found = try await lookUp(url, until: deadline)
         } catch let failure as Failure {
             throw failure
         } catch {
@@ -101,8 +120,25 @@ package struct OutboundClient: Sendable {
         return allowed
     }
 
+    /// Asks the resolver, and goes on without it when it takes too long: a thread that resolves cannot be stopped.
+    private func lookUp(_ url: OutboundURL, until deadline: NIODeadline) async throws -> [SocketAddress] {
+        if let address = try? SocketAddress(ipAddress: url.host, port: url.port) { return [address] }
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let answer = loop.makePromise(of: [SocketAddress].self)
+        let timer = loop.scheduleTask(deadline: deadline) {
+            answer.fail(Failure(reason: "\(url.host) is not resolved in time"))
+        }
+        Self.resolvers.runIfActive(eventLoop: loop) { [resolver] in try resolver(url.host, url.port) }
+            .cascade(to: answer)
+        defer { timer.cancel() }
+        return try await withTaskCancellationHandler {
+            try await answer.futureResult.get()
+        } onCancel: {
+            answer.fail(CancellationError())
+        }
+    }
+
     private static func addresses(of host: String, port: Int) throws -> [SocketAddress] {
-        if let address = try? SocketAddress(ipAddress: host, port: port) { return [address] }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG

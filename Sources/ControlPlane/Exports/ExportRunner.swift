@@ -6,8 +6,8 @@ package import SecretVault
 
 /// Sends settled requests to those who asked for them: OTEL exporters and Logpush jobs.
 ///
-/// The queue is in the database: what was not taken is sent again after a restart, and one node of a cluster sends. A
-/// receiver that fails is left alone for a growing while; the others are not held up by it beyond its time limit.
+/// The queue is in the database: what was not taken is sent again after a restart, and one node of a cluster sends.
+/// Several receivers are served at once, as `ExportSchedule` has it; one that fails or is slow holds up no other.
 package actor ExportRunner {
     /// What somebody may have to look at.
     package enum Event: Sendable, Equatable {
@@ -21,6 +21,8 @@ package actor ExportRunner {
         case unavailable(reason: String)
         /// What nobody took in time, or nobody is there to take.
         case pruned(rows: Int)
+        /// That could not be removed from the queue now.
+        case notPruned(reason: String)
     }
 
     /// What the runner has done since the process started.
@@ -30,16 +32,12 @@ package actor ExportRunner {
         package var failures = 0
     }
 
-    private struct Outage {
-        var pause: Duration
-        var until: ContinuousClock.Instant
-    }
-
     private static let batch = 100
-    private static let idlePause = Duration.milliseconds(500)
-    private static let firstPause = Duration.seconds(1)
-    private static let longestPause = Duration.seconds(300)
-    private static let pruneInterval = Duration.seconds(600)
+    /// Between looks at the queue.
+    private static let pause = Duration.milliseconds(500)
+    /// How long a receiver is served before others have their turn.
+    private static let turn = Duration.seconds(5)
+    private static let pruneInterval = Duration.seconds(60)
 
     private let queue: ExportQueue
     private let client: OutboundClient
@@ -49,9 +47,10 @@ package actor ExportRunner {
     private let clock: any WallClock
     private let logpushRowLimit: Int
     private let report: @Sendable (Event) -> Void
-    private var outages: [String: Outage] = [:]
+    private var schedule = ExportSchedule()
     private var isUnavailable = false
     private var pruneAt: ContinuousClock.Instant
+    private var pruned = 0
     package private(set) var statistics = Statistics()
 
     /// - Parameters:
@@ -76,66 +75,91 @@ package actor ExportRunner {
 
     /// Works until the task is cancelled.
     package func run() async {
-        while !Task.isCancelled {
-            let hasMore = await round()
-            if hasMore { await Task.yield() } else { try? await Task.sleep(for: Self.idlePause) }
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                for receiver in await begin() {
+                    group.addTask { await self.serve(receiver) }
+                }
+                try? await Task.sleep(for: Self.pause)
+            }
         }
     }
 
-    /// Sends each receiver one batch; returns whether there may be more to send now.
-    package func round() async -> Bool {
+    /// Those whose turn it is; none while another process sends.
+    private func begin() async -> [ExportReceiver] {
         do throws(PostgresError) {
-            guard try await queue.acquire() else { return false }
-            if ContinuousClock.now >= pruneAt {
-                pruneAt = .now + Self.pruneInterval
-                let pruned = try await queue.prune()
-                if pruned > 0 { report(.pruned(rows: pruned)) }
-            }
-            var hasMore = false
-            for receiver in try await queue.receivers() {
-                if Task.isCancelled { return false }
-                hasMore = try await serve(receiver) || hasMore
-            }
+            guard try await queue.acquire() else { return [] }
+            try await prune()
+            let waiting = try await queue.receivers()
             isUnavailable = false
-            return hasMore
+            return schedule.begin(waiting, now: .now)
         } catch {
-            if !isUnavailable { report(.unavailable(reason: error.description)) }
-            isUnavailable = true
-            return false
+            note(error)
+            return []
         }
     }
 
-    /// Sends one batch; returns whether it was taken and others may wait.
-    private func serve(_ receiver: ExportReceiver) async throws(PostgresError) -> Bool {
-        let key = "\(receiver.account) \(receiver.gateway?.rawValue ?? "") \(receiver.target)"
-        if let outage = outages[key], ContinuousClock.now < outage.until { return false }
+    private func note(_ error: PostgresError) {
+        if !isUnavailable { report(.unavailable(reason: error.description)) }
+        isUnavailable = true
+    }
+
+    /// Removes a piece of what nobody takes any more, so that exports need not wait for all of it.
+    private func prune() async throws(PostgresError) {
+        guard ContinuousClock.now >= pruneAt else { return }
+        do throws(PostgresError) {
+            let rows = try await queue.prune()
+            pruned += rows
+            if rows > 0 { return }
+        } catch {
+            // A statement that takes too long is no reason not to send what can be sent.
+            guard error.sqlState == PostgresError.timeLimit else { throw error }
+            report(.notPruned(reason: error.description))
+        }
+        pruneAt = .now + Self.pruneInterval
+        if pruned > 0 { report(.pruned(rows: pruned)) }
+        pruned = 0
+    }
+
+    /// Sends batches until nothing is left, its turn is over or the receiver takes no more.
+    private func serve(_ receiver: ExportReceiver) async {
+        defer { schedule.end(receiver) }
+        let end = ContinuousClock.now + Self.turn
         let bodyLimit: Int
         switch receiver.kind {
         case .otel: bodyLimit = ExportQueue.bodyLimit
         case .logpush: bodyLimit = logpushRowLimit
         }
-        let requests = try await queue.next(for: receiver, atMost: Self.batch, bodyLimit: bodyLimit)
-        if requests.isEmpty { return false }
+        var last = 0
         do {
-            try await deliver(requests[...], to: receiver)
-        } catch let failure as DeliveryFailure {
-            statistics.failures += 1
-            if outages[key] == nil {
-                report(.failing(target: receiver.target, account: receiver.account, reason: failure.reason))
-            }
-            let pause = outages[key].map { min($0.pause * 2, Self.longestPause) } ?? Self.firstPause
-            outages[key] = Outage(pause: pause, until: .now + pause)
-            try await note(failure.reason, receiver)
-            return false
-        } catch let error as PostgresError {
-            throw error
+            repeat {
+                let batch = try await queue.next(
+                    for: receiver, after: last, atMost: Self.batch, bodyLimit: bodyLimit)
+                guard let seen = batch.last else { return }
+                last = seen
+                if batch.requests.isEmpty { continue }
+                try await deliver(batch.requests[...], to: receiver)
+                if schedule.succeed(receiver) {
+                    report(.resumed(target: receiver.target, account: receiver.account))
+                }
+            } while ContinuousClock.now < end && !Task.isCancelled
+        } catch let error as PostgresError where error.isUnavailable && error.sqlState != PostgresError.timeLimit {
+            note(error)
         } catch {
-            throw PostgresError(.unexpectedResult, "\(error)")
+            // What ends with the process is no failure of the receiver.
+            if Task.isCancelled { return }
+            await fail(receiver, error as? DeliveryFailure ?? .later("\(error)"))
         }
-        if outages.removeValue(forKey: key) != nil {
-            report(.resumed(target: receiver.target, account: receiver.account))
+    }
+
+    private func fail(_ receiver: ExportReceiver, _ failure: DeliveryFailure) async {
+        statistics.failures += 1
+        var blame = ExportSchedule.Blame.receiver
+        if case .unreachable = failure { blame = .address }
+        if schedule.fail(receiver, blame, now: .now) {
+            report(.failing(target: receiver.target, account: receiver.account, reason: failure.reason))
         }
-        return true
+        do throws(PostgresError) { try await note(failure.reason, receiver) } catch { note(error) }
     }
 
     /// Sends requests and takes them from the queue; halves what is refused until those to blame stand alone.

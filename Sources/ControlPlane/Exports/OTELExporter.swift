@@ -57,6 +57,8 @@ struct OTELExporter: Sendable {
 enum DeliveryFailure: Error, Sendable, Equatable {
     /// The receiver, or a setting, may be right another time.
     case later(String)
+    /// Nobody answers at the address.
+    case unreachable(String)
     /// The receiver will not take this, however often it is sent.
     case refused(String)
     /// Nothing can be sent to this receiver at all.
@@ -64,7 +66,7 @@ enum DeliveryFailure: Error, Sendable, Equatable {
 
     var reason: String {
         switch self {
-        case .later(let reason), .refused(let reason), .hopeless(let reason): reason
+        case .later(let reason), .unreachable(let reason), .refused(let reason), .hopeless(let reason): reason
         }
     }
 }
@@ -92,7 +94,7 @@ extension OutboundClient {
         do throws(Failure) {
             answer = try await send(method, to: url, headers: headers, body: body)
         } catch {
-            throw .later(error.reason)
+            throw .unreachable(error.reason)
         }
         switch answer.status {
         case 200..<300: return

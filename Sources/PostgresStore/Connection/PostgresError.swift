@@ -29,6 +29,9 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
         self.constraint = constraint
     }
 
+    /// SQLSTATE of a statement that took longer than it may: the server is well.
+    package static let timeLimit = "57014"
+
     package var isUnavailable: Bool { kind == .unavailable }
     package var isUniqueViolation: Bool { sqlState == "23505" }
     package var isForeignKeyViolation: Bool { sqlState == "23503" }

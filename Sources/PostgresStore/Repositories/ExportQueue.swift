@@ -25,13 +25,9 @@ package struct ExportQueue: Sendable {
     package func receivers() async throws(PostgresError) -> [ExportReceiver] {
         let exporters = try await session.query(
             """
-            SELECT g.account_id, g.id, 'otel:' || md5(e.exporter ->> 'url') AS target, e.exporter::text AS exporter
-            FROM gateways g CROSS JOIN LATERAL jsonb_array_elements(
-                CASE WHEN jsonb_typeof(g.otel) = 'array' THEN g.otel END) AS e(exporter)
-            WHERE EXISTS (
-                SELECT FROM export_queue q WHERE q.target = 'otel:' || md5(e.exporter ->> 'url')
-                    AND q.account_id = g.account_id AND q.gateway_id = g.id)
-            ORDER BY g.account_id, g.id
+            SELECT g.account_id, g.id, w.target, e.exporter::text AS exporter
+            FROM waiting_exporters() w JOIN gateways g ON g.account_id = w.account_id AND g.id = w.gateway_id
+                JOIN LATERAL gateway_exporters(g.otel) AS e ON e.target = w.target
             """
         )
         var receivers: [ExportReceiver] = []
@@ -44,10 +40,8 @@ package struct ExportQueue: Sendable {
         }
         let jobs = try await session.query(
             """
-            SELECT j.account_id, j.id, j.destination_envelope FROM logpush_jobs j
-            WHERE j.enabled AND EXISTS (
-                SELECT FROM export_queue q WHERE q.target = 'logpush:' || j.id AND q.account_id = j.account_id)
-            ORDER BY j.account_id, j.id
+            SELECT j.account_id, j.id, j.destination_envelope
+            FROM waiting_jobs() w JOIN logpush_jobs j ON 'logpush:' || j.id = w.target AND j.enabled
             """
         )
         for row in jobs {
@@ -63,20 +57,29 @@ package struct ExportQueue: Sendable {
 
     /// The next requests for a receiver, oldest first; those whose log is gone are taken from the queue on the way.
     ///
-    /// - Parameter bodyLimit: longer bodies are left out.
+    /// - Parameters:
+    ///   - number: rows up to this one were seen and removed; 0: look at all. A row that was numbered earlier may still
+    ///     appear later, so somebody has to begin at 0 again.
+    ///   - bodyLimit: longer bodies are left out.
     package func next(
-        for receiver: ExportReceiver, atMost count: Int, bodyLimit: Int = bodyLimit
-    ) async throws(PostgresError) -> [ExportedRequest] {
-        var query = PostgresQuery(
-            """
-            WITH waiting AS (
-                SELECT id, log_id, created_at FROM export_queue WHERE target =
-            """
-        )
-        query.append(" ", value: .text(receiver.target))
-        query.append(" AND account_id = ", value: .text(receiver.account.rawValue))
-        if let gateway = receiver.gateway { query.append(" AND gateway_id = ", value: .text(gateway.rawValue)) }
-        query.append(" ORDER BY id LIMIT ", value: .int(count))
+        for receiver: ExportReceiver, after number: Int = 0, atMost count: Int, bodyLimit: Int = bodyLimit
+    ) async throws(PostgresError) -> ExportBatch {
+        var query = PostgresQuery("WITH waiting AS (SELECT id, log_id, created_at FROM export_queue WHERE ")
+        // Ordered by what the receiver's own index has, though it is the same in all rows: the index of the numbers would
+        // have to read everybody else's rows, and looks just as good to a planner that takes them for this receiver's.
+        let target = PostgresValue.text(receiver.target)
+        if let gateway = receiver.gateway {
+            query.append("target LIKE 'otel:%' AND target = ", value: target)
+            query.append(" AND account_id = ", value: .text(receiver.account.rawValue))
+            query.append(" AND (gateway_id, id) > (", value: .text(gateway.rawValue), ", ")
+            query.append(value: .int(number))
+            query.append(") AND gateway_id <= ", value: .text(gateway.rawValue), " ORDER BY gateway_id, id")
+        } else {
+            query.append("target LIKE 'logpush:%' AND (target, id) > (", value: target, ", ")
+            query.append(value: .int(number))
+            query.append(") AND target <= ", value: target, " ORDER BY target, id")
+        }
+        query.append(" LIMIT ", value: .int(count))
         query.append(
             """
             ), sized AS (
@@ -118,7 +121,7 @@ package struct ExportQueue: Sendable {
             }
         }
         if !orphans.isEmpty { try await remove(orphans) }
-        return requests
+        return ExportBatch(requests: requests, last: try rows.last?.int("queue_id"))
     }
 
     /// Takes rows from the queue: their receiver has them, or will never take them.
@@ -139,8 +142,7 @@ package struct ExportQueue: Sendable {
         )
     }
 
-    /// Removes what nobody will take any more; returns the number of rows.
-    @discardableResult
+    /// Removes some of what nobody will take any more; returns the number of rows, which is 0 when none is left.
     package func prune() async throws(PostgresError) -> Int {
         try await session.query("SELECT prune_exports() AS pruned")[0].int("pruned")
     }
@@ -158,9 +160,25 @@ package struct ExportReceiver: Sendable, Equatable {
     package var account: AccountID
     /// Nil: all gateways of the account.
     package var gateway: GatewayID?
-    /// Its name in the queue.
+    /// Its name in the queue: `otel:`, a digest of the URL and, from the second of that URL on, `:` and its place; or
+    /// `logpush:` and the job's number.
     package var target: String
     package var kind: Kind
+
+    package init(account: AccountID, gateway: GatewayID?, target: String, kind: Kind) {
+        self.account = account
+        self.gateway = gateway
+        self.target = target
+        self.kind = kind
+    }
+}
+
+/// What one look at the queue found for a receiver.
+package struct ExportBatch: Sendable {
+    /// Empty when the logs of all rows are gone.
+    package var requests: [ExportedRequest]
+    /// Number of the last row that was looked at; nil when nothing waits.
+    package var last: Int?
 }
 
 /// A settled request on its way out.

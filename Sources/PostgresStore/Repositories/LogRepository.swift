@@ -57,7 +57,7 @@ package struct LogRepository: Sendable {
                 )
                 return try await transaction.query(sql).first?.int("total") ?? 0
             }
-        } catch let error as PostgresError where error.sqlState == "57014" {
+        } catch let error as PostgresError where error.sqlState == PostgresError.timeLimit {
             return nil
         }
     }

@@ -86,14 +86,13 @@ package struct LogpushJobRepository: Sendable {
         ).first.map { (row) throws(PostgresError) in try LogpushJob(row) }
     }
 
-    /// Deletes a job with what waits for it; false when there is none.
+    /// Deletes a job; false when there is none.
+    ///
+    /// What waits for it is left to `ExportQueue.prune`: it may be more than one statement can delete.
     package func delete(_ id: Int, of account: AccountID) async throws(PostgresError) -> Bool {
         try await pool.change(
-            """
-            WITH gone AS (DELETE FROM logpush_jobs WHERE account_id = $1 AND id = $2 RETURNING id),
-                waiting AS (DELETE FROM export_queue WHERE target = 'logpush:' || (SELECT id FROM gone))
-            SELECT id FROM gone
-            """, [.text(account.rawValue), .int(id)]
+            "DELETE FROM logpush_jobs WHERE account_id = $1 AND id = $2 RETURNING id",
+            [.text(account.rawValue), .int(id)]
         ).first != nil
     }
 }

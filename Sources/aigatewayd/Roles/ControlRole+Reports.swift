@@ -16,6 +16,8 @@ extension ControlRole {
                 "an export's receiver refuses requests for good",
                 reason: "\(requests) for \(target) of account \(account): \(reason)")
         case .unavailable(let reason): logger.warning("exports wait for the database", reason: reason)
+        case .notPruned(let reason):
+            logger.warning("requests that nobody takes any more stay in the queue of exports", reason: reason)
         case .pruned(let rows):
             logger.warning("requests were not exported in time, or nobody wants them any more", reason: "\(rows)")
         }
