@@ -289,4 +289,37 @@ struct SecretsStoreRoutesTests {
         #expect(await api.send("DELETE", path).status == 200)
         #expect(await api.send("GET", store + "/secrets").ids == made.ids)
     }
+
+    @Test("an exporter reaches the secrets of gateways by their names, those of the default store first, and no other")
+    func secretsOfExporters() async throws {
+        let api = try await ManagementAPI()
+        await api.makeGateway("g")
+        let repository = SecretRepository(api.pool)
+        func value(_ name: String) async throws -> String? {
+            guard let (id, text) = try await repository.sealed(named: name, of: ManagementAPI.account) else {
+                return nil
+            }
+            let opened = try api.vault.open(text.envelope, account: ManagementAPI.account, secretID: id)
+            return String(decoding: opened.reveal(), as: UTF8.self)
+        }
+        let older = await makeStore(api, "older")
+        let body = secret("twice", "from the older store")
+        #expect(await api.send("POST", older + "/secrets", body: "[\(body)]").status == 200)
+        let other = secret("foreign").replacing(#""workers","ai_gateway""#, with: #""workers""#)
+        #expect(await api.send("POST", older + "/secrets", body: "[\(other)]").status == 200)
+        #expect(try await value("twice") == "from the older store")
+        #expect(try await value("foreign") == nil, "it is not meant for gateways")
+        let standard = await makeStore(api, SecretStoreRepository.defaultName)
+        #expect(
+            await api.send("POST", standard + "/secrets", body: "[\(secret("twice", "from the default store"))]").status
+                == 200)
+        #expect(try await value("twice") == "from the default store")
+        // A provider's key is that provider's alone.
+        let config =
+            #"{"provider_slug":"openai","alias":"default","default_config":true,"secret":"sk-owned-0123456789-wxyz"}"#
+        #expect(await api.send("POST", ManagementAPI.gateways + "/g/provider_configs", body: config).status == 200)
+        let owned = try await api.pool.query("SELECT name FROM secrets WHERE owned").map { try $0.text("name") }
+        #expect(owned.count == 1)
+        for name in owned { #expect(try await value(name) == nil) }
+    }
 }

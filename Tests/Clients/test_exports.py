@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.calls import post
-from harness.daemon import REPOSITORY
+from harness.daemon import GATEWAY, REPOSITORY
 from harness.receiver import Receiver
 from harness.waiting import until
 
@@ -185,6 +185,21 @@ def test_what_a_receiver_will_never_take_holds_nothing_up(four_workers, provider
     until(lambda: len({span["spanId"] for span in spans(receiver)}) == 7, 30, lambda: receiver.deliveries)
 
 
+def test_an_exporter_s_authorization_is_a_secret_of_gateways_or_none(four_workers, provider, receiver):
+    daemon = four_workers
+    secret = daemon.canary("workers")
+    daemon.command("secret", "put", "not-for-gateways", "--scope", "workers", stdin=secret)
+    name = daemon.api.create_gateway(otel=[
+        {"url": receiver.url("/v1/traces"), "headers": {}, "authorization": "not-for-gateways"}])
+    open_one = daemon.api.create_gateway(otel=[{"url": receiver.url("/open"), "headers": {}}])
+    sandbox(daemon, name)
+    sandbox(daemon, open_one)
+    until(lambda: "there is no secret called not-for-gateways with the scope ai_gateway" in daemon.output(), 15,
+          "the complaint")
+    until(lambda: spans(receiver), 15, "the span of the other")
+    assert all(delivery.path == "/open" and "authorization" not in delivery.headers for delivery in receiver.deliveries)
+
+
 @pytest.fixture
 def bystander():
     """A port of this machine at a name whose address only a resolver knows, and nobody accepts its connections."""
@@ -203,6 +218,11 @@ def test_private_addresses_are_not_called_unless_the_operator_says_so(daemon, pr
         answer = daemon.api.http.post(jobs(daemon), json={
             "dataset": "ai_gateway_events", "destination_conf": f"https://{host}/logs"})
         assert answer.status_code == 400, host
+    gateway = daemon.api.create_gateway()
+    for url in (f"https://localhost:{receiver.port}/", receiver.url("/"), "https://u:p@collector.example.com/"):
+        answer = daemon.api.http.put(daemon.api.path(f"/{gateway}"), json={
+            **GATEWAY, "otel": [{"url": url, "headers": {}}]})
+        assert answer.status_code == 400 and answer.json()["errors"][0]["path"] == ["body", "otel", "0", "url"], url
     # What a name stands for is not known before the call.
     name, listener = bystander
     gateway = daemon.api.create_gateway(otel=[{

@@ -56,6 +56,17 @@ struct GatewayDraftTests {
             (#""guardrails":{"prompt":{}}"#, ["body", "guardrails", "response"]),
             (#""otel":[{"url":"ftp://x","headers":{}}]"#, ["body", "otel", "0", "url"]),
             (#""otel":{}"#, ["body", "otel"]),
+            (#""otel":[{"url":"http://o.example","headers":{}}]"#, ["body", "otel", "0", "url"]),
+            (#""otel":[{"url":"https://u:p@o.example","headers":{}}]"#, ["body", "otel", "0", "url"]),
+            (#""otel":[{"url":"https://10.0.0.1/","headers":{}}]"#, ["body", "otel", "0", "url"]),
+            (#""otel":[{"url":"https://o.example/a b","headers":{}}]"#, ["body", "otel", "0", "url"]),
+            (#""otel":[{"url":"https://o","headers":{"a b":"x"}}]"#, ["body", "otel", "0", "headers", "a b"]),
+            (#""otel":[{"url":"https://o","headers":{"a":"x\ny"}}]"#, ["body", "otel", "0", "headers", "a"]),
+            (
+                #""otel":["#
+                    + Array(repeating: #"{"url":"https://o","headers":{}}"#, count: 6).joined(separator: ",") + "]",
+                ["body", "otel"]
+            ),
             (
                 #""spend_limits":{"rules":[{"limit":0,"limitType":"cost","window":1}]}"#,
                 ["body", "spend_limits", "rules", "0", "limit"]
@@ -68,6 +79,19 @@ struct GatewayDraftTests {
         ])
     func bad(member: String, path: [String]) {
         #expect(paths(Self.minimal + "," + member + "}").contains(path))
+    }
+
+    @Test("five exporters are taken, wherever the egress rule lets them be")
+    func exporters() throws {
+        func taken(_ url: String, _ egress: EgressRule) -> Bool {
+            let otel = "[" + Array(repeating: #"{"url":"\#(url)","headers":{}}"#, count: 5).joined(separator: ",") + "]"
+            guard let body = try? JSONValue(parsing: Self.minimal + #","otel":\#(otel)}"#) else { return false }
+            return (try? GatewayDraft.creation(body, egress: egress)) != nil
+        }
+        #expect(taken("https://o.example/v1/traces?a=1", .publicAddressesOnly))
+        #expect(!taken("http://127.0.0.1:4318/v1/traces", .publicAddressesOnly))
+        #expect(taken("http://127.0.0.1:4318/v1/traces", .anyAddress))
+        #expect(!taken("http://u:p@127.0.0.1:4318/", .anyAddress))
     }
 
     @Test(

@@ -15,11 +15,11 @@ package struct ExportSecrets: Sendable {
         self.external = external
     }
 
-    /// The value of an account's secret; references are followed each time.
+    /// The value of an account's secret of the scope `ai_gateway`; references are followed each time.
     func value(named name: String, of account: AccountID) async throws(DeliveryFailure) -> Secret<String> {
         do {
             guard let (id, text) = try await secrets.sealed(named: name, of: account) else {
-                throw DeliveryFailure.later("there is no secret called \(name)")
+                throw DeliveryFailure.later("there is no secret called \(name) with the scope ai_gateway")
             }
             var value = try vault.open(text.envelope, account: account, secretID: id)
             if text.kind == .reference {

@@ -6,8 +6,13 @@ package struct GatewayAdministration: Sendable {
     private let gateways: GatewayRepository
     private let tokens: TokenRepository
     private let limits: ProductLimits
+    private let egress: EgressRule
 
-    package init(_ pool: PostgresPool, limits: ProductLimits = ProductLimits()) {
+    /// - Parameter egress: where exporters of gateways may be.
+    package init(
+        _ pool: PostgresPool, limits: ProductLimits = ProductLimits(), egress: EgressRule = .publicAddressesOnly
+    ) {
+        self.egress = egress
         gateways = GatewayRepository(pool)
         tokens = TokenRepository(pool)
         self.limits = limits
@@ -32,7 +37,7 @@ package struct GatewayAdministration: Sendable {
     package func create(
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
-        let (id, settings) = try GatewayDraft.creation(body, limits: limits)
+        let (id, settings) = try GatewayDraft.creation(body, limits: limits, egress: egress)
         let written = try await storing {
             do {
                 return try await gateways.insert(id, of: account, settings, limit: limits.gatewaysPerAccount)
@@ -52,7 +57,9 @@ package struct GatewayAdministration: Sendable {
         _ id: GatewayID, of account: AccountID, _ body: JSONValue
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
         let written = try await storing {
-            try await gateways.update(id, of: account) { try GatewayDraft.update(body, of: $0, limits: limits) }
+            try await gateways.update(id, of: account) {
+                try GatewayDraft.update(body, of: $0, limits: limits, egress: egress)
+            }
         }
         guard let written else { throw .notFound }
         return written

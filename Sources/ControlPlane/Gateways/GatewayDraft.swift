@@ -16,8 +16,10 @@ package enum GatewayDraft {
     enum BillingMode: String, CaseIterable { case postpaid, unified }
 
     /// Reads the body of a create call.
+    ///
+    /// - Parameter egress: where exporters may be.
     package static func creation(
-        _ body: JSONValue, limits: ProductLimits = ProductLimits()
+        _ body: JSONValue, limits: ProductLimits = ProductLimits(), egress: EgressRule = .publicAddressesOnly
     ) throws(ControlError) -> (GatewayID, GatewaySettings) {
         var reader = FieldReader(body)
         let id = GatewayID(reader.requiredString("id", lengths: 1...64))
@@ -26,24 +28,26 @@ package enum GatewayDraft {
             cacheInvalidateOnUpdate: false, cacheTTL: nil, collectLogs: true, rateLimitingInterval: nil,
             rateLimitingLimit: nil
         )
-        apply(&reader, to: &settings, limits)
+        apply(&reader, to: &settings, limits, egress)
         try reader.finish()
         return (id, settings)
     }
 
     /// Applies the body of an update call to the settings in force.
     package static func update(
-        _ body: JSONValue, of current: GatewaySettings, limits: ProductLimits = ProductLimits()
+        _ body: JSONValue, of current: GatewaySettings, limits: ProductLimits = ProductLimits(),
+        egress: EgressRule = .publicAddressesOnly
     ) throws(ControlError) -> GatewaySettings {
         var reader = FieldReader(body)
         var settings = current
-        apply(&reader, to: &settings, limits)
+        apply(&reader, to: &settings, limits, egress)
         try reader.finish()
         return settings
     }
 
-    private static func apply(_ reader: inout FieldReader, to settings: inout GatewaySettings, _ limits: ProductLimits)
-    {
+    private static func apply(
+        _ reader: inout FieldReader, to settings: inout GatewaySettings, _ limits: ProductLimits, _ egress: EgressRule
+    ) {
         let counts = 0...Int(Int32.max)
         reader.bool("cache_invalidate_on_update", .required, into: &settings.cacheInvalidateOnUpdate)
         reader.integer("cache_ttl", .required, in: counts, into: &settings.cacheTTL)
@@ -78,7 +82,7 @@ package enum GatewayDraft {
         reader.integer("stream_idle_timeout", in: streamIdleBounds, into: &settings.streamIdleTimeout)
         reader.structure("dlp", into: &settings.dlp, check: GatewayStructures.dlp)
         reader.structure("guardrails", into: &settings.guardrails, check: GatewayStructures.guardrails)
-        reader.structure("otel", into: &settings.otel, check: GatewayStructures.otel)
+        reader.structure("otel", into: &settings.otel) { GatewayStructures.otel($0, &$1, egress: egress) }
         reader.structure("spend_limits", into: &settings.spendLimits) {
             GatewayStructures.spendLimits($0, &$1, most: limits.spendRulesPerGateway)
         }

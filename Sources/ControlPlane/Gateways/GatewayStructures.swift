@@ -1,3 +1,5 @@
+import GatewayCore
+import Outbound
 import SecretVault
 
 /// The checks of a gateway's structured members (control-plane.md §3.3 · documented).
@@ -52,21 +54,40 @@ enum GatewayStructures {
         return value
     }
 
-    static func otel(_ value: JSONValue, _ reader: inout FieldReader) -> JSONValue {
+    /// Exporters that a gateway may have: each of its requests is queued once for every one of them.
+    ///
+    /// As many count in the database, whatever is in the row.
+    static let mostExporters = 5
+
+    /// What could not be used when something is to be sent is refused now.
+    static func otel(_ value: JSONValue, _ reader: inout FieldReader, egress: EgressRule) -> JSONValue {
         guard let entries = value.elements else {
             reader.reportSelf("Expected array")
+            return value
+        }
+        guard entries.count <= mostExporters else {
+            reader.reportSelf("Array must contain at most \(mostExporters) element(s)")
             return value
         }
         var completed: [JSONValue] = []
         for (index, entry) in entries.enumerated() {
             var form = FieldReader(entry, path: reader.path + [String(index)])
             let url = form.requiredString("url", lengths: 1...2048)
-            if !url.isEmpty, !url.hasPrefix("http://"), !url.hasPrefix("https://") {
-                form.report("url", "Invalid url")
+            if !url.isEmpty {
+                do throws(OutboundURL.Refusal) {
+                    _ = try OutboundURL(url, egress: egress)
+                } catch {
+                    form.report("url", error.message)
+                }
             }
             if let headers = form.member("headers", .required) {
                 var nested = FieldReader(headers, path: form.path + ["headers"])
-                for header in headers.members ?? [] { _ = nested.requiredString(header.name, lengths: 0...8192) }
+                for header in headers.members ?? [] {
+                    let value = nested.requiredString(header.name, lengths: 0...8192)
+                    if !HeaderField.isSound(header.name, value) {
+                        nested.report(header.name, "Invalid header: it cannot be sent")
+                    }
+                }
                 form.adopt(nested)
             }
             var authorization: String?

@@ -63,18 +63,22 @@ package struct SecretRepository: Sendable {
         return try rows.map { (row) throws(PostgresError) in try StoredSecret(row) }
     }
 
-    /// The sealed text of the active secret of that name; of several stores' the oldest.
+    /// The sealed text of the active secret of that name that is meant for gateways; of several stores' that of the
+    /// default store, else of the oldest.
     ///
-    /// Nil when there is none.
+    /// Nil when there is none. Secrets that were made for a provider config have no name: they are used by that config
+    /// alone.
     package func sealed(
         named name: String, of account: AccountID
     ) async throws(PostgresError) -> (id: SecretID, text: SealedText)? {
         let rows = try await pool.query(
             """
             SELECT s.id, s.envelope, s.kind, s.preview FROM secrets s JOIN secret_stores o ON o.id = s.store_id
-            WHERE o.account_id = $1 AND s.name = $2 AND s.status = 'active' ORDER BY s.created_at, s.id LIMIT 1
+            WHERE o.account_id = $1 AND s.name = $2 AND s.status = 'active' AND 'ai_gateway' = ANY (s.scopes)
+                AND NOT s.owned
+            ORDER BY o.name <> $3, o.created_at, o.id, s.id LIMIT 1
             """,
-            [.text(account.rawValue), .text(name)]
+            [.text(account.rawValue), .text(name), .text(SecretStoreRepository.defaultName)]
         )
         guard let row = rows.first else { return nil }
         return (

@@ -77,9 +77,11 @@ struct ControlRole: Sendable {
         let pool = PostgresPool(options)
         self.pool = pool
         options.statementTimeout = Self.patientStatementLimit
-        patientPool = PostgresPool(options, size: 2)
+        // One each for evaluations, deletions and logs that make room.
+        patientPool = PostgresPool(options, size: 3)
+        let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
         let limits = settings.limits
-        let gateways = GatewayAdministration(pool, limits: limits)
+        let gateways = GatewayAdministration(pool, limits: limits, egress: egress)
         self.gateways = gateways
         let tokens = TokenAdministration(
             pool, limitPerAccount: limits.tokensPerAccount, clock: clock
@@ -101,7 +103,6 @@ struct ControlRole: Sendable {
             vault: try Self.vaultClient(settings),
             ownFiles: OwnFiles(files: settings.ownFiles, directory: settings.stateDirectory)
         )
-        let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
         exports = ExportRunner(
             session: pool.makeSession(), client: try Self.outboundClient(settings, egress), egress: egress,
             secrets: ExportSecrets(pool, vault: vault, external: external), vault: vault, clock: clock,
