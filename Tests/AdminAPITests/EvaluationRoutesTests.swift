@@ -107,6 +107,10 @@ struct EvaluationRoutesTests {
                 [["body", "filters", "0", "value"]]
             ),
             (
+                #"{"name":"a","enable":true,"filters":[{"key":"cost","operator":"eq","value":[1e-99999]}]}"#,
+                [["body", "filters", "0", "value"]]
+            ),
+            (
                 #"{"name":"a","enable":true,"filters":[{"key":"model","operator":"eq","value":["\u0000"]}]}"#,
                 [["body", "filters", "0", "value"]]
             ),
@@ -206,6 +210,19 @@ struct EvaluationRoutesTests {
         #expect(results["Cost"]?["status"] == 2)
         #expect(results["Cost"]?["status_description"] == "no log has a cost")
         #expect(results["s"]?["status"] == 3)
+    }
+
+    @Test("a number that the database cannot compare, given as text, matches nothing and holds nothing up")
+    func tinyNumber() async throws {
+        let api = try await filled()
+        let tiny = await makeDataset(
+            api, #"{"name":"t","enable":true,"filters":[{"key":"cost","operator":"gt","value":["1e-99999"]}]}"#)
+        let body = #"{"name":"e","dataset_ids":["\#(tiny)"],"evaluation_type_ids":[]}"#
+        let made = await api.send("POST", Self.evaluations, body: body)
+        #expect(try await EvaluationRunner(api.pool) { Issue.record("\($0)") }.step())
+        let done = await api.send("GET", Self.evaluations + "/" + (made.result["id"]?.text ?? "")).result
+        #expect(done["processed"] == true)
+        #expect(done["total_logs"] == 0)
     }
 
     @Test(

@@ -312,6 +312,16 @@ struct LogRoutesTests {
         #expect(await api.send("DELETE", Self.path, query: "limit=10001").codes == [7001])
         let unreadable = #"filters=[{"key":"cost","operator":"gt","value":["x"]}]"#
         #expect(await api.send("DELETE", Self.path, query: unreadable).codes == [7001])
+        for literal in ["1e-99999", "\"1e-99999\"", "1E-1001", "0e99999999999999999999", "1e31"] {
+            let refused = #"filters=[{"key":"cost","operator":"gt","value":[\#(literal)]}]"#
+            for method in ["DELETE", "GET"] {
+                #expect(await api.send(method, Self.path, query: refused).codes == [7001], "\(method) \(literal)")
+            }
+        }
+        #expect(await api.send("GET", Self.path, query: "min_cost=1e-99999").codes == [7001])
+        #expect(
+            await api.send("GET", Self.path, query: #"filters=[{"key":"cost","operator":"lt","value":["1e-1000"]}]"#)
+                .status == 200)
         #expect(await api.send("DELETE", ManagementAPI.gateways + "/none/logs").codes == [7002])
         #expect(
             await api.send("DELETE", Self.path, query: "order_by=cost&order_by_direction=desc&limit=1").status == 200)

@@ -50,7 +50,7 @@ enum DatasetDraft {
             case .string(let text):
                 if text.utf8.contains(0) { reader.report("value", "String must not contain a zero character") }
             case .number(let literal):
-                if literal.utf8.count > 64 || (Double(literal)?.magnitude ?? .infinity) >= 1e30 {
+                if !LogCondition.Value.isStorable(numberLiteral: literal) {
                     reader.report("value", "Number is out of range")
                 }
             case .bool: break

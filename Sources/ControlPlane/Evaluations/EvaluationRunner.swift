@@ -4,25 +4,42 @@ package import PostgresStore
 ///
 /// - Source: control-plane §5.2, §5.3 · measures documented; a share from 0 to 1 is assumed.
 package struct EvaluationRunner: Sendable {
+    /// What somebody may have to look at.
+    package enum Event: Sendable, Equatable {
+        /// Repeated until it works; told once per outage.
+        case waiting(problem: String)
+        /// An evaluation was finished as failed.
+        case failed(id: String, reason: String)
+        /// An evaluation failed and is tried again later, less and less often.
+        case postponed(id: String, reason: String)
+    }
+
     private let queue: EvaluationQueue
-    private let report: @Sendable (String) -> Void
+    private let report: @Sendable (Event) -> Void
 
     /// - Parameters:
     ///   - pool: its statements may take as long as reading a whole log does.
-    ///   - report: told of failures, once per outage; they are repeated.
-    package init(_ pool: PostgresPool, report: @escaping @Sendable (String) -> Void) {
+    ///   - report: for the process log.
+    package init(_ pool: PostgresPool, report: @escaping @Sendable (Event) -> Void) {
         queue = EvaluationQueue(pool)
         self.report = report
     }
 
     /// Works until the task is cancelled.
     package func run() async {
-        await BackgroundWork(pause: .milliseconds(500), report: report).run(step)
+        let work = BackgroundWork(pause: .milliseconds(500)) { [report] in report(.waiting(problem: $0)) }
+        await work.run(step)
     }
 
     /// Carries out one evaluation; false when none waits.
     package func step() async throws -> Bool {
-        try await queue.step(read: Self.conditions, judge: Self.judge)
+        switch try await queue.step(read: Self.conditions, judge: Self.judge) {
+        case .idle: return false
+        case .done: return true
+        case .failed(let id, let reason): report(.failed(id: id, reason: reason))
+        case .postponed(let id, let reason): report(.postponed(id: id, reason: reason))
+        }
+        return true
     }
 
     private static func conditions(_ datasets: String) -> [[LogCondition]] {

@@ -97,7 +97,17 @@ extension LogCondition.Value {
 
     /// Nil for numbers that no column can hold.
     private init?(numberLiteral literal: String) {
-        guard let value = Double(literal), value.magnitude < 1e30, literal.utf8.count <= 64 else { return nil }
+        guard Self.isStorable(numberLiteral: literal) else { return nil }
         self = .number(literal)
+    }
+
+    /// Whether the database can compare something with a JSON number.
+    ///
+    /// What is too small for a `Double` is 0 there and an error in PostgreSQL, so the exponent is looked at as well.
+    static func isStorable(numberLiteral literal: String) -> Bool {
+        guard let value = Double(literal), value.magnitude < 1e30, literal.utf8.count <= 64 else { return false }
+        let parts = literal.split(maxSplits: 1) { $0 == "e" || $0 == "E" }
+        guard parts.count > 1 else { return true }
+        return Int(parts[1]).map { $0.magnitude <= 1000 } ?? false
     }
 }

@@ -9,8 +9,10 @@ package struct LogHousekeeping: Sendable {
     package enum Event: Sendable, Equatable {
         /// Repeated until it works; told once per outage.
         case waiting(problem: String)
-        /// A deletion whose selection this release cannot read was given up.
+        /// A deletion whose selection this release cannot read or apply was given up.
         case unreadableDeletion(id: Int)
+        /// A deletion failed and is tried again later, less and less often.
+        case postponedDeletion(id: Int, reason: String)
     }
 
     private let deletions: LogDeletionRepository
@@ -30,22 +32,34 @@ package struct LogHousekeeping: Sendable {
         self.report = report
     }
 
-    /// Works until the task is cancelled.
+    /// Works until the task is cancelled: on both kinds of work at once, so that a selection that takes minutes keeps no
+    /// full log from making room.
     package func run() async {
         let work = BackgroundWork(pause: .milliseconds(300)) { [report] in report(.waiting(problem: $0)) }
-        await work.run(step)
+        await withDiscardingTaskGroup { group in
+            group.addTask { await work.run(trim) }
+            group.addTask { await work.run(delete) }
+        }
     }
 
     /// One piece of each kind of work; whether there may be more at once.
     package func step() async throws -> Bool {
-        let trimmed = try await fullLogs.trim()
+        let trimmed = try await trim()
+        return try await delete() || trimmed
+    }
+
+    /// A piece of every log that is too long.
+    private func trim() async throws -> Bool { try await fullLogs.trim() > 0 }
+
+    /// A piece of one deletion.
+    private func delete() async throws -> Bool {
         switch try await deletions.step(Self.read) {
-        case .idle: return trimmed > 0
-        case .deleted(let rows): return rows > 0 || trimmed > 0
-        case .unreadable(let id):
-            report(.unreadableDeletion(id: id))
-            return true
+        case .idle: return false
+        case .deleted(let rows): return rows > 0
+        case .unreadable(let id): report(.unreadableDeletion(id: id))
+        case .postponed(let id, let reason): report(.postponedDeletion(id: id, reason: reason))
         }
+        return true
     }
 
     private static func read(_ deletion: LogDeletion) -> LogQuery? {

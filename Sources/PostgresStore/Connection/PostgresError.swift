@@ -46,6 +46,17 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
         return sqlState.hasPrefix("22") || sqlState.hasPrefix("23") || sqlState.hasPrefix("54")
     }
 
+    /// Whether it is this statement that fails, and not the server that is away or two transactions that met: doing it
+    /// again at once is of no use, doing something else is.
+    package var isOfStatement: Bool {
+        switch kind {
+        case .unavailable: sqlState == Self.timeLimit
+        case .refused: !isTransient
+        case .unexpectedResult: true
+        case .cancelled: false
+        }
+    }
+
     package var description: String {
         "PostgreSQL: \(message)" + (sqlState.map { " (\($0))" } ?? "")
     }

@@ -20,8 +20,10 @@ package struct LogDeletionRepository: Sendable {
         /// Nothing is to be done now.
         case idle
         case deleted(rows: Int)
-        /// A deletion whose selection cannot be read was given up.
+        /// A deletion whose selection cannot be read, or be applied to any row, was given up.
         case unreadable(id: Int)
+        /// A deletion failed and will be tried again later; others may go on.
+        case postponed(id: Int, reason: String)
     }
 
     /// Rows of one transaction, when they are found in the order of time.
@@ -47,6 +49,28 @@ package struct LogDeletionRepository: Sendable {
     ///
     /// - Parameter read: makes a query of a deletion's selection; nil when it cannot be read.
     package func step(_ read: @Sendable (LogDeletion) -> LogQuery?) async throws -> Step {
+        var taken: LogDeletion?
+        do {
+            return try await step(read) { taken = $0 }
+        } catch let error as PostgresError {
+            guard let taken, error.isOfStatement else { throw error }
+            if error.isAboutContent {
+                _ = try await pool.query("DELETE FROM log_deletions WHERE id = $1", [.int(taken.id)])
+                return .unreadable(id: taken.id)
+            }
+            _ = try await pool.query(
+                """
+                UPDATE log_deletions SET attempts = attempts + 1,
+                    not_before = clock_timestamp() + postponement(attempts + 1) WHERE id = $1
+                """, [.int(taken.id)]
+            )
+            return .postponed(id: taken.id, reason: error.description)
+        }
+    }
+
+    private func step(
+        _ read: @Sendable (LogDeletion) -> LogQuery?, taking take: (LogDeletion) -> Void
+    ) async throws -> Step {
         try await pool.transaction { transaction in
             let found = try await transaction.query(
                 """
@@ -55,6 +79,7 @@ package struct LogDeletionRepository: Sendable {
                 """
             )
             guard let deletion = try found.first.map(LogDeletion.init) else { return .idle }
+            take(deletion)
             guard var query = read(deletion) else {
                 try await Self.finish(deletion, transaction)
                 return .unreadable(id: deletion.id)
@@ -74,7 +99,8 @@ package struct LogDeletionRepository: Sendable {
         if let remaining = deletion.remaining {
             guard rows == piece, remaining > rows else { return try await finish(deletion, transaction) }
             _ = try await transaction.query(
-                "UPDATE log_deletions SET remaining = $2 WHERE id = $1", [.int(deletion.id), .int(remaining - rows)]
+                "UPDATE log_deletions SET remaining = $2, attempts = 0 WHERE id = $1",
+                [.int(deletion.id), .int(remaining - rows)]
             )
         } else if rows < piece {
             var isOver = PostgresQuery("DELETE FROM log_deletions WHERE created_at < clock_timestamp() - ")

@@ -282,10 +282,17 @@ struct ControlRole: Sendable {
                 logger.error("a deletion of logs cannot be read and was given up", reason: "number \(id)")
             }
         }
-        let evaluations = EvaluationRunner(patientPool) { problem in
-            logger.warning("evaluations wait for the database", reason: problem)
+        let evaluations = EvaluationRunner(patientPool) { event in
+            switch event {
+            case .waiting(let problem): logger.warning("evaluations wait for the database", reason: problem)
+            case .failed(let id, let reason): logger.error("an evaluation failed", reason: "\(id): \(reason)")
+            case .postponed(let id, let reason):
+                logger.warning("an evaluation failed and is tried again later", reason: "\(id): \(reason)")
+            }
         }
         return [Task { await housekeeping.run() }, Task { await evaluations.run() }]
+            case .postponedDeletion(let id, let reason):
+                logger.warning("a deletion of logs failed and is tried again later", reason: "number \(id): \(reason)")
     }
 
     /// Repeats `body` while what keeps it from succeeding may pass.
