@@ -76,7 +76,8 @@ struct ManagementAPI {
         limits.gatewaysPerAccount = 30
         change(&limits)
         let routes = AdminRoutes(
-            gateways: GatewayAdministration(pool, limits: limits), logs: LogAdministration(pool, clock: clock),
+            gateways: GatewayAdministration(pool, limits: limits),
+            logs: LogAdministration(pool, reading: ReadingPool(pool), clock: clock),
             datasets: DatasetAdministration(pool),
             evaluations: EvaluationAdministration(pool, mostDatasets: limits.datasetsPerEvaluation),
             tokens: tokens,
@@ -89,12 +90,12 @@ struct ManagementAPI {
                 pool, sealer: SecretSealer(vault: vault, rules: Self.rules),
                 limits: .init(stores: 3, secrets: 8)
             ),
-            analytics: AnalyticsAdministration(pool, clock: clock),
+            analytics: AnalyticsAdministration(ReadingPool(pool), clock: clock),
             logpush: LogpushAdministration(
                 pool, vault: vault, egress: .publicAddressesOnly, jobLimit: limits.logpushJobsPerAccount),
             dynamicRoutes: DynamicRouteAdministration(pool, limitPerGateway: 4),
             customCosts: CustomCostAdministration(pool),
-            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
+            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(ReadingPool(pool)),
             publicURL: "https://gateway.example",
             clock: clock, limits: limits, waitForSnapshot: { _, _ in }
         ).table

@@ -15,7 +15,8 @@ struct RoutesPageTests {
         let clock = FixedClock(now: Instant(milliseconds: 0))
         let vault = Vault(masterKey: try MasterKey(Secret([UInt8](repeating: 1, count: 32))))
         return AdminRoutes(
-            gateways: GatewayAdministration(pool), logs: LogAdministration(pool, clock: clock),
+            gateways: GatewayAdministration(pool),
+            logs: LogAdministration(pool, reading: ReadingPool(pool), clock: clock),
             datasets: DatasetAdministration(pool), evaluations: EvaluationAdministration(pool),
             tokens: TokenAdministration(pool, clock: clock),
             providerConfigs: ProviderConfigAdministration(
@@ -26,10 +27,10 @@ struct RoutesPageTests {
                 pool, sealer: SecretSealer(vault: vault, rules: ReferenceRules([])),
                 limits: .init(stores: 3, secrets: 8)
             ),
-            analytics: AnalyticsAdministration(pool, clock: clock),
+            analytics: AnalyticsAdministration(ReadingPool(pool), clock: clock),
             logpush: LogpushAdministration(pool, vault: vault, egress: .publicAddressesOnly),
             dynamicRoutes: DynamicRouteAdministration(pool), customCosts: CustomCostAdministration(pool),
-            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
+            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(ReadingPool(pool)),
             publicURL: "https://gateway.example",
             clock: clock, waitForSnapshot: { _, _ in }
         ).table

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 
 import httpx
@@ -240,3 +241,37 @@ def test_without_postgresql_the_api_says_so_and_the_data_plane_goes_on(new_daemo
         os.kill(daemon.process.pid, signal.SIGCONT)
     until(lambda: daemon.api.gateway(gateway).status_code == 200, 60, "the return of the database")
     daemon.stop()
+
+
+def test_searches_that_never_end_keep_tokens_gateways_and_snapshots_going(daemon, gateway):
+    path = daemon.api.path(f"/{gateway}/logs")
+    answers, lock = [], threading.Lock()
+
+    def search():
+        answer = daemon.api.http.get(path, params={"search": "x"}, timeout=60)
+        with lock:
+            answers.append(answer)
+
+    searches = [threading.Thread(target=search) for _ in range(25)]
+    with daemon.database() as database:
+        database.execute("BEGIN")
+        database.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        try:
+            for thread in searches:
+                thread.start()
+            # Two are at the database, sixteen wait, and the others are told so.
+            until(lambda: len(answers) == 7, 5, lambda: [answer.status_code for answer in answers])
+            for answer in answers:
+                assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+                assert answer.json()["errors"][0]["code"] == 10429
+            started = time.monotonic()
+            for _ in range(5):
+                assert daemon.api.http.get("/user/tokens/verify").status_code == 200
+                made = daemon.api.create_gateway()
+                assert daemon.api.gateway(made).status_code == 200
+            assert time.monotonic() - started < 5
+        finally:
+            database.execute("ROLLBACK")
+    for thread in searches:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [200] * 18 + [429] * 7

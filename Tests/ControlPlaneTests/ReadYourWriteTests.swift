@@ -61,7 +61,10 @@ struct ReadYourWriteTests {
         }
 
         func logs(settlingLimit: Duration = .seconds(2)) -> LogAdministration {
-            LogAdministration(pool, clock: Clock(now: ReadYourWriteTests.now), settlingLimit: settlingLimit) {
+            LogAdministration(
+                pool, reading: ReadingPool(pool), clock: Clock(now: ReadYourWriteTests.now),
+                settlingLimit: settlingLimit
+            ) {
                 [drain] in
                 await drain.drainNow(within: $0)
             }
@@ -121,7 +124,8 @@ struct ReadYourWriteTests {
     @Test("an entry of another node is waited for")
     func otherNode() async throws {
         let node = try await Node()
-        let logs = LogAdministration(node.pool, clock: Clock(now: Self.now), settlingLimit: .seconds(100))
+        let logs = LogAdministration(
+            node.pool, reading: ReadingPool(node.pool), clock: Clock(now: Self.now), settlingLimit: .seconds(100))
         let id = Self.id(secondsAgo: 1)
         async let found = logs.get(id.description, of: "g", in: Self.account)
         try await node.answer(id)

@@ -74,6 +74,12 @@ package struct APIProblem: Error, Sendable, Equatable {
         return problem
     }
 
+    static var tooManyReaders: APIProblem {
+        var problem = APIProblem(429, 10429, "Too many reads of this account wait for the database; try again later")
+        problem.headers["retry-after"] = "1"
+        return problem
+    }
+
     static var bodyTooLarge: APIProblem { APIProblem(413, 7001, "Request body is too large", path: ["body"]) }
 
     static var storeUnavailable: APIProblem {
@@ -104,6 +110,7 @@ extension APIProblem {
         case .billing(.noManualTopup): self.init(400, 1000, "NO_MANUAL_TOPUP")
         case .billing(.spendingLimitsGone):
             self.init(403, 7004, "Spending limits are deprecated; use spend_limits of a gateway")
+        case .tooManyReaders: self = .tooManyReaders
         case .storeUnavailable: self = .storeUnavailable
         case .internalFailure: self = .internalFailure
         }

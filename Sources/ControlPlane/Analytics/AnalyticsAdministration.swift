@@ -1,5 +1,5 @@
 package import GatewayCore
-package import PostgresStore
+import PostgresStore
 
 /// Answers GraphQL questions about an account's requests from the roll-ups (control-plane §15.1 · documented).
 package struct AnalyticsAdministration: Sendable {
@@ -7,15 +7,17 @@ package struct AnalyticsAdministration: Sendable {
     private static let maximumDatasets = 20
 
     private let usage: UsageRepository
+    private let reading: ReadingPool
     private let clock: any WallClock
     private let ship: @Sendable (Duration) async -> Void
 
     /// - Parameter ship: stores what waits in this node's spool, within a time, so that a call that was just answered is
     ///   counted.
     package init(
-        _ pool: PostgresPool, clock: any WallClock, ship: @escaping @Sendable (Duration) async -> Void = { _ in }
+        _ reading: ReadingPool, clock: any WallClock, ship: @escaping @Sendable (Duration) async -> Void = { _ in }
     ) {
-        usage = UsageRepository(pool)
+        usage = UsageRepository(reading.pool)
+        self.reading = reading
         self.clock = clock
         self.ship = ship
     }
@@ -117,13 +119,14 @@ package struct AnalyticsAdministration: Sendable {
 
     private func rows(_ question: AnalyticsQuestion, _ account: AccountID) async throws -> JSONValue {
         if question.dataset == .size {
-            let sizes = try await storing { try await usage.logSizes(question.query) }
+            let sizes = try await reading.reading(of: account) { try await usage.logSizes(question.query) }
             return question.sizes(sizes)
         }
-        let groups = try await storing { try await usage.groups(question.query) }
+        let groups = try await reading.reading(of: account) { try await usage.groups(question.query) }
         var durations: [[String]: [UsageDurations]] = [:]
         if question.needsQuantiles, !groups.isEmpty {
-            for entry in try await storing({ try await usage.durations(question.query) }) {
+            let entries = try await reading.reading(of: account) { try await usage.durations(question.query) }
+            for entry in entries {
                 durations[entry.values, default: []].append(entry)
             }
         }

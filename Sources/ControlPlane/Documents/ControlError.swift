@@ -14,6 +14,8 @@ package enum ControlError: Error, Sendable, Equatable {
     case dynamicRoute(DynamicRouteRefusal)
     /// Billing refuses, in its own terms.
     case billing(BillingProblem)
+    /// The account reads so much that nobody else of it can wait; trying again later helps.
+    case tooManyReaders
     /// PostgreSQL cannot be reached; nothing was changed.
     case storeUnavailable
     /// Our own fault; the text is for the process log only.

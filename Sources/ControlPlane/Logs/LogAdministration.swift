@@ -9,6 +9,9 @@ package struct LogAdministration: Sendable {
     private static let longestRequest: Int64 = 600_000
 
     private let logs: LogRepository
+    /// The same for whole selections.
+    private let selections: LogRepository
+    private let reading: ReadingPool
     private let deletions: LogDeletionRepository
     private let gateways: GatewayRepository
     private let clock: any WallClock
@@ -16,14 +19,17 @@ package struct LogAdministration: Sendable {
     private let ship: @Sendable (Duration) async -> Void
 
     /// - Parameters:
+    ///   - reading: for lists and ranges.
     ///   - settlingLimit: how long a row of another node is waited for, whose spool is out of our reach.
     ///   - ship: stores what waits in this node's spool, within a time.
     package init(
-        _ pool: PostgresPool, clock: any WallClock, settlingLimit: Duration = .seconds(2),
+        _ pool: PostgresPool, reading: ReadingPool, clock: any WallClock, settlingLimit: Duration = .seconds(2),
         ship: @escaping @Sendable (Duration) async -> Void = { _ in }
     ) {
         self.settlingLimit = settlingLimit
         logs = LogRepository(pool)
+        selections = LogRepository(reading.pool)
+        self.reading = reading
         deletions = LogDeletionRepository(pool)
         gateways = GatewayRepository(pool)
         self.clock = clock
@@ -33,12 +39,12 @@ package struct LogAdministration: Sendable {
     /// One page of a selection.
     package func list(_ query: LogQuery, page: PageRequest) async throws(ControlError) -> Page<LogEntry> {
         try await requireGateway(query.gateway, of: query.account)
-        return try await searching { try await logs.list(query, page: page) }
+        return try await searching(query.account) { try await selections.list(query, page: page) }
     }
 
     /// Smallest and largest values over a whole selection.
     package func ranges(_ query: LogQuery) async throws(ControlError) -> LogRanges {
-        try await searching { try await logs.ranges(query) }
+        try await searching(query.account) { try await selections.ranges(query) }
     }
 
     package func get(
@@ -93,11 +99,13 @@ package struct LogAdministration: Sendable {
 
     /// Does `body`, and tells a search that takes longer than a statement may from a database that is away: trying again
     /// would not help.
-    private func searching<T: Sendable>(_ body: () async throws -> T) async throws(ControlError) -> T {
-        try await storing {
+    private func searching<T: Sendable>(
+        _ account: AccountID, _ body: () async throws -> T
+    ) async throws(ControlError) -> T {
+        try await reading.reading(of: account) {
             do {
                 return try await body()
-            } catch let error as PostgresError where error.sqlState == "57014" {
+            } catch let error as PostgresError where error.sqlState == PostgresError.timeLimit {
                 throw ControlError.invalid([
                     FieldProblem(["query"], "The search takes too long: narrow it with start_date and end_date")
                 ])

@@ -62,7 +62,8 @@ struct SecretCommand: ParsableCommand {
         case .invalid(let problems):
             ExitStatus.usage.because(problems.map(\.message).joined(separator: "; "))
         case .notFound: ExitStatus.usage.because("there is no such account")
-        case .dynamicRoute, .billing, .forbidden: ExitStatus.internalFailure.because("this does not concern secrets")
+        case .dynamicRoute, .billing, .forbidden, .tooManyReaders:
+            ExitStatus.internalFailure.because("this does not concern secrets")
         case .secretsStore(let problem): ExitStatus.usage.because(text(problem))
         case .storeUnavailable: ExitStatus.unavailable.because("PostgreSQL cannot be reached")
         case .internalFailure(let detail): ExitStatus.internalFailure.because(detail)

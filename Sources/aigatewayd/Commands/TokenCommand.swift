@@ -31,7 +31,8 @@ struct TokenCommand: ParsableCommand {
         case .invalid(let problems):
             ExitStatus.usage.because(problems.map(\.message).joined(separator: "; "))
         case .notFound: ExitStatus.usage.because("there is no such token in use")
-        case .dynamicRoute, .billing, .forbidden: ExitStatus.internalFailure.because("this does not concern tokens")
+        case .dynamicRoute, .billing, .forbidden, .tooManyReaders:
+            ExitStatus.internalFailure.because("this does not concern tokens")
         case .secretsStore: ExitStatus.internalFailure.because("the secrets store refuses")
         case .storeUnavailable: ExitStatus.unavailable.because("PostgreSQL cannot be reached")
         case .internalFailure(let detail): ExitStatus.internalFailure.because(detail)

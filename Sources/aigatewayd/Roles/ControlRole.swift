@@ -58,6 +58,7 @@ struct ControlRole: Sendable {
     private let logger: Logger
     private let pool: PostgresPool
     private let patientPool: PostgresPool
+    private let readingPool: PostgresPool
     private let gateways: GatewayAdministration
     private let tokens: TokenAdministration
     private let compiler: SnapshotCompiler
@@ -76,6 +77,9 @@ struct ControlRole: Sendable {
         options.statementTimeout = Self.statementLimit
         let pool = PostgresPool(options)
         self.pool = pool
+        let readingPool = PostgresPool(options)
+        self.readingPool = readingPool
+        let reading = ReadingPool(readingPool)
         options.statementTimeout = Self.patientStatementLimit
         // One each for evaluations, deletions and logs that make room.
         patientPool = PostgresPool(options, size: 3)
@@ -146,7 +150,8 @@ struct ControlRole: Sendable {
         self.drain = drain
 
         let routes = AdminRoutes(
-            gateways: gateways, logs: LogAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
+            gateways: gateways,
+            logs: LogAdministration(pool, reading: reading, clock: clock) { await drain.drainNow(within: $0) },
             datasets: DatasetAdministration(pool),
             evaluations: EvaluationAdministration(pool, mostDatasets: limits.datasetsPerEvaluation) {
                 await drain.drainNow(within: $0)
@@ -165,7 +170,7 @@ struct ControlRole: Sendable {
                 limits: .init(
                     stores: limits.secretStoresPerAccount, secrets: limits.secretsPerAccount)
             ),
-            analytics: AnalyticsAdministration(pool, clock: clock) { await drain.drainNow(within: $0) },
+            analytics: AnalyticsAdministration(reading, clock: clock) { await drain.drainNow(within: $0) },
             logpush: LogpushAdministration(
                 pool, vault: vault, egress: egress, jobLimit: limits.logpushJobsPerAccount
             ),
@@ -173,7 +178,7 @@ struct ControlRole: Sendable {
                 pool, limitPerGateway: limits.dynamicRoutesPerGateway, branches: limits.percentageBranches
             ),
             customCosts: CustomCostAdministration(pool),
-            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(pool),
+            credit: CreditAdministration(pool, clock: clock), audit: AuditAdministration(reading),
             publicURL: settings.dataURL,
             clock: clock, limits: limits, waitForSnapshot: { _ = await compiler.wait(for: $0, atMost: $1) }
         )
@@ -229,6 +234,7 @@ struct ControlRole: Sendable {
         }
         await pool.close()
         await patientPool.close()
+        await readingPool.close()
         return 0
     }
 
@@ -280,6 +286,8 @@ struct ControlRole: Sendable {
             case .waiting(let problem): logger.warning("logs wait for their deletion", reason: problem)
             case .unreadableDeletion(let id):
                 logger.error("a deletion of logs cannot be read and was given up", reason: "number \(id)")
+            case .postponedDeletion(let id, let reason):
+                logger.warning("a deletion of logs failed and is tried again later", reason: "number \(id): \(reason)")
             }
         }
         let evaluations = EvaluationRunner(patientPool) { event in
@@ -291,8 +299,6 @@ struct ControlRole: Sendable {
             }
         }
         return [Task { await housekeeping.run() }, Task { await evaluations.run() }]
-            case .postponedDeletion(let id, let reason):
-                logger.warning("a deletion of logs failed and is tried again later", reason: "number \(id): \(reason)")
     }
 
     /// Repeats `body` while what keeps it from succeeding may pass.

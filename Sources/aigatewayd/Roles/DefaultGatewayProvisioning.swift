@@ -29,7 +29,8 @@ final class DefaultGatewayProvisioning: Sendable {
             switch error {
             case .notFound: return "the account does not exist"
             case .storeUnavailable: return "the database is unavailable"
-            case .invalid, .secretsStore, .dynamicRoute, .billing, .forbidden, .internalFailure: return "\(error)"
+            case .invalid, .secretsStore, .dynamicRoute, .billing, .forbidden, .tooManyReaders, .internalFailure:
+                return "\(error)"
             }
         }
     }
