@@ -1,5 +1,6 @@
 """GraphQL analytics and the reports behind it, while requests go on."""
 
+import json
 import os
 import signal
 
@@ -73,6 +74,21 @@ def test_what_is_not_logged_is_counted_all_the_same(daemon):
     with daemon.database() as database:
         assert database.execute("SELECT count(*) FROM logs WHERE gateway_id = %s", [silent]).fetchone()[0] == 1
         assert database.execute("SELECT count(*) FROM usage.metadata_by_day WHERE value = 'quiet-team'").fetchone()[0] == 0
+
+
+def test_metadata_that_reads_alike_is_counted_apart(daemon):
+    """One request whose metadata the database could not count once stopped the logs of all gateways."""
+    gateway, neighbour = daemon.api.create_gateway(), daemon.api.create_gateway()
+    alike = [{"a:=b:=z": "c"}, {"a": "b:=z:=c", "a:=b": "z:=c"}]
+    for metadata in alike:
+        assert sandbox(daemon, gateway, "tokens-7", headers={"cf-aig-metadata": json.dumps(metadata)}).status_code == 200
+        assert sandbox(daemon, neighbour, "tokens-7").status_code == 200
+    assert [row["count"] for row in groups(daemon, neighbour)] == [2]
+    with daemon.database() as database:
+        entries = database.execute(
+            "SELECT key, value, requests FROM usage.metadata_by_day WHERE gateway_id = %s ORDER BY key, value",
+            [gateway]).fetchall()
+    assert entries == [("a", "b:=z:=c", 1), ("a:=b", "z:=c", 1), ("a:=b:=z", "c", 1)]
 
 
 def test_sums_agree_with_the_log_after_control_was_killed(new_daemon):

@@ -130,6 +130,123 @@ struct UsageRollUpTests {
         #expect(try byKey["team"]?.int("requests") == 1800 && byKey["team"]?.int("known") == 1)
     }
 
+    @Test("metadata whose keys and values run into each other is counted as what it is")
+    func lookalikes() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        let writer = RecordWriter(pool.makeSession())
+        var number: UInt64 = 0
+        // Joined by ":=", the entries of the second, and the first's, all read alike.
+        for metadata in [#"{"a:=b:=z":"c"}"#, #"{"a":"b:=z:=c","a:=b":"z:=c"}"#, #"{"a":"b:=c","a:=b":"c"}"#] {
+            number += 1
+            var record = Self.record(number)
+            record.metadata = metadata
+            #expect(try await writer.write(RecordBatch([record])).stored == 1)
+        }
+        // A key without room for more values, and one that is called like it and a value of another.
+        _ = try await pool.query(
+            """
+            INSERT INTO usage_metadata_keys SELECT 'aaaa', 'g', DATE '2026-11-22', key, 1000
+            FROM unnest(ARRAY['x:=y', 'full']) AS key
+            """)
+        for metadata in [
+            #"{"x:=y":"new","x":"y:"}"#, #"{"full":"","full=":"","":"full="}"#, #"{"\\":"\\x41","\\\\":"A"}"#,
+        ] {
+            number += 1
+            var record = Self.record(number)
+            record.metadata = metadata
+            #expect(try await writer.write(RecordBatch([record])).stored == 1)
+        }
+        let rows = try await pool.query(
+            "SELECT key || ' ' || coalesce(value, '-') AS entry, requests FROM usage.metadata_by_day ORDER BY key, value"
+        )
+        #expect(
+            try rows.map { try $0.text("entry") } == [
+                " full=", "\\ \\x41", "\\\\ A", "a b:=c", "a b:=z:=c", "a:=b c", "a:=b z:=c", "a:=b:=z c", "full -",
+                "full= ",
+                "x y:", "x:=y -",
+            ])
+        #expect(try rows.allSatisfy { try $0.int("requests") == 1 })
+    }
+
+    @Test("requests with a key of their own are counted, but not key by key beyond a hundred, and cost no more for it")
+    func manyKeys() async throws {
+        var options = PostgresOptions(url: try await TestDatabase.migrated())
+        // What is counted anew for each key takes a minute for the last batch.
+        options.statementTimeout = .seconds(12)
+        let pool = PostgresPool(options)
+        let writer = RecordWriter(pool.makeSession())
+        for batch in 0..<3 {
+            try await writer.write(
+                RecordBatch(
+                    (1...2000).map { place in
+                        let number = batch * 2000 + place
+                        var record = Self.record(UInt64(number))
+                        record.metadata =
+                            #"{"team":"search","a\#(number)":1,"b\#(number)":1,"c\#(number)":1,"d\#(number)":1}"#
+                        return record
+                    }))
+        }
+        let keys = try await pool.query("SELECT count(*) AS n, sum(value_count) AS v FROM usage_metadata_keys")[0]
+        #expect(try keys.int("n") == 100)
+        #expect(try keys.int("v") == 100)
+        let known = try await pool.query(
+            "SELECT count(DISTINCT key) AS n, sum(requests) AS requests FROM usage.metadata_by_day WHERE key IS NOT NULL"
+        )[0]
+        #expect(try known.int("n") == 100)
+        #expect(try known.int("requests") == 6099)
+        // Each request counts once among the others, however many such keys it has.
+        let others = try await pool.query("SELECT sum(requests) AS n FROM usage.metadata_by_hour WHERE key IS NULL")[0]
+        #expect(try others.int("n") == 6000)
+        // What most requests have comes first where room is short.
+        let teams = try await pool.query(
+            "SELECT sum(requests) AS n FROM usage.metadata_by_hour WHERE value = 'search'")[0]
+        #expect(try teams.int("n") == 6000)
+        // A key that is known stays so; those of another day have room.
+        var next = Self.record(7000)
+        next.metadata = #"{"a1":2}"#
+        var tomorrow = Self.record(7001, at: Instant(milliseconds: Self.moment.milliseconds + 86_400_000))
+        tomorrow.metadata = #"{"late":1}"#
+        try await writer.write(RecordBatch([next, tomorrow]))
+        let values = try await pool.query(
+            "SELECT key || '=' || value AS entry FROM usage_metadata_values WHERE key = 'late' OR value = '2' ORDER BY 1"
+        )
+        #expect(try values.map { try $0.text("entry") } == ["a1=2", "late=1"])
+    }
+
+    @Test("nodes that meet the same new values at once number each of them once")
+    func concurrentValues() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        try await withThrowingTaskGroup { group in
+            for node in 0..<4 {
+                group.addTask {
+                    let writer = RecordWriter(pool.makeSession())
+                    for batch in 0..<6 {
+                        let records = (1...100).map { place in
+                            var record = Self.record(UInt64(node * 100_000 + batch * 1000 + place))
+                            // Half of the values are new to all nodes at once, half to this one; some 1500 in all.
+                            let value = place % 2 == 0 ? "all-\(batch)-\(place)" : "\(node)-\(batch)-\(place)"
+                            record.metadata = #"{"request":"\#(value)","team":"t\#(place % 7)"}"#
+                            return record
+                        }
+                        try await writer.write(RecordBatch(records))
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let rows = try await pool.query(
+            """
+            SELECT k.key, k.value_count, count(v.value) AS known, count(DISTINCT v.number) AS numbers, max(v.number) AS last
+            FROM usage_metadata_keys k JOIN usage_metadata_values v USING (account_id, gateway_id, day, key)
+            GROUP BY 1, 2 ORDER BY 1
+            """)
+        #expect(try rows.map { try $0.text("key") } == ["request", "team"])
+        for (row, number) in zip(rows, [1000, 7]) {
+            for column in ["value_count", "known", "numbers", "last"] { #expect(try row.int(column) == number) }
+        }
+        #expect(try await pool.query(PostgresQuery.counting(view: "metadata_by_day"))[0].int("n") == 4800)
+    }
+
     @Test("nasty content is counted, and does not keep a record from being stored")
     func nasty() async throws {
         let pool = PostgresPool(url: try await TestDatabase.migrated())
