@@ -93,6 +93,23 @@ package struct RecordWriter: Sendable {
         }
     }
 
+    /// Does what storing a batch takes, and undoes it; its records are known to be new.
+    ///
+    /// - Throws: what would keep them from being stored.
+    package func rehearse(_ batch: RecordBatch) async throws(PostgresError) {
+        if batch.unlogged.count > 0 { _ = try await count(batch.unlogged, isRehearsal: true) }
+        guard batch.logs.count > 0 else { return }
+        try await session.begin()
+        do throws(PostgresError) {
+            if batch.bodies.count > 0 { try await session.copyIn(Self.copyBodies, batch.bodies.message) }
+            try await session.copyIn(Self.copyLogs, batch.logs.message)
+        } catch {
+            await session.rollback()
+            throw error
+        }
+        await session.rollback()
+    }
+
     private func stage(
         _ logs: [ByteBuffer], _ bodies: [ByteBuffer]?, _ limited: [GatewayTally], excess: [String]
     ) async throws(PostgresError) -> RecordOutcome {
@@ -206,7 +223,9 @@ package struct RecordWriter: Sendable {
     /// Adds records that have no rows to the reports; returns how many were not there yet.
     ///
     /// Their ids are what is kept of them, until their batch cannot come again.
-    private func count(_ records: CopyRows, forgetting settled: [String]) async throws(PostgresError) -> Int {
+    private func count(
+        _ records: CopyRows, forgetting settled: [String] = [], isRehearsal: Bool = false
+    ) async throws(PostgresError) -> Int {
         try await session.begin()
         do throws(PostgresError) {
             try await makeStage()
@@ -224,7 +243,7 @@ package struct RecordWriter: Sendable {
                 SELECT DISTINCT ON (s.id) s.* FROM staged_logs s WHERE s.id IN (SELECT id FROM fresh)
                 """
             ).affected
-            try await session.commit()
+            if isRehearsal { await session.rollback() } else { try await session.commit() }
             return counted
         } catch {
             await session.rollback()

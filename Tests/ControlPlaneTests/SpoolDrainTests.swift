@@ -49,6 +49,7 @@ struct SpoolDrainTests {
                     id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: "a", gateway: "g",
                     createdAt: Instant(milliseconds: 1_795_370_000_000 + Int64(number))
                 )
+                record.model = "m-\(number)"
                 if unlogged {
                     record.unlogged = true
                 } else {
@@ -208,6 +209,150 @@ struct SpoolDrainTests {
         try await PostgresServer.shared.psql(url, "ALTER TABLE gone RENAME TO logs")
         #expect(await drain.finish(within: .seconds(10)) == .shipped)
         #expect(try await pool.query("SELECT 1 FROM logs").count == 10)
+    }
+
+    /// Makes the database treat what one statement stores in a way of its own.
+    private static func treat(_ url: String, _ body: String) async throws {
+        try await PostgresServer.shared.psql(
+            url,
+            """
+            CREATE FUNCTION mistreat() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \(body) RETURN NULL; END $$;
+            CREATE TRIGGER mistreat AFTER INSERT ON logs REFERENCING NEW TABLE AS stored
+            FOR EACH STATEMENT EXECUTE FUNCTION mistreat()
+            """)
+    }
+
+    @Test(
+        "a refusal for any reason is of the records it is about, if there are such",
+        arguments: [
+            // A record that breaks something in the database, whatever it is called.
+            (
+                "IF EXISTS (SELECT FROM stored WHERE model = 'm-7') THEN RAISE 'broken' USING ERRCODE = 'XX000'; END IF;",
+                [7]
+            ),
+            (
+                "IF EXISTS (SELECT FROM stored WHERE model IN ('m-1', 'm-100')) THEN RAISE 'broken' USING ERRCODE = '0A000'; END IF;",
+                [1, 100]
+            ),
+            // Two records that do not go together in one statement.
+            (
+                "IF (SELECT count(*) FROM stored WHERE model IN ('m-41', 'm-42')) > 1 THEN RAISE 'twice' USING ERRCODE = '21000'; END IF;",
+                [Int]()
+            ),
+        ])
+    func refusals(treatment: String, culprits: [Int]) async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        try await Self.treat(url, treatment)
+        try await Self.write(1...100, to: folder.path)
+        let pool = PostgresPool(url: url)
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 100 - culprits.count)
+        let aside = RejectedRecords(spoolDirectory: folder.path).load().compactMap { RequestRecord(decoding: $0) }
+        #expect(aside.map { Int($0.id.high >> 16) } == culprits)
+        #expect(await drain.statistics.rejected == culprits.count)
+    }
+
+    @Test("a batch that takes too long is divided, and a record that does so alone is put aside")
+    func overTime() async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        try await Self.treat(
+            url,
+            """
+            IF (SELECT count(*) FROM stored) > 10 OR EXISTS (SELECT FROM stored WHERE model = 'm-33') THEN
+                PERFORM pg_sleep(60);
+            END IF;
+            """)
+        try await Self.write(1...40, to: folder.path)
+        var options = PostgresOptions(url: url)
+        options.statementTimeout = .milliseconds(1500)
+        let pool = PostgresPool(options)
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        #expect(await drain.finish(within: .seconds(60)) == .shipped)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 39)
+        let aside = RejectedRecords(spoolDirectory: folder.path).load().compactMap { RequestRecord(decoding: $0) }
+        #expect(aside.map(\.model) == ["m-33"])
+    }
+
+    @Test("a table that somebody holds is waited for, however long; no record is taken for the culprit")
+    func lockedTable() async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        try await Self.write(1...10, to: folder.path)
+        var options = PostgresOptions(url: url)
+        options.statementTimeout = .milliseconds(1500)
+        let drain = try SpoolDrain(
+            directory: folder.path, session: PostgresPool(options).makeSession()
+        ) { _ in }
+        let holder = PostgresPool(url: url)
+        try await holder.transaction { transaction in
+            _ = try await transaction.query("LOCK TABLE logs")
+            guard case .left = await drain.finish(within: .seconds(3)) else {
+                Issue.record("nothing can have been shipped")
+                return
+            }
+        }
+        #expect(await drain.finish(within: .seconds(10)) == .shipped)
+        #expect(await drain.statistics.rejected == 0)
+        #expect(try await holder.query("SELECT 1 FROM logs").count == 10)
+    }
+
+    @Test("what is put aside is put aside once, however often its neighbours have to wait")
+    func putAsideOnce() async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        try await Self.write(1...10, to: folder.path)
+        try await PostgresServer.shared.psql(url, "ALTER TABLE logs ADD CHECK (model <> 'm-7')")
+        try await Self.treat(
+            url, "IF EXISTS (SELECT FROM stored WHERE model = 'm-9') THEN RAISE 'busy' USING ERRCODE = '40001'; END IF;"
+        )
+        let segment = try #require(
+            try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter {
+                $0.contains("/") && $0.hasSuffix(".seg")
+            }.max())
+        let path = folder.path + "/" + segment
+        let other = RejectedRecords(spoolDirectory: folder.path + "/other")
+        #expect(other.add(ByteBuffer(bytes: [0x03])) == .kept)
+        let frames = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/other/rejected/records.seg"))
+        try (try Data(contentsOf: URL(fileURLWithPath: path)) + frames).write(to: URL(fileURLWithPath: path))
+        let pool = PostgresPool(url: url)
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        guard case .left = await drain.finish(within: .seconds(1)) else {
+            Issue.record("nothing can have been shipped")
+            return
+        }
+        #expect(RejectedRecords(spoolDirectory: folder.path).load().isEmpty)
+        try await PostgresServer.shared.psql(url, "DROP TRIGGER mistreat ON logs")
+        #expect(await drain.finish(within: .seconds(10)) == .shipped)
+        #expect(await drain.statistics.stored == 9)
+        #expect(await drain.statistics.rejected == 2)
+        #expect(RejectedRecords(spoolDirectory: folder.path).load().count == 2)
+    }
+
+    @Test("who asks for fresh rows does not wait for a batch that is being divided")
+    func impatience() async throws {
+        let folder = Folder()
+        let url = try await Self.database()
+        try await Self.treat(url, "IF (SELECT count(*) FROM stored) > 1 THEN PERFORM pg_sleep(60); END IF;")
+        try await Self.write(1...40, to: folder.path)
+        var options = PostgresOptions(url: url)
+        options.statementTimeout = .milliseconds(900)
+        let pool = PostgresPool(options)
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        let work = Task { await drain.run() }
+        try await Task.sleep(for: .milliseconds(300))
+        let began = ContinuousClock.now
+        await drain.drainNow(within: .milliseconds(200))
+        #expect(began.duration(to: .now) < .milliseconds(800))
+        work.cancel()
+        await work.value
+        // Nor does it divide for longer than that itself.
+        let next = ContinuousClock.now
+        await drain.drainNow(within: .milliseconds(200))
+        #expect(next.duration(to: .now) < .seconds(4))
+        #expect(await drain.statistics.rejected == 0)
     }
 
     private func eventually(_ condition: () async -> Bool) async throws {

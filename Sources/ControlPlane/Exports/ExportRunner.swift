@@ -113,7 +113,7 @@ package actor ExportRunner {
             if rows > 0 { return }
         } catch {
             // A statement that takes too long is no reason not to send what can be sent.
-            guard error.sqlState == PostgresError.timeLimit else { throw error }
+            guard error.isOverTime else { throw error }
             report(.notPruned(reason: error.description))
         }
         pruneAt = .now + Self.pruneInterval
@@ -143,7 +143,7 @@ package actor ExportRunner {
                     report(.resumed(target: receiver.target, account: receiver.account))
                 }
             } while ContinuousClock.now < end && !Task.isCancelled
-        } catch let error as PostgresError where error.isUnavailable && error.sqlState != PostgresError.timeLimit {
+        } catch let error as PostgresError where error.isUnavailable && !error.isOverTime {
             note(error)
         } catch {
             // What ends with the process is no failure of the receiver.

@@ -105,7 +105,7 @@ package struct LogAdministration: Sendable {
         try await reading.reading(of: account) {
             do {
                 return try await body()
-            } catch let error as PostgresError where error.sqlState == PostgresError.timeLimit {
+            } catch let error as PostgresError where error.isOverTime {
                 throw ControlError.invalid([
                     FieldProblem(["query"], "The search takes too long: narrow it with start_date and end_date")
                 ])

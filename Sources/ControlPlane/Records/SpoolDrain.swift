@@ -14,7 +14,7 @@ package actor SpoolDrain {
         case waiting(problem: String)
         /// Storing works again.
         case resumed
-        /// The database refuses this record's content; it was put aside in the spool's `rejected` folder.
+        /// The database refuses this record; it was put aside in the spool's `rejected` folder.
         case rejected(reason: String)
         /// A refused record that could not be put aside either.
         case lost(reason: String)
@@ -74,6 +74,8 @@ package actor SpoolDrain {
     private var isStepping = false
     private var isWaiting = false
     private var backoff = SpoolDrain.firstBackoff
+    /// Records of a batch; fewer for a while after a batch that took the database too long.
+    private var recordsAtOnce = SpoolDrain.maxRecords
 
     /// - Parameters:
     ///   - directory: the node's spool; made if missing.
@@ -102,7 +104,7 @@ package actor SpoolDrain {
     package func run() async {
         while !Task.isCancelled {
             do {
-                switch await step() {
+                switch await step(until: nil) {
                 case .stored(isMoreLikely: true): await Task.yield()
                 case .stored(isMoreLikely: false): try await Task.sleep(for: Self.activePause)
                 case .idle: try await Task.sleep(for: Self.idlePause)
@@ -122,7 +124,7 @@ package actor SpoolDrain {
     package func drainNow(within limit: Duration) async {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline, !Task.isCancelled {
-            switch await step() {
+            switch await step(until: deadline) {
             case .stored(isMoreLikely: true): continue
             case .stored(isMoreLikely: false), .idle, .failed: return
             }
@@ -139,7 +141,7 @@ package actor SpoolDrain {
         let deadline = ContinuousClock.now + limit
         var ending = Ending.left(bytes: follower.backlogBytes)
         shipping: while ContinuousClock.now < deadline {
-            switch await step() {
+            switch await step(until: deadline) {
             case .stored: continue
             case .idle:
                 ending = .shipped
@@ -155,9 +157,14 @@ package actor SpoolDrain {
     }
 
     /// One batch from disk to the database.
-    private func step() async -> Step {
+    ///
+    /// - Parameter deadline: no batch is divided any further, nor another step waited for, after it; nil: none.
+    private func step(until deadline: ContinuousClock.Instant?) async -> Step {
         // `finish` may come while `run` is inside a step.
-        while isStepping { try? await Task.sleep(for: .milliseconds(2)) }
+        while isStepping {
+            if let deadline, ContinuousClock.now >= deadline { return .failed }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
         isStepping = true
         defer { isStepping = false }
         do throws(SpoolError) {
@@ -169,7 +176,8 @@ package actor SpoolDrain {
             fail(.unreadable(error))
             return .failed
         }
-        let found = follower.read(maxRecords: Self.maxRecords, maxBytes: Self.maxBytes)
+        let limit = recordsAtOnce
+        let found = follower.read(maxRecords: limit, maxBytes: Self.maxBytes)
         for problem in found.problems { report(.unreadable(problem)) }
         if found.skippedBytes > 0 {
             statistics.skippedBytes += found.skippedBytes
@@ -181,7 +189,7 @@ package actor SpoolDrain {
             return found.problems.isEmpty ? .idle : .failed
         }
         do throws(PostgresError) {
-            try await store(found)
+            try await store(found, until: deadline)
         } catch {
             follower.rewind()
             fail(.waiting(problem: error.description))
@@ -193,7 +201,7 @@ package actor SpoolDrain {
             isWaiting = false
             report(.resumed)
         }
-        let isFull = found.payloads.count >= Self.maxRecords || found.bytes >= Self.maxBytes / 2
+        let isFull = found.payloads.count >= limit || found.bytes >= Self.maxBytes / 2
         return .stored(isMoreLikely: isFull)
     }
 
@@ -213,22 +221,33 @@ package actor SpoolDrain {
         }
     }
 
-    private func store(_ found: SpoolBatch) async throws(PostgresError) {
+    private func store(
+        _ found: SpoolBatch, until deadline: ContinuousClock.Instant?
+    ) async throws(PostgresError) {
         // What is not stored now comes again, and is counted again.
-        var rate = batch.rate
+        let rate = batch.rate
         defer { batch.removeAll() }
-        for payload in found.payloads {
-            if batch.add(payload) == .unreadable { putAside(payload, "its fields cannot be read") }
+        var refused: [(payload: ByteBuffer, reason: String)] = []
+        for payload in found.payloads where batch.add(payload) == .unreadable {
+            refused.append((payload, "its fields cannot be read"))
         }
         do throws(PostgresError) {
             note(try await writer.write(batch, forgetting: settled))
             if !batch.unloggedIDs.isEmpty { settled.removeAll() }
+            recordsAtOnce = min(recordsAtOnce * 2, Self.maxRecords)
         } catch {
             batch.rate = rate
-            guard error.isAboutContent else { throw error }
-            try await storeApart(found.payloads[...], error, &rate)
-            batch.rate = rate
+            guard error.isOfStatement else { throw error }
+            if error.isOverTime { recordsAtOnce = max(recordsAtOnce / 2, 1) }
+            var divided = DividedBatch(writer, rate: rate, until: deadline)
+            let trouble = await divided.store(found.payloads[...], after: error)
+            for outcome in divided.outcomes { note(outcome) }
+            if let trouble { throw trouble }
+            batch.rate = divided.rate
+            refused += divided.culprits
         }
+        // Not before: what fails in between comes again as a whole.
+        for (payload, reason) in refused { putAside(payload, reason) }
         // What does not fit here goes by itself, after a day.
         if counted.count < Self.maxCounted { counted += batch.unloggedIDs }
     }
@@ -256,29 +275,6 @@ package actor SpoolDrain {
         if told.count >= maxFullLogs { told.removeAll() }
         told[name] = .now
         return true
-    }
-
-    /// Halves a refused batch until the records that are to blame stand alone.
-    private func storeApart(
-        _ payloads: ArraySlice<ByteBuffer>, _ refusal: PostgresError, _ rate: inout LogRate
-    ) async throws(PostgresError) {
-        if payloads.count == 1, let payload = payloads.first {
-            putAside(payload, refusal.description)
-            return
-        }
-        let middle = payloads.startIndex + payloads.count / 2
-        for half in [payloads[..<middle], payloads[middle...]] {
-            var part = RecordBatch(rate: rate)
-            // What cannot be read was put aside before.
-            for payload in half { part.add(payload) }
-            do throws(PostgresError) {
-                note(try await writer.write(part))
-                rate = part.rate
-            } catch {
-                guard error.isAboutContent else { throw error }
-                try await storeApart(half, error, &rate)
-            }
-        }
     }
 
     private func putAside(_ payload: ByteBuffer, _ reason: String) {

@@ -29,15 +29,14 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
         self.constraint = constraint
     }
 
-    /// SQLSTATE of a statement that took longer than it may: the server is well.
-    package static let timeLimit = "57014"
-
     package var isUnavailable: Bool { kind == .unavailable }
     package var isUniqueViolation: Bool { sqlState == "23505" }
     package var isForeignKeyViolation: Bool { sqlState == "23503" }
     package var isCheckViolation: Bool { sqlState == "23514" }
     /// Two transactions met; doing it again is safe and sensible.
-    package var isTransient: Bool { sqlState == "40001" || sqlState == "40P01" }
+    package var isTransient: Bool { sqlState == "40001" || sqlState == "40P01" || sqlState == "55P03" }
+    /// The statement ran into its time limit, or was cancelled by hand, on a server that is well.
+    package var isOverTime: Bool { sqlState == "57014" }
 
     /// Whether the values are to blame, so that the same statement with others may succeed: data exceptions, violated
     /// constraints, exceeded limits of size.
@@ -47,10 +46,10 @@ package struct PostgresError: Error, Sendable, Equatable, CustomStringConvertibl
     }
 
     /// Whether it is this statement that fails, and not the server that is away or two transactions that met: doing it
-    /// again at once is of no use, doing something else is.
+    /// again at once is of no use, doing something else is, or doing it with fewer rows.
     package var isOfStatement: Bool {
         switch kind {
-        case .unavailable: sqlState == Self.timeLimit
+        case .unavailable: isOverTime
         case .refused: !isTransient
         case .unexpectedResult: true
         case .cancelled: false

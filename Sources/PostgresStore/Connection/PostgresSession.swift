@@ -113,7 +113,7 @@ package actor PostgresSession {
         } catch {
             if error.kind == .unavailable {
                 // 57014 is the statement's own time limit: the server is well.
-                if error.sqlState != PostgresError.timeLimit { monitor.noteUnavailable(error.message) }
+                if !error.isOverTime { monitor.noteUnavailable(error.message) }
                 connection = nil
                 isInTransaction = false
             }

@@ -38,7 +38,7 @@ package struct EvaluationQueue: Sendable {
             if error.isAboutContent {
                 return try await fail(id, "a filter of the datasets cannot be applied", error)
             }
-            if error.sqlState == PostgresError.timeLimit, attempts + 1 >= Self.patience {
+            if error.isOverTime, attempts + 1 >= Self.patience {
                 return try await fail(id, "the logs of the datasets cannot be read in time", error)
             }
             _ = try await pool.query(

@@ -57,7 +57,7 @@ package struct LogRepository: Sendable {
                 )
                 return try await transaction.query(sql).first?.int("total") ?? 0
             }
-        } catch let error as PostgresError where error.sqlState == PostgresError.timeLimit {
+        } catch let error as PostgresError where error.isOverTime {
             return nil
         }
     }
