@@ -123,13 +123,14 @@ package struct AnalyticsAdministration: Sendable {
             return question.sizes(sizes)
         }
         let groups = try await reading.reading(of: account) { try await usage.groups(question.query) }
-        var durations: [[String]: [UsageDurations]] = [:]
+        var quantiles: [[String]: UsageQuantiles] = [:]
         if question.needsQuantiles, !groups.isEmpty {
-            let entries = try await reading.reading(of: account) { try await usage.durations(question.query) }
-            for entry in entries {
-                durations[entry.values, default: []].append(entry)
+            let shares = DurationQuantile.allCases.map(\.share)
+            let found = try await reading.reading(of: account) {
+                try await usage.quantiles(question.query, of: groups, shares: shares)
             }
+            for entry in found { quantiles[entry.values] = entry }
         }
-        return .array(groups.map { question.row($0, durations[$0.values] ?? []) })
+        return .array(groups.map { question.row($0, quantiles[$0.values]) })
     }
 }

@@ -10,8 +10,6 @@ struct AnalyticsFilter {
     let node: GraphQLNode
     /// The coarsest roll-up that answers what was read so far.
     private(set) var resolution = UsageQuery.Resolution.day
-    /// The earliest instant that is asked for by name.
-    private(set) var earliest: Instant?
     /// What conditions were read of.
     private(set) var dimensions: [UsageQuery.Dimension] = []
     private var count = 0
@@ -110,16 +108,12 @@ struct AnalyticsFilter {
         return text
     }
 
-    /// Keeps how fine the roll-up must be, and from when on.
+    /// Keeps how fine the roll-up must be.
     private mutating func note(
         _ dimension: UsageQuery.Dimension, _ operation: UsageQuery.Comparison, _ values: [UsageQuery.Value]
     ) {
         for case .instant(let instant) in values {
             resolution = max(resolution, Self.resolution(dimension, operation, instant))
-            switch operation {
-            case .equal, .greater, .greaterOrEqual, .among: earliest = min(earliest ?? instant, instant)
-            default: break
-            }
         }
     }
 

@@ -32,19 +32,41 @@ struct AnalyticsQuestion: Sendable {
         query.condition = try filter.condition(node.argument("filter"))
         query.order = try filter.order(node.argument("orderBy"), splitBy: dimensions)
         query.resolution = dimensions.map(\.resolution).reduce(filter.resolution, max)
-        if dataset != .size, query.resolution == .minute, let earliest = filter.earliest {
-            let age = (now.milliseconds - earliest.milliseconds) / 1000
-            // A day of grace for dashboards that ask for "62 days" to the minute.
-            guard age <= Int64(AnalyticsDataset.notOlderThan) + 86_400 else {
-                throw node.problem(
-                    "Minutes are kept for 62 days; ask for datetimeHour or date, which are kept for ever")
-            }
-        }
         if needsQuantiles {
             let named = dimensions + filter.dimensions
             guard query.resolution <= .hour, !named.contains(where: Self.isUnknownToDurations) else {
                 throw node.problem("quantiles are kept by hour, gateway, provider, model and cached")
             }
+        }
+        try bound(now)
+    }
+
+    /// Holds questions that many rows answer, those by the minute and for quantiles, to the bounds that `settings` tells.
+    private mutating func bound(_ now: Instant) throws(GraphQLProblem) {
+        guard dataset != .size, query.resolution == .minute || needsQuantiles else { return }
+        // A day of grace for dashboards that ask for "62 days" to the minute, and cut where the day does.
+        let grace: Int64 = 86_400
+        let day: Int64 = 86_400_000_000
+        let latest = query.condition.latest ?? now
+        guard let earliest = query.condition.earliest else {
+            // Without a beginning, as far back as a question may reach; from the start of a day, which all roll-ups know.
+            let microseconds = latest.microseconds - Int64(AnalyticsDataset.maximumDuration) * 1_000_000
+            let start = Instant(microseconds: microseconds / day * day)
+            query.condition = .all([query.condition, .compare(.datetime, .greaterOrEqual, [.instant(start)])])
+            return
+        }
+        if query.resolution == .minute {
+            guard (now.milliseconds - earliest.milliseconds) / 1000 <= Int64(AnalyticsDataset.notOlderThan) + grace
+            else {
+                throw node.problem(
+                    "Minutes are kept for 62 days; ask for datetimeHour or date, which are kept for ever")
+            }
+        }
+        let span = (latest.milliseconds - earliest.milliseconds) / 1000
+        guard span <= Int64(AnalyticsDataset.maximumDuration) + grace else {
+            throw node.problem(
+                "A question by the minute, or for quantiles, may span 32 days; ask for datetimeHour or date without them"
+            )
         }
     }
 
@@ -98,7 +120,7 @@ struct AnalyticsQuestion: Sendable {
     }
 
     /// One row of the answer.
-    func row(_ group: UsageGroup, _ durations: [UsageDurations]) -> JSONValue {
+    func row(_ group: UsageGroup, _ quantiles: UsageQuantiles?) -> JSONValue {
         document { child in
             switch child.name {
             case "count": return Self.number(group.measures[.count])
@@ -109,9 +131,9 @@ struct AnalyticsQuestion: Sendable {
             case "avg": return Self.object(child) { _ in 1 }
             case "quantiles":
                 return Self.object(child) { field in
-                    guard let quantile = DurationQuantile(rawValue: field.name) else { return .null }
-                    return UsageDurations.milliseconds(below: quantile.share, of: durations).map { .number("\($0)") }
-                        ?? .null
+                    let place = DurationQuantile.allCases.firstIndex { $0.rawValue == field.name }
+                    guard let place, let milliseconds = quantiles?.milliseconds[place] else { return .null }
+                    return .number("\(milliseconds)")
                 }
             default:
                 return Self.object(child) { field in

@@ -1,5 +1,4 @@
 package import GatewayCore
-import Glibc
 
 /// A question to the roll-ups: which requests, split by what, in which order.
 package struct UsageQuery: Sendable, Equatable {
@@ -58,6 +57,38 @@ package struct UsageQuery: Sendable, Equatable {
         case all([Condition])
         case any([Condition])
         case compare(Dimension, Comparison, [Value])
+
+        /// No request before it meets the condition; nil: there may be such requests at any time.
+        package var earliest: Instant? {
+            switch self {
+            case .all(let parts): return parts.compactMap(\.earliest).max()
+            case .any(let parts):
+                let bounds = parts.map(\.earliest)
+                return bounds.contains(nil) ? nil : bounds.compactMap(\.self).min()
+            case .compare(_, .equal, let values), .compare(_, .among, let values), .compare(_, .greater, let values),
+                .compare(_, .greaterOrEqual, let values):
+                return Self.instants(values).min()
+            case .compare: return nil
+            }
+        }
+
+        /// Requests that meet the condition are no later, but for what its dimension cuts off; nil: they may be.
+        package var latest: Instant? {
+            switch self {
+            case .all(let parts): return parts.compactMap(\.latest).min()
+            case .any(let parts):
+                let bounds = parts.map(\.latest)
+                return bounds.contains(nil) ? nil : bounds.compactMap(\.self).max()
+            case .compare(_, .equal, let values), .compare(_, .among, let values), .compare(_, .less, let values),
+                .compare(_, .lessOrEqual, let values):
+                return Self.instants(values).max()
+            case .compare: return nil
+            }
+        }
+
+        private static func instants(_ values: [Value]) -> [Instant] {
+            values.compactMap { if case .instant(let instant) = $0 { instant } else { nil } }
+        }
     }
 
     package enum Order: Sendable, Equatable {
@@ -99,37 +130,4 @@ package struct GatewayLogSize: Sendable, Equatable {
     package var rows: Int
     /// The gateway's `log_management`.
     package var limit: Int?
-}
-
-/// How many requests of a group took about how long.
-package struct UsageDurations: Sendable, Equatable {
-    /// As in the group's `UsageGroup`.
-    package var values: [String]
-    /// The eighth part of an octave that durations fall into: from 2^(c/8) to 2^((c+1)/8) microseconds.
-    package var durationClass: Int
-    package var requests: Int
-
-    package init(values: [String], durationClass: Int, requests: Int) {
-        self.values = values
-        self.durationClass = durationClass
-        self.requests = requests
-    }
-
-    /// Milliseconds that the given share of requests took at most, to the width of a class; nil without requests.
-    package static func milliseconds(below share: Double, of classes: [UsageDurations]) -> Double? {
-        let total = classes.reduce(0) { $0 + $1.requests }
-        guard total > 0 else { return nil }
-        let wanted = share * Double(total)
-        var below = 0.0
-        for entry in classes.sorted(by: { $0.durationClass < $1.durationClass }) where entry.requests > 0 {
-            let count = Double(entry.requests)
-            if below + count >= wanted {
-                // Within a class requests are taken to lie evenly on the scale of octaves.
-                let exponent = (Double(entry.durationClass) + min(1, max(0, (wanted - below) / count))) / 8
-                return (exp2(exponent) / 10).rounded() / 100
-            }
-            below += count
-        }
-        return nil
-    }
 }

@@ -46,35 +46,83 @@ package struct UsageRepository: Sendable {
         return groups
     }
 
-    /// How long the requests took, in the groups of the same question; its dimensions are known to be kept there.
-    package func durations(_ query: UsageQuery) async throws(PostgresError) -> [UsageDurations] {
-        var statement = PostgresQuery("SELECT ")
-        for (place, dimension) in query.dimensions.enumerated() {
-            statement.append(dimension.expression(from: query.resolution))
-            statement.append("::text AS ")
-            statement.append(Self.name(ofColumn: place))
-            statement.append(", ")
-        }
-        statement.append("u.class, sum(u.requests)::text AS requests FROM usage_durations u WHERE u.account_id = ")
-        statement.append(value: .text(query.account.rawValue))
-        statement.append(" AND ")
-        statement.append(query.condition.predicate(from: query.resolution))
-        statement.append(" GROUP BY u.class")
-        for dimension in query.dimensions {
-            statement.append(", ")
-            statement.append(dimension.expression(from: query.resolution))
-        }
-        let rows = try await pool.query(statement)
-        var durations: [UsageDurations] = []
+    /// How long the requests of `groups` took, which are the answer to the same question.
+    ///
+    /// The question's dimensions are known to be kept with durations. Groups without durations are missing.
+    ///
+    /// - Parameter shares: from 0 to 1; of each, the duration that this share of the requests took at most is told.
+    package func quantiles(
+        _ query: UsageQuery, of groups: [UsageGroup], shares: [Double]
+    ) async throws(PostgresError) -> [UsageQuantiles] {
+        let columns = query.dimensions.indices.map(Self.name(ofColumn:))
+        let rows = try await pool.query(Self.quantileStatement(query, groups, shares, columns))
+        var quantiles: [UsageQuantiles] = []
         for row in rows {
             var values: [String] = []
-            for place in query.dimensions.indices {
-                values.append(try row.text(Self.name(ofColumn: place).description))
+            for column in columns { values.append(try row.text(column.description)) }
+            var classes: [Double] = []
+            for place in shares.indices {
+                classes.append(try row.double(Self.name(ofColumn: place, among: .shares).description))
             }
-            durations.append(
-                UsageDurations(values: values, durationClass: try row.int("class"), requests: try row.int("requests")))
+            quantiles.append(UsageQuantiles(values: values, classes: classes))
         }
-        return durations
+        return quantiles
+    }
+
+    private static func quantileStatement(
+        _ query: UsageQuery, _ groups: [UsageGroup], _ shares: [Double], _ columns: [StaticString]
+    ) -> PostgresQuery {
+        var list = PostgresFragment()
+        for column in columns {
+            list.append(column)
+            list.append(", ")
+        }
+        var statement = PostgresQuery("WITH classes AS (SELECT ")
+        statement.append(list)
+        statement.append("u.class, sum(u.requests) AS requests FROM usage_durations u")
+        if !columns.isEmpty {
+            // Only what was asked for and found, which bounds the answer.
+            statement.append(" JOIN unnest(")
+            for place in columns.indices {
+                if place > 0 { statement.append(", ") }
+                statement.append(value: .texts(groups.map { $0.values[place] }))
+                statement.append("::text[]")
+            }
+            statement.append(") AS g(")
+            for (place, column) in columns.enumerated() {
+                if place > 0 { statement.append(", ") }
+                statement.append(column)
+            }
+            statement.append(")")
+            for (place, dimension) in query.dimensions.enumerated() {
+                statement.append(place == 0 ? " ON " : " AND ")
+                statement.append(dimension.expression(from: query.resolution))
+                statement.append("::text = g.")
+                statement.append(columns[place])
+            }
+        }
+        statement.append(" WHERE u.account_id = ", value: .text(query.account.rawValue), " AND ")
+        statement.append(query.condition.predicate(from: query.resolution))
+        statement.append(" GROUP BY ")
+        statement.append(list)
+        statement.append("u.class), running AS (SELECT *, sum(requests) OVER (PARTITION BY ")
+        statement.append(list)
+        statement.append("true ORDER BY class) AS upto, sum(requests) OVER (PARTITION BY ")
+        statement.append(list)
+        statement.append("true) AS total FROM classes WHERE requests > 0) SELECT ")
+        statement.append(list)
+        for (place, share) in shares.enumerated() {
+            if place > 0 { statement.append(", ") }
+            // Within a class requests are taken to lie evenly on the scale of octaves; later classes give no less.
+            let wanted = PostgresValue.numeric("\(share)")
+            statement.append("min(class + greatest(0, ", value: wanted, " * total - upto + requests) / requests)")
+            statement.append(" FILTER (WHERE upto >= ", value: wanted, " * total)::double precision AS ")
+            statement.append(Self.name(ofColumn: place, among: .shares))
+        }
+        statement.append(" FROM running GROUP BY ")
+        statement.append(list)
+        statement.append("total")
+        return statement
     }
 
     /// How long the logs of an account's gateways are now, the longest first unless the question says otherwise.
@@ -118,8 +166,21 @@ package struct UsageRepository: Sendable {
         return sizes
     }
 
-    private static func name(ofColumn place: Int) -> StaticString {
-        switch place {
+    private enum ColumnKind { case dimensions, shares }
+
+    private static func name(ofColumn place: Int) -> StaticString { name(ofColumn: place, among: .dimensions) }
+
+    private static func name(ofColumn place: Int, among kind: ColumnKind) -> StaticString {
+        if kind == .shares {
+            return switch place {
+            case 0: "q0"
+            case 1: "q1"
+            case 2: "q2"
+            case 3: "q3"
+            default: "q4"
+            }
+        }
+        return switch place {
         case 0: "d0"
         case 1: "d1"
         case 2: "d2"
