@@ -2,6 +2,9 @@ package import GatewayCore
 
 /// The monthly partitions of the log tables.
 package struct LogPartitions: Sendable {
+    /// Rows of one statement: short enough for a pool whose statements may not take long.
+    private static let pieceLength = 5000
+
     private let pool: PostgresPool
 
     package init(_ pool: PostgresPool) { self.pool = pool }
@@ -41,14 +44,50 @@ package struct LogPartitions: Sendable {
         try await pool.query("SELECT remove_dropped_logs() AS removed").first?.int("removed") ?? 0
     }
 
-    /// Brings the counts in line with partitions that were dropped by hand; returns how many months that concerned.
+    /// Deletes rows without a partition of their own, and bodies, that were made before `limit`; returns how many went.
     @discardableResult
-    package func sweepCounts() async throws(PostgresError) -> Int {
-        try await pool.query("SELECT sweep_log_counts() AS swept").first?.int("swept") ?? 0
+    package func deleteStrays(before limit: Instant) async throws(PostgresError) -> Int {
+        var deleted = 0
+        while !Task.isCancelled {
+            let gone = try await pool.query(
+                "SELECT delete_default_logs($1, $2::integer) AS deleted", [.instant(limit), .int(Self.pieceLength)]
+            )[0].int("deleted")
+            if gone == 0 { break }
+            deleted += gone
+        }
+        return deleted
     }
 
-    /// Forgets which rows full logs did not take, once no batch can come again.
-    package func forgetRefusals() async throws(PostgresError) {
-        _ = try await pool.query("DELETE FROM log_refusals WHERE refused_at < now() - interval '1 day'")
+    /// Brings the counts in line with partitions that were dropped by hand; returns how many months that concerned.
+    ///
+    /// Reads all counts, so it may take long. Does nothing while another node is at it.
+    @discardableResult
+    package func sweepCounts() async throws(PostgresError) -> Int {
+        var swept = 0
+        for row in try await pool.query("SELECT month::text AS month FROM stale_log_months() AS month") {
+            let done = try await pool.query(
+                "SELECT recount_default_logs($1::date) AS done", [.text(try row.text("month"))]
+            )
+            if try done[0].bool("done") { swept += 1 }
+        }
+        return swept
+    }
+
+    /// Forgets which rows full logs did not take, once no batch can come again; returns how many were forgotten.
+    @discardableResult
+    package func forgetRefusals() async throws(PostgresError) -> Int {
+        var forgotten = 0
+        while !Task.isCancelled {
+            let gone = try await pool.query(
+                """
+                DELETE FROM log_refusals WHERE id IN (
+                    SELECT id FROM log_refusals WHERE refused_at < now() - interval '1 day' ORDER BY refused_at LIMIT $1
+                )
+                """, [.int(Self.pieceLength)]
+            ).affected
+            if gone == 0 { break }
+            forgotten += gone
+        }
+        return forgotten
     }
 }

@@ -120,6 +120,72 @@ struct LogCountTests {
         #expect(try await pool.query("SELECT sum(rows) AS n FROM log_totals")[0].int("n") == 20)
     }
 
+    @Test("a month is counted anew while others are written to")
+    func recount() async throws {
+        let pool = try await Self.database()
+        try await Self.insert(20, at: "2025-05-05T11:30:00Z", into: pool)
+        // Rows that went past the triggers, and rows that came so.
+        try await pool.transaction { transaction in
+            _ = try await transaction.query("SET LOCAL session_replication_role = replica")
+            _ = try await transaction.query("DELETE FROM logs_default WHERE model = 'm-1'")
+            _ = try await transaction.query("UPDATE logs_default SET created_at = '2024-02-01Z' WHERE model = 'm-2'")
+        }
+        #expect(try await !Self.areRight(pool))
+        _ = try await pool.query("SELECT make_log_partition('logs', '2026-01-01')")
+        try await pool.transaction { transaction in
+            let months = try await transaction.query("SELECT month::text AS month FROM stale_log_months() AS month")
+            #expect(try months.map { try $0.text("month") } == ["2024-02-01", "2025-05-01"])
+            for row in months {
+                _ = try await transaction.query(
+                    "SELECT recount_default_logs($1::date)", [.text(try row.text("month"))])
+            }
+            // Another gateway's, since totals are by gateway.
+            #expect(try await pool.query("SELECT 1 FROM stale_log_months()").isEmpty)
+            _ = try await pool.query(
+                """
+                INSERT INTO logs (id, created_at, event_id, account_id, gateway_id, provider, model, path, method,
+                    request_type, status_code, success, cached, step, duration_us, custom_cost, request_size,
+                    response_size, request_complete, response_complete, streamed, authenticated)
+                SELECT 'other', '2026-01-05Z', event_id, account_id, 'other', provider, model, path, method, request_type,
+                    status_code, success, cached, step, duration_us, custom_cost, request_size, response_size,
+                    request_complete, response_complete, streamed, authenticated FROM logs LIMIT 1
+                """)
+        }
+        #expect(try await Self.areRight(pool))
+        #expect(try await pool.query("SELECT 1 FROM log_counts WHERE gateway_id = 'other'").count == 1)
+    }
+
+    @Test("rows that came late for a dropped month go when logs are to be kept no longer, with their bodies")
+    func strays() async throws {
+        let pool = try await Self.database()
+        try await Self.insert(20, at: "2025-05-05T11:30:00Z", into: pool)
+        try await Self.insert(20, at: "2025-06-05T11:30:00Z", into: pool)
+        try await Self.insert(4, at: "2099-06-05T11:30:00Z", into: pool)
+        _ = try await pool.query("INSERT INTO log_bodies SELECT id, created_at, 'prompt', 'answer' FROM logs")
+        let partitions = LogPartitions(pool)
+        // The first of June 2025.
+        #expect(try await partitions.deleteStrays(before: Instant(microseconds: 1_748_736_000_000_000)) == 40)
+        #expect(try await pool.query("SELECT count(*) AS n FROM logs")[0].int("n") == 24)
+        #expect(
+            try await pool.query("SELECT count(*) AS n FROM log_bodies WHERE created_at < '2025-06-01Z'")[0].int("n")
+                == 0)
+        #expect(try await pool.query("SELECT count(*) AS n FROM log_bodies")[0].int("n") == 24)
+        #expect(try await Self.areRight(pool))
+        #expect(try await partitions.deleteStrays(before: Instant(microseconds: 1_748_736_000_000_000)) == 0)
+    }
+
+    @Test("refusals are forgotten after a day, however many there are")
+    func refusals() async throws {
+        let pool = try await Self.database()
+        _ = try await pool.query(
+            """
+            INSERT INTO log_refusals SELECT n::text, now() - CASE WHEN n > 12000 THEN '1 hour' ELSE '25 hours' END::interval
+            FROM generate_series(1, 12010) n
+            """)
+        #expect(try await LogPartitions(pool).forgetRefusals() == 12000)
+        #expect(try await pool.query("SELECT count(*) AS n FROM log_refusals")[0].int("n") == 10)
+    }
+
     @Test("are the same after many writers at once")
     func writers() async throws {
         let pool = PostgresPool(url: try await TestDatabase.migrated(), size: 6)

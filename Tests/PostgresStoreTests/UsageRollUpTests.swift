@@ -315,7 +315,9 @@ struct UsageRollUpTests {
         records.append(Self.record(2, at: Instant(microseconds: now.microseconds - 61 * 86_400 * 1_000_000)))
         records[0].metadata = #"{"a":1}"#
         try await RecordWriter(pool.makeSession()).write(RecordBatch(records))
+        // A minute, its total, a metadata value and its key.
         #expect(try await UsageRollUps(pool).prune() == 4)
+        #expect(try await UsageRollUps(pool).prune() == 0)
         #expect(try await pool.query("SELECT 1 FROM usage.totals_by_minute").count == 1)
         #expect(try await pool.query("SELECT 1 FROM usage.by_minute").count == 1)
         #expect(try await pool.query("SELECT 1 FROM usage.by_hour").count == 2)

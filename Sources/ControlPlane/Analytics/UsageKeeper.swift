@@ -2,22 +2,19 @@ package import PostgresStore
 
 /// Keeps the roll-ups by the minute from growing for ever.
 package struct UsageKeeper: Sendable {
-    private static let interval = Duration.seconds(3600)
-
     private let rollUps: UsageRollUps
-    private let report: @Sendable (PostgresError) -> Void
+    private let report: @Sendable (String) -> Void
 
-    /// - Parameter report: told of every failed attempt, which is repeated after an hour.
-    package init(_ pool: PostgresPool, report: @escaping @Sendable (PostgresError) -> Void) {
+    /// - Parameters:
+    ///   - pool: its statements may take a while.
+    ///   - report: told of the first failure of an outage; it is tried again.
+    package init(_ pool: PostgresPool, report: @escaping @Sendable (String) -> Void) {
         rollUps = UsageRollUps(pool)
         self.report = report
     }
 
     /// Works until the task is cancelled.
     package func run() async {
-        while !Task.isCancelled {
-            do throws(PostgresError) { try await rollUps.prune() } catch { report(error) }
-            do { try await Task.sleep(for: Self.interval) } catch { return }
-        }
+        await BackgroundWork(pause: .seconds(3600), report: report).run { try await rollUps.prune() > 0 }
     }
 }

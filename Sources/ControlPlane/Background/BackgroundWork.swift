@@ -4,10 +4,9 @@ import PostgresStore
 ///
 /// What fails is tried again: told once per outage, and not at all when two transactions merely met.
 struct BackgroundWork: Sendable {
-    private static let pauseAfterFailure = Duration.seconds(2)
-
     /// Between looks for work while there is none.
     let pause: Duration
+    var pauseAfterFailure = Duration.seconds(2)
     /// Told of the first failure of an outage.
     let report: @Sendable (String) -> Void
 
@@ -26,7 +25,7 @@ struct BackgroundWork: Sendable {
                     report("\(error)")
                     isWaiting = true
                 }
-                pause = Self.pauseAfterFailure
+                pause = pauseAfterFailure
             }
             do { try await Task.sleep(for: pause) } catch { return }
         }

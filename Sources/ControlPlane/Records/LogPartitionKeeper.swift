@@ -1,7 +1,7 @@
 package import GatewayCore
 package import PostgresStore
 
-/// Keeps the log tables' partitions ahead of the calendar, and drops those that are older than logs are to be kept.
+/// Keeps the log tables' partitions ahead of the calendar, and drops what is older than logs are to be kept.
 ///
 /// Late is harmless: rows without a partition of their own wait in the default one and move when it is made.
 package struct LogPartitionKeeper: Sendable {
@@ -31,26 +31,41 @@ package struct LogPartitionKeeper: Sendable {
     /// Works until the task is cancelled.
     package func run() async {
         while !Task.isCancelled {
-            var pause = Self.interval
-            do throws(PostgresError) {
-                try await keep()
-            } catch {
-                report(error)
-                pause = Self.retry
-            }
-            do { try await Task.sleep(for: pause) } catch { return }
+            let problems = await keep()
+            problems.forEach(report)
+            do { try await Task.sleep(for: problems.isEmpty ? Self.interval : Self.retry) } catch { return }
         }
     }
 
-    /// One round.
-    package func keep() async throws(PostgresError) {
-        try await partitions.make(ahead: Self.monthsAhead)
-        if retentionDays > 0 {
-            let age = Int64(retentionDays) * 86_400_000_000
-            try await partitions.drop(before: Instant(microseconds: clock.now.microseconds - age))
+    /// One round; returns what failed of it, which keeps nothing else from being done.
+    package func keep() async -> [PostgresError] {
+        var problems: [PostgresError] = []
+        let steps: [() async throws(PostgresError) -> Void] = [
+            forgetRefusals, make, drop, removeDropped, deleteStrays,
+        ]
+        for step in steps {
+            do throws(PostgresError) { try await step() } catch { problems.append(error) }
         }
-        try await partitions.removeDropped()
-        try await partitions.sweepCounts()
-        try await partitions.forgetRefusals()
+        return problems
+    }
+
+    private func forgetRefusals() async throws(PostgresError) { try await partitions.forgetRefusals() }
+
+    private func make() async throws(PostgresError) { try await partitions.make(ahead: Self.monthsAhead) }
+
+    private func drop() async throws(PostgresError) {
+        if let expiry { try await partitions.drop(before: expiry) }
+    }
+
+    private func removeDropped() async throws(PostgresError) { try await partitions.removeDropped() }
+
+    private func deleteStrays() async throws(PostgresError) {
+        if let expiry { try await partitions.deleteStrays(before: expiry) }
+    }
+
+    /// What was made before is not to be kept; nil: everything is.
+    private var expiry: Instant? {
+        guard retentionDays > 0 else { return nil }
+        return Instant(microseconds: clock.now.microseconds - Int64(retentionDays) * 86_400_000_000)
     }
 }

@@ -81,8 +81,8 @@ struct ControlRole: Sendable {
         self.readingPool = readingPool
         let reading = ReadingPool(readingPool)
         options.statementTimeout = Self.patientStatementLimit
-        // One each for evaluations, deletions and logs that make room.
-        patientPool = PostgresPool(options, size: 3)
+        // One each for evaluations, deletions, logs that make room, and counting anew.
+        patientPool = PostgresPool(options, size: 4)
         let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
         let limits = settings.limits
         let gateways = GatewayAdministration(pool, limits: limits, egress: egress)
@@ -267,11 +267,6 @@ struct ControlRole: Sendable {
                     logger.warning("log partitions could not be made or dropped", reason: error.description)
                 }.run()
             }
-            group.addTask {
-                await UsageKeeper(pool) { error in
-                    logger.warning("old roll-ups could not be removed", reason: error.description)
-                }.run()
-            }
         }
     }
 
@@ -298,7 +293,16 @@ struct ControlRole: Sendable {
                 logger.warning("an evaluation failed and is tried again later", reason: "\(id): \(reason)")
             }
         }
-        return [Task { await housekeeping.run() }, Task { await evaluations.run() }]
+        let usage = UsageKeeper(patientPool) { problem in
+            logger.warning("old roll-ups could not be removed", reason: problem)
+        }
+        let counts = LogCountKeeper(patientPool) { problem in
+            logger.warning("logs could not be counted anew", reason: problem)
+        }
+        return [
+            Task { await housekeeping.run() }, Task { await evaluations.run() }, Task { await usage.run() },
+            Task { await counts.run() },
+        ]
     }
 
     /// Repeats `body` while what keeps it from succeeding may pass.
