@@ -116,7 +116,7 @@ extension Exchange {
             progress.isCounted = true
             environment.counter.count(admitted.gateway.id, of: admitted.gateway.account)
         }
-        let reply: any UpstreamReply
+        let served: Serve.Answer
         do throws(GatewayError) {
             let gate = Gate(environment: environment)
             let serve = Serve(environment: environment, cancel: cancel)
@@ -140,13 +140,13 @@ extension Exchange {
                 outcome.attempt = attempt
                 try holdWritten(attempt, payload)
             }
-            reply = try await serve.call(attempt, admitted, fallback)
+            served = try await serve.call(attempt, admitted, fallback)
             outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
         } catch {
             endLead(cancel.isCancelled ? .abandoned : .failed)
             throw intake.refusal ?? error
         }
-        let answer = try await translated(reply, attempt)
+        let answer = try await translated(served, attempt)
         if fallback == .remains, !(200..<300).contains(answer.head.status) {
             endLead(.failed)
             let failed = FailedAnswer()
@@ -176,14 +176,14 @@ extension Exchange {
 
     /// The answer in the form that the client asked for.
     private func translated(
-        _ reply: any UpstreamReply, _ attempt: Attempt
+        _ served: Serve.Answer, _ attempt: Attempt
     ) async throws(GatewayError) -> any UpstreamReply {
-        var reply = reply
+        var reply = served.reply
         if let scope = attempt.echo { reply = NotingReply.noting(reply, environment.reasoning, in: scope) }
         guard let translation = attempt.translation else { return reply }
         do throws(GatewayError) {
             return try await Translate(environment: environment, cancel: cancel, translation: translation)
-                .answer(reply, attempt)
+                .answer(reply, attempt, before: served.deadline)
         } catch {
             endLead(cancel.isCancelled ? .abandoned : .failed)
             throw error

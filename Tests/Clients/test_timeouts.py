@@ -156,6 +156,26 @@ def test_the_last_of_several_attempts_waits_for_its_answer(daemon, gateway, prov
     assert answer.status_code == 200 and len(provider.requests) == 2
 
 
+def test_the_last_of_several_attempts_waits_for_the_first_words_of_a_translated_stream(daemon, gateway, provider):
+    """Its head and comments come at once, its first event long after the timeout."""
+    def slow_to_speak(exchange):
+        exchange.head(200, SSE_HEAD)
+        exchange.chunk(b": OPENROUTER PROCESSING\n\n")
+        after(1.2, say)(exchange)
+
+    def say(exchange):
+        for event in chat_chunks(["late"], usage=(11, 7)):
+            exchange.event(event)
+        exchange.end()
+
+    provider.reply(error_reply(503), slow_to_speak)
+    answer = post(daemon, gateway, "compat/chat/completions", {
+        "cf-aig-request-timeout": "300", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"},
+        json={**STREAM, "model": "openrouter/some-model"})
+    assert answer.status_code == 200 and "late" in answer.text and answer.text.rstrip().endswith("[DONE]")
+    assert len(provider.requests) == 2
+
+
 def test_a_single_attempt_never_waits_longer(daemon, provider):
     gateway = daemon.api.create_gateway(retry_max_attempts=3, retry_delay=0, retry_backoff="constant")
     provider.always(silent)

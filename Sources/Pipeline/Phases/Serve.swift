@@ -52,19 +52,28 @@ struct Serve {
         return JoinedCalls(client, further, silence: gateway.silenceLimit, environment)
     }
 
+    /// A provider's answer.
+    struct Answer {
+        var reply: any UpstreamReply
+        /// When its first content has to be there; nil where nobody waits for it only so long.
+        var deadline: ContinuousClock.Instant?
+    }
+
     /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).
     func call(
         _ attempt: Attempt, _ admitted: Admitted, _ fallback: RetrySchedule.Fallback
-    ) async throws(GatewayError) -> any UpstreamReply {
+    ) async throws(GatewayError) -> Answer {
         var started = environment.clock.monotonic
         let client = client(for: attempt, admitted.gateway)
         guard admitted.settings.attempts > 1 else {
             let reply = try await client.send(attempt.request, cancel: cancel)
             limitSilence(of: reply, attempt, admitted.gateway)
             let limit = attempt.request.firstByteTimeout
-            guard limit != nil || Self.looksAhead(attempt, fallback) else { return reply }
+            guard limit != nil || Self.looksAhead(attempt, fallback) else { return Answer(reply: reply) }
             let opening = try await begun(reply, since: started, within: limit, limit == nil ? .event : .content)
-            return opening.map { answer($0, attempt, fallback) } ?? reply
+            return Answer(
+                reply: opening.map { answer($0, attempt, fallback) } ?? reply, deadline: limit.map { started + $0 }
+            )
         }
         let settings = admitted.settings
         let schedule = RetrySchedule(
@@ -91,7 +100,10 @@ struct Serve {
                 let head = reply.head
                 let status = opening?.failed?.failure.status ?? head.status
                 guard !isLast, RetrySchedule.isRetried(status: status), canRepeat(request.body) else {
-                    return opening.map { answer($0, attempt, fallback) } ?? reply
+                    return Answer(
+                        reply: opening.map { answer($0, attempt, fallback) } ?? reply,
+                        deadline: limit.map { started + $0 }
+                    )
                 }
                 asked = retryAfter(head)
                 // Now, here and below: while it waits, the client may send so much that what was taken is dropped.

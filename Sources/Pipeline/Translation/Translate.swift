@@ -55,7 +55,11 @@ struct Translate {
     /// - Errors: `.unparsableModelOutput` for an answer that is none of its format, `.providerUnreachable` for one that
     ///   breaks off before the client has been told anything, `.requestTimedOut` for a stream that does not begin.
     ///   Answers that need no translation are given back as they are.
-    func answer(_ reply: any UpstreamReply, _ attempt: Attempt) async throws(GatewayError) -> any UpstreamReply {
+    ///
+    /// - Parameter deadline: when a stream has to have begun: events may come that mean nothing to anybody.
+    func answer(
+        _ reply: any UpstreamReply, _ attempt: Attempt, before deadline: ContinuousClock.Instant?
+    ) async throws(GatewayError) -> any UpstreamReply {
         let head = reply.head
         let kind = StreamKind(of: head)
         let isSuccess = (200..<300).contains(head.status)
@@ -73,7 +77,7 @@ struct Translate {
             let store = environment.reasoning
             stream.noted = { store.keep($0, of: kind, in: scope) }
         }
-        let limit = attempt.request.firstByteTimeout
+        let limit = deadline.map { max($0 - environment.clock.monotonic, .zero) }
         guard let failure = try await stream.open(cancel, within: limit, environment.timers) else { return stream }
         return try written(failure.json, status: failure.status, head, stream.usage)
     }

@@ -44,7 +44,7 @@ final class TranslatedStream: TranslatedReply, ReplySink {
 
     /// Waits for something to tell the client.
     ///
-    /// - Parameter limit: how long, where the request has a timeout: events may come that mean nothing to anybody.
+    /// - Parameter limit: how long; nil for as long as it takes.
     /// - Returns: what the provider failed at instead, if it did so at once.
     /// - Errors: `.requestTimedOut`, or the provider's failure.
     func open(
