@@ -121,6 +121,9 @@ def test_requests_to_a_custom_provider_cost_what_its_account_says(four_workers, 
     assert cost(headers={"cf-aig-custom-cost": '{"total_cost": 2}'})[0] == 2
     daemon.api.write("PATCH", f"{providers}/costs/{general['id']}", {"weight": 1})
     assert cost() == (pytest.approx(0.081, abs=1e-12), True)
+    # A price that says nothing of what was used tells no cost.
+    daemon.api.write("PATCH", f"{providers}/costs/{general['id']}", {"cost_out": None})
+    assert cost() == (None, False)
     daemon.api.write("DELETE", f"{providers}/{made['id']}")
     assert daemon.api.call("GET", f"{providers}/costs", params={"account_provider_id": made["id"]}).json()["result"] == []
 

@@ -319,6 +319,22 @@ private let chat = "/v1/chat/completions"
     }
 
     @Test(
+        "pictures that are addresses are counted too, and alike in pieces",
+        arguments: [#"["https://a","https://b"]"#, #"["a[",null,1,{}]"#, "[[],[]]"])
+    func addressesOfPictures(list: String) {
+        let body = Array(#"{"x":["y"],"images":\#(list),"z":["y"]}"#.utf8)
+        for size in 1...body.count {
+            let format = ProviderRegistry.builtIn.provider(segment: "fal")!.usageFormat(path: "/fal-ai/x")
+            let reader = UsageReader(format: format, streamed: .whole)
+            for start in stride(from: 0, to: body.count, by: size) {
+                body[start..<min(start + size, body.count)].withUnsafeBytes { reader.feed($0) }
+            }
+            reader.finish()
+            #expect(reader.usage.images == 2, "in pieces of \(size) bytes")
+        }
+    }
+
+    @Test(
         "the remaining formats are read where they report",
         arguments: [
             (

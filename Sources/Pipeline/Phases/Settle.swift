@@ -161,8 +161,11 @@ struct Settle {
             )
             return (Cost.custom(usage, prices), true)
         }
-        if !usage.isEmpty, let price = attempt.route.provider.customPrice(of: model) {
-            return (Cost.price(usage, row: price, at: outcome.inbound.receivedAt), true)
+        // A price that leaves out what was used tells nothing of the cost.
+        if !usage.isEmpty, let price = attempt.route.provider.customPrice(of: model),
+            let amount = Cost.price(usage, row: price, at: outcome.inbound.receivedAt)
+        {
+            return (amount, true)
         }
         if let reported = usage.upstreamCost { return (reported, false) }
         if usage.isEmpty {

@@ -63,6 +63,14 @@ extension JSONView {
         forEachElement { _ in count += 1 }
         return count
     }
+
+    /// Strings, objects and lists in a list, as `JSONCapture` counts them.
+    var pieceCount: Int? {
+        guard kind == .array else { return nil }
+        var count = 0
+        forEachElement { if [.string, .object, .array].contains($0.kind) { count += 1 } }
+        return count
+    }
 }
 
 /// Readers of OpenAI's usage objects; Chat and Responses names alike.

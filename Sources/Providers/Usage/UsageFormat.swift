@@ -17,11 +17,11 @@ package final class UsageFormat: Sendable {
             self.read = read
         }
 
-        /// A list of objects that are billed by the piece.
+        /// A list of what is billed by the piece: objects, or addresses; numbers and nulls are no pieces.
         init(counting name: StaticString, _ count: @escaping @Sendable (Int, inout UsageTally) -> Void) {
             self.name = name
             self.count = count
-            read = { view, tally in if let number = view.elementCount { count(number, &tally) } }
+            read = { view, tally in if let number = view.pieceCount { count(number, &tally) } }
         }
 
         static let model = Member("model") { $1.note(model: $0) }

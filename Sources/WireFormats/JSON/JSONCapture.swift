@@ -34,7 +34,7 @@ package struct JSONCapture: Sendable {
     /// Which of the wanted members are only counted.
     private let counted: Set<Int>
     private var counts: [Int: Int] = [:]
-    /// Objects and lists in the container that is being read, and whether it is a list itself.
+    /// Strings, objects and lists in the container that is being read, and whether it is a list itself.
     private var elements = 0
     private var isList = false
     private var values: [ByteBuffer?]
@@ -68,7 +68,7 @@ package struct JSONCapture: Sendable {
     /// The raw text of the value of `wanted[index]`, once it has passed as a whole.
     package func value(_ index: Int) -> ByteBuffer? { values[index] }
 
-    /// How many objects and lists stand in the list `wanted[index]`, which is counted, once it has passed as a whole.
+    /// How many strings, objects and lists stand in the list `wanted[index]`, which is counted, once it has passed as a whole.
     package func count(_ index: Int) -> Int? { counts[index] }
 
     /// Takes the next piece of the document.
@@ -165,7 +165,9 @@ package struct JSONCapture: Sendable {
 
     private mutating func stepContainer(_ byte: UInt8) {
         switch byte {
-        case 0x22: state = .containerString
+        case 0x22:
+            if depth == 1 { elements += 1 }
+            state = .containerString
         case 0x7B, 0x5B:
             if depth == 1 { elements += 1 }
             depth += 1
