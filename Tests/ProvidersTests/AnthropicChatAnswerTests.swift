@@ -303,6 +303,28 @@ struct AnthropicChatAnswerTests {
             ])
     }
 
+    @Test("tells what a text rests on before the model goes on thinking")
+    func citationsBeforeThoughts() {
+        let citation = Self.delta(
+            0, #"{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"u","title":"T"}}"#)
+        for (block, delta) in [
+            (#"{"type":"thinking","thinking":""}"#, #"{"type":"thinking_delta","thinking":"hm"}"#),
+            (#"{"type":"redacted_thinking","data":"s"}"#, ""),
+        ] {
+            let given =
+                Self.start + Self.open(0, #"{"type":"text","text":"ab"}"#) + citation + Self.close(0)
+                + Self.open(1, block) + (delta.isEmpty ? "" : Self.delta(1, delta)) + Self.close(1)
+                + Self.open(2, #"{"type":"text","text":"cd"}"#) + Self.close(2) + Self.end("end_turn")
+            let chunks = stream(given).text.split(separator: "\n\n")
+            let told = chunks.firstIndex { $0.contains("annotations") }
+            let thought = chunks.firstIndex {
+                $0.contains("reasoning_content") || $0.contains("thinking_blocks") || $0.contains(#""content":"cd""#)
+            }
+            #expect(told != nil && thought != nil)
+            if let told, let thought { #expect(told < thought) }
+        }
+    }
+
     @Test("tells why the model refused at the end of a stream")
     func streamedRefusal() {
         let end =

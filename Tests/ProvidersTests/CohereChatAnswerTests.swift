@@ -192,8 +192,8 @@ struct CohereChatAnswerTests {
     private static func mixedOut(usage: Bool) -> String {
         let deltas = [
             #"{"role":"assistant","content":""}"#, #"{"reasoning_content":"hm"}"#,
-            #"{"content":"caf\u00e9 \ud83d\ude00\n"}"#, #"{"reasoning_content":"I look."}"#,
-            #"{"annotations":[{"index":0,\#(annotation.dropFirst())]}"#,
+            #"{"content":"caf\u00e9 \ud83d\ude00\n"}"#, #"{"annotations":[{"index":0,\#(annotation.dropFirst())]}"#,
+            #"{"reasoning_content":"I look."}"#,
             #"{"tool_calls":[{"index":0,"id":"f_1","type":"function","function":{"name":"f","arguments":""}}]}"#,
             #"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\": "}}]}"#,
             #"{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]}"#,

@@ -128,6 +128,8 @@ struct DroppedMembersTests {
                 "reasoning_effort"
             ),
             ("gemini-3-pro", #""service_tier":"auto","safety_settings":[],"extra_body":{}"#, ""),
+            ("gemini-2.5-pro", #""stop":["a","b","c","d","e"]"#, ""),
+            ("gemini-2.5-pro", #""stop":["a","b","c","d","e","f"]"#, "stop"),
         ])
     func gemini(model: String, members: String, expected: String) throws {
         let chat = GeminiChat(provider: "google-ai-studio", service: .aiStudio)

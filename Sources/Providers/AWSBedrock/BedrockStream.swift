@@ -106,6 +106,8 @@ struct BedrockStream: ChatStreamTranslator {
             }
             blocks[index]?.hasPieces = true
         } else if let thought = delta.member("reasoningContent") {
+            // The text before it is over.
+            citations.flush(begun(into: &out), into: &out)
             trail.add(text: thought.member("text"), at: index)
             trail.add(signature: thought.member("signature"), at: index)
             trail.add(sealed: thought.member("redactedContent"), at: index)

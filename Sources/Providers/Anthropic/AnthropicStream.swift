@@ -6,8 +6,8 @@ import WireFormats
 struct AnthropicStream: ChatStreamTranslator {
     /// What a content block becomes.
     private enum Block {
-        /// Text that begins behind so many Unicode scalars, and what it rests on.
-        case text(start: Int, pages: [URLCitation])
+        /// Text that begins behind so many Unicode scalars.
+        case text(start: Int)
         case reasoning
         /// A call, by its place among all calls.
         case call(Int)
@@ -76,13 +76,15 @@ struct AnthropicStream: ChatStreamTranslator {
         guard let chunks, blocks.count < Self.blockLimit else { return }
         switch content?.member("type")?.string {
         case "text":
-            blocks[index] = (.text(start: textLength, pages: []), false)
+            blocks[index] = (.text(start: textLength), false)
             text(content?.member("text"), of: index, chunks, into: &out)
         case "thinking":
             blocks[index] = (.reasoning, false)
+            citations.flush(chunks, into: &out)
             think(content, of: index, chunks, into: &out)
         case "redacted_thinking":
             blocks[index] = (.reasoning, false)
+            citations.flush(chunks, into: &out)
             trail.add(sealed: content?.member("data"), at: index)
         case "tool_use":
             let name = content?.member("name")?.string ?? ""
@@ -109,12 +111,10 @@ struct AnthropicStream: ChatStreamTranslator {
         let index = Self.index(event)
         guard let chunks, let block = blocks[index], let delta = event.member("delta") else { return }
         switch block.kind {
-        case .text(let start, let pages):
+        case .text:
             if let citation = delta.member("citation") {
-                guard !citations.isFull, pages.count < URLCitation.limit,
-                    let page = AnthropicReply.citation(citation, nil)
-                else { return }
-                blocks[index]?.kind = .text(start: start, pages: pages + [page])
+                guard !citations.isFull, let page = AnthropicReply.citation(citation, nil) else { return }
+                citations.add(page, of: index)
             } else {
                 text(delta.member("text"), of: index, chunks, into: &out)
             }
@@ -156,11 +156,7 @@ struct AnthropicStream: ChatStreamTranslator {
         switch block.kind {
         case .call(let call): if !block.hasPieces { chunks.noArguments(call, into: &out) }
         case .output: if !block.hasPieces { chunks.piece("content", "{}", into: &out) }
-        case .text(let start, let pages):
-            for var page in pages {
-                page.range = start..<textLength
-                citations.add(page.json)
-            }
+        case .text(let start): citations.close(index, over: start..<textLength)
         case .reasoning:
             if let whole = trail.close(index) { chunks.member("thinking_blocks", json: whole, into: &out) }
         }

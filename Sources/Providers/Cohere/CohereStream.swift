@@ -39,8 +39,8 @@ struct CohereStream: ChatStreamTranslator {
         case "content-start", "content-delta":
             let content = message?.member("content")
             piece("content", content?.member("text"), into: &out)
-            piece("reasoning_content", content?.member("thinking"), into: &out)
-        case "tool-plan-delta": piece("reasoning_content", message?.member("tool_plan"), into: &out)
+            think(content?.member("thinking"), into: &out)
+        case "tool-plan-delta": think(message?.member("tool_plan"), into: &out)
         case "tool-call-start": start(message?.member("tool_calls"), at: Self.index(view), into: &out)
         case "tool-call-delta":
             let function = message?.member("tool_calls")?.member("function")
@@ -82,6 +82,14 @@ struct CohereStream: ChatStreamTranslator {
     private mutating func piece(_ member: StaticString, _ text: JSONView?, into out: inout ByteBuffer) {
         guard let text = text?.piece else { return }
         begun(into: &out).piece(member, text, into: &out)
+    }
+
+    private mutating func think(_ thought: JSONView?, into out: inout ByteBuffer) {
+        guard let thought = thought?.piece else { return }
+        let chunks = begun(into: &out)
+        // The text before it is over.
+        citations.flush(chunks, into: &out)
+        chunks.piece("reasoning_content", thought, into: &out)
     }
 
     private mutating func start(_ call: JSONView?, at index: Int, into out: inout ByteBuffer) {

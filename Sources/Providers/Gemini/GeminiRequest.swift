@@ -179,6 +179,7 @@ struct GeminiRequest {
         add("seed", try chat.number("seed")?.text)
         let stops = try chat.stops()
         if !stops.isEmpty { add("stopSequences", Self.list(Array(stops.prefix(5)))) }
+        if stops.count > 5 { drop("stop") }
         if let count = chat["n"]?.int, count > 1 { add("candidateCount", String(count)) }
         if chat["logprobs"]?.bool == true {
             add("responseLogprobs", "true")

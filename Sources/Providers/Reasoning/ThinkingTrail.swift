@@ -5,7 +5,7 @@ import WireFormats
 /// remember (providers.md §7.5, §9.3).
 ///
 /// Pieces are kept as they were written: JSON strings without their quotes.
-/// - Limit: of more than 1 MiB nothing can be given back.
+/// - Limit: of more than 1 MiB, or 1024 blocks at one time, nothing can be given back.
 struct ThinkingTrail: Sendable {
     private struct Pieces: Sendable {
         var text: [UInt8] = []
@@ -22,22 +22,27 @@ struct ThinkingTrail: Sendable {
     private var call: String?
 
     private static let limit = 1 << 20
+    private static let blockLimit = 1024
 
     mutating func add(text: JSONView?, at index: Int) {
-        if let inside = inside(of: text) { open[index, default: Pieces()].text += inside }
+        if let inside = inside(of: text, at: index) { open[index, default: Pieces()].text += inside }
     }
 
     mutating func add(signature: JSONView?, at index: Int) {
-        if let inside = inside(of: signature) { open[index, default: Pieces()].signature += inside }
+        if let inside = inside(of: signature, at: index) { open[index, default: Pieces()].signature += inside }
     }
 
     mutating func add(sealed: JSONView?, at index: Int) {
-        if let inside = inside(of: sealed) { open[index, default: Pieces()].sealed += inside }
+        if let inside = inside(of: sealed, at: index) { open[index, default: Pieces()].sealed += inside }
     }
 
     /// What stands between the quotes of a string that is not empty, as long as the answer is not too long.
-    private mutating func inside(of view: JSONView?) -> UnsafeRawBufferPointer.SubSequence? {
+    private mutating func inside(of view: JSONView?, at index: Int) -> UnsafeRawBufferPointer.SubSequence? {
         guard let text = view?.piece, size <= Self.limit else { return nil }
+        guard open[index] != nil || open.count < Self.blockLimit else {
+            size = Self.limit + 1
+            return nil
+        }
         size += text.count
         return text.dropFirst().dropLast()
     }
