@@ -39,6 +39,41 @@ struct PostgresPoolTests {
         #expect(pool.health.isAvailable)
     }
 
+    @Test("what joins a transaction sees it, is undone with it, and leaves trying again to whoever runs it")
+    func joining() async throws {
+        struct Undone: Error {}
+        let pool = PostgresPool(url: try await TestDatabase.migrated(), size: 1)
+        let account: [PostgresValue] = [.text("0123456789abcdef0123456789abcdef")]
+        await #expect(throws: Undone.self) {
+            try await pool.transaction { transaction in
+                let joined = pool.joining(transaction)
+                _ = try await joined.change("INSERT INTO accounts (id) VALUES ($1)", account)
+                let written = try await joined.write { part in
+                    try await part.query("UPDATE accounts SET name = 'x' WHERE id = $1 RETURNING id", account).count
+                }
+                #expect(written.value == 1 && written.version > 1)
+                #expect(try await joined.query("SELECT FROM accounts").count == 1)
+                throw Undone()
+            }
+        }
+        #expect(try await pool.query("SELECT FROM accounts").isEmpty)
+        // A conflict: the whole may be tried again, but no part of it by itself.
+        let conflict: StaticString = "DO $$ BEGIN RAISE EXCEPTION 'met' USING ERRCODE = '40001'; END $$"
+        for isPart in [false, true] {
+            let error = await #expect(throws: PostgresError.self) {
+                try await pool.transaction { transaction in
+                    if isPart {
+                        _ = try await pool.joining(transaction).query(conflict)
+                    } else {
+                        _ = try await transaction.query(conflict)
+                    }
+                }
+            }
+            #expect(error?.isTransient == !isPart && error?.isUnavailable == isPart)
+        }
+        #expect(pool.health.isAvailable)
+    }
+
     @Test("a composed query numbers its values itself")
     func composed() async throws {
         let pool = PostgresPool(url: try await TestDatabase.migrated())

@@ -17,13 +17,31 @@ package final class PostgresPool: Sendable {
     private let options: PostgresOptions
     /// Callers beyond this number are told that the database is unavailable.
     private let maxWaiters: Int
+    /// The connection of the transaction that everything is a part of; nil: every transaction is one of its own.
+    private let joined: PostgresSession?
 
     package init(_ options: PostgresOptions, size: Int = 4, maxWaiters: Int = 512) {
         let monitor = PostgresHealthMonitor()
         self.monitor = monitor
         self.options = options
         self.maxWaiters = maxWaiters
+        joined = nil
         state = Mutex(State(idle: (0..<max(1, size)).map { _ in PostgresSession(options, monitor: monitor) }))
+    }
+
+    private init(joining transaction: PostgresTransaction, of pool: PostgresPool) {
+        monitor = pool.monitor
+        options = pool.options
+        maxWaiters = pool.maxWaiters
+        joined = transaction.session
+        state = Mutex(State(idle: []))
+    }
+
+    /// A pool whose statements and transactions all happen within `transaction`: with it they last or are undone.
+    ///
+    /// So use cases that each have a transaction of their own can be put together to one. Valid as long as that is.
+    package func joining(_ transaction: PostgresTransaction) -> PostgresPool {
+        PostgresPool(joining: transaction, of: self)
     }
 
     package convenience init(url: String, size: Int = 4) { self.init(PostgresOptions(url: url), size: size) }
@@ -46,6 +64,7 @@ package final class PostgresPool: Sendable {
 
     /// Runs one statement outside of a transaction.
     package func query(_ query: PostgresQuery) async throws(PostgresError) -> PostgresRows {
+        if let joined { return try await PostgresTransaction(session: joined, standing: .part).query(query) }
         let session = try await checkOut()
         defer { checkIn(session) }
         return try await session.query(query)
@@ -55,6 +74,7 @@ package final class PostgresPool: Sendable {
     package func change(
         _ sql: StaticString, _ values: [PostgresValue] = []
     ) async throws(PostgresError) -> PostgresRows {
+        if joined != nil { return try await query(sql, values) }
         let session = try await checkOut()
         defer { checkIn(session) }
         try await session.begin(.readWrite)
@@ -74,6 +94,7 @@ package final class PostgresPool: Sendable {
         _ mode: PostgresTransactionMode = .readWrite,
         _ body: (PostgresTransaction) async throws -> T
     ) async throws -> T {
+        if let joined { return try await body(PostgresTransaction(session: joined, standing: .part)) }
         let session = try await checkOut()
         defer { checkIn(session) }
         try await session.begin(mode)
@@ -154,15 +175,25 @@ package final class PostgresPool: Sendable {
 
 /// A transaction under way; valid only inside the closure that received it.
 package struct PostgresTransaction: Sendable {
+    /// Whether it ends on its own or with another one that it is a part of.
+    enum Standing: Sendable { case whole, part }
+
     let session: PostgresSession
+    var standing = Standing.whole
 
     package func query(
         _ sql: StaticString, _ values: [PostgresValue] = []
     ) async throws(PostgresError) -> PostgresRows {
-        try await session.query(sql, values)
+        try await query(PostgresQuery(sql, values))
     }
 
     package func query(_ query: PostgresQuery) async throws(PostgresError) -> PostgresRows {
-        try await session.query(query)
+        do throws(PostgresError) {
+            return try await session.query(query)
+        } catch {
+            // A part cannot be tried again by itself; whoever runs the whole can.
+            guard standing == .part, error.isTransient else { throw error }
+            throw PostgresError(.unavailable, error.message)
+        }
     }
 }
