@@ -121,7 +121,7 @@ let package = Package(
             dependencies: [
                 "GatewayCore", "Providers", "PostgresStore", "RecordSpool", "SecretVault", "ExternalSecrets",
                 "Outbound",
-                nioCore, nioPosix,
+                nioCore, nioPosix, yams,
             ],
             swiftSettings: strict
         ),

@@ -27,6 +27,16 @@ package struct DaemonSettings: Sendable {
         package var vaultNamespace: String?
     }
 
+    /// A file whose content is applied to an account.
+    package struct Declarations: Sendable, Equatable {
+        /// Absolute.
+        package var file: String
+        /// Whether what its sections do not name is deleted.
+        package var prunes: Bool
+        /// Nil: the node's first account.
+        package var account: AccountID?
+    }
+
     /// How answers are kept and shared.
     package struct Cache: Sendable, Equatable {
         /// Bytes; what a worker can hand to Redis and take from it in one piece.
@@ -85,6 +95,7 @@ package struct DaemonSettings: Sendable {
     package var bootstrapToken: Secret<String>?
     package var workersAIAccount: String?
     package var pricesFile: String?
+    package var declarations: Declarations?
     package var log: Log
     /// The file that was read, absolute; it may hold passwords.
     package var configurationFile: String?

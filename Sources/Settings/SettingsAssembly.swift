@@ -49,6 +49,12 @@ struct SettingsAssembly {
             bootstrapToken: text("bootstrap.api_token").map { Secret($0) },
             workersAIAccount: text("workers_ai.account_id"),
             pricesFile: try path("prices.file"),
+            declarations: try path("declarations.file").map { file in
+                DaemonSettings.Declarations(
+                    file: file, prunes: text("declarations.prune") == "true",
+                    account: text("declarations.account_id").map { AccountID($0) }
+                )
+            },
             log: DaemonSettings.Log(
                 level: try required("log.level"),
                 format: text("log.format") ?? (input.logTarget == .terminal ? "text" : "json"),

@@ -78,7 +78,8 @@ struct PrecedenceTests {
         let values: [String: String] = [
             "data.listen": "127.0.0.1:9", "control.listen": "127.0.0.1:10", "data.trusted_proxies": "10.0.0.0/8",
             "workers.count": "3", "log.level": "debug", "log.format": "text", "bootstrap.api_token": "0123456789abcdef",
-            "bootstrap.account_id": "0123456789abcdef0123456789abcdef", "postgres.url": "postgres://localhost/x",
+            "bootstrap.account_id": "0123456789abcdef0123456789abcdef",
+            "declarations.account_id": "0123456789abcdef0123456789abcdef", "postgres.url": "postgres://localhost/x",
             "redis.url": "redis://localhost", "secrets.references": "env:KEY_*",
         ]
         // Of these, one alone is refused: RefusalTests.

@@ -48,6 +48,7 @@ struct RoleTests {
         providers: {openai: {base_url: 'http://127.0.0.1:9'}}
         prices: {file: prices.json}
         workers_ai: {account_id: abc}
+        declarations: {file: /nowhere/fleet.yaml, prune: true, account_id: 0123456789abcdef0123456789abcdef}
         """
 
     @Test("a worker's settings survive the way to the worker")
@@ -85,11 +86,18 @@ struct RoleTests {
         let credentials = NodeCredentialsFixture.make(settings)
         var control = settings.control(
             postgresURL: Secret("postgres:///aigatewayd?host=/run"), redisURL: Secret("redis://:pw@localhost/2"),
-            credentials: credentials, environment: ["KEY_A": "a=b", "KEY_B": ""]
+            credentials: credentials, environment: ["KEY_A": "a=b", "KEY_B": ""], now: Instant(microseconds: 9)
         )
+        // A file that cannot be read is told on, and stops nobody.
+        let problem = try #require(control.declarations?.problem)
+        #expect(problem.contains("/nowhere/fleet.yaml cannot be read"))
+        control.declarations?.content = Array(repeating: 0x20, count: 300_000)
         control.tls = TLSIdentity(certificateChain: [1, 2], privateKey: Secret([3]))
         let read = try #require(ControlSettings(decoding: control.encoded()))
         #expect(read.tls == control.tls)
+        #expect(read.declarations == control.declarations)
+        #expect(read.declarations?.prunes == true && read.declarations?.readAt == 9)
+        #expect(read.declarations?.account == "0123456789abcdef0123456789abcdef")
         #expect(read.stateDirectory == "/srv/var")
         #expect(read.postgresURL.reveal() == "postgres:///aigatewayd?host=/run")
         #expect(read.redis?.password?.reveal() == "pw")

@@ -22,6 +22,16 @@ package struct CustomCostAdministration: Sendable {
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<CustomCost> {
         let settings = try CustomCostDraft.creation(body)
+        return try await create(settings, for: settings.provider, of: account)
+    }
+
+    /// Stores a cost that was checked.
+    func create(
+        _ checked: CustomCostSettings, for provider: String, of account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<CustomCost> {
+        var complete = checked
+        complete.provider = provider
+        let settings = complete
         let id = try Identifier.uuid()
         return try await refusing { try await costs.insert(id, of: account, settings) }
     }
@@ -29,9 +39,26 @@ package struct CustomCostAdministration: Sendable {
     package func update(
         _ id: String, of account: AccountID, _ body: JSONValue
     ) async throws(ControlError) -> ConfigurationWrite<CustomCost> {
-        let written = try await refusing {
-            try await costs.update(id, of: account) { try CustomCostDraft.update(body, of: $0) }
+        try await replace(id, of: account) { current throws(ControlError) in
+            try CustomCostDraft.update(body, of: current)
         }
+    }
+
+    /// Replaces a cost by one that was checked.
+    func replace(
+        _ id: String, _ checked: CustomCostSettings, for provider: String, of account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<CustomCost> {
+        try await replace(id, of: account) { _ throws(ControlError) in
+            var complete = checked
+            complete.provider = provider
+            return complete
+        }
+    }
+
+    private func replace(
+        _ id: String, of account: AccountID, _ change: (CustomCostSettings) throws(ControlError) -> CustomCostSettings
+    ) async throws(ControlError) -> ConfigurationWrite<CustomCost> {
+        let written = try await refusing { try await costs.update(id, of: account) { try change($0) } }
         guard let written else { throw .notFound }
         return written
     }

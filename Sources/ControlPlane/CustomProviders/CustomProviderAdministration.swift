@@ -31,9 +31,16 @@ package struct CustomProviderAdministration: Sendable {
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
         let draft = try CustomProviderDraft.creation(body, egress)
+        return try await create(draft.settings, draft.headers, of: account)
+    }
+
+    /// Stores a provider whose settings were checked.
+    func create(
+        _ checked: AccountProviderSettings, _ headers: CustomProviderDraft.Headers, of account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
         let id = try Identifier.uuid()
-        var settings = draft.settings
-        try seal(draft.headers, of: id, in: account, into: &settings)
+        var settings = checked
+        try seal(headers, of: id, in: account, into: &settings)
         let complete = settings
         let written = try await storing { try await providers.insert(id, of: account, complete) }
         guard let provider = written.value else { throw Self.slugTaken }
@@ -43,12 +50,25 @@ package struct CustomProviderAdministration: Sendable {
     package func update(
         _ id: String, of account: AccountID, _ body: JSONValue
     ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
+        try await replace(id, of: account) { current throws(ControlError) in
+            let draft = try CustomProviderDraft.update(body, of: current, egress)
+            return (draft.settings, draft.headers)
+        }
+    }
+
+    /// Gives a provider the settings that `change` makes of those in force.
+    func replace(
+        _ id: String, of account: AccountID,
+        _ change: (AccountProviderSettings) throws(ControlError) -> (
+            AccountProviderSettings, CustomProviderDraft.Headers
+        )
+    ) async throws(ControlError) -> ConfigurationWrite<AccountProvider> {
         let written = try await storing {
             do {
                 return try await providers.update(id, of: account, named: CustomProvider.id(ofSlug:)) { current in
-                    let draft = try CustomProviderDraft.update(body, of: current, egress)
-                    var settings = draft.settings
-                    try seal(draft.headers, of: id, in: account, into: &settings)
+                    let (checked, headers) = try change(current)
+                    var settings = checked
+                    try seal(headers, of: id, in: account, into: &settings)
                     return settings
                 }
             } catch is AccountProviderRepository.SlugTaken {

@@ -35,9 +35,20 @@ package struct DynamicRouteAdministration: Sendable {
         _ body: JSONValue, of gateway: GatewayID, in account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<DynamicRoute> {
         var reader = FieldReader(body)
-        let name = reader.requiredString("name", lengths: Self.nameLengths)
-        let elements = RouteElements.read(&reader)
+        let (name, elements) = Self.read(&reader)
         try reader.finish()
+        return try await create(name, elements, of: gateway, in: account)
+    }
+
+    /// Reads a route's name and its elements.
+    static func read(_ reader: inout FieldReader) -> (name: String, elements: [JSONValue]) {
+        (reader.requiredString("name", lengths: Self.nameLengths), RouteElements.read(&reader))
+    }
+
+    /// Stores a route whose elements were checked; its first version is in force at once.
+    func create(
+        _ name: String, _ elements: [JSONValue], of gateway: GatewayID, in account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<DynamicRoute> {
         let id = try Identifier.uuid()
         let deployment = try Identifier.uuid()
         let graph = try self.graph(elements)
@@ -113,6 +124,18 @@ package struct DynamicRouteAdministration: Sendable {
             } catch DynamicRouteRefusal.noSuchVersion {
                 throw ControlError.invalid([FieldProblem(["body", "version_id"], "Version not found")])
             }
+        }
+    }
+
+    /// Gives a route a new version and puts it in force.
+    func replace(
+        _ elements: [JSONValue], of id: String, _ gateway: GatewayID, in account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<DynamicRoute> {
+        let graph = try self.graph(elements)
+        let deployment = try Identifier.uuid()
+        return try await refusing {
+            _ = try await routes.add(graph, to: id, of: gateway, in: account)
+            return try await routes.deploy(graph.version, as: deployment, of: id, gateway, in: account)
         }
     }
 

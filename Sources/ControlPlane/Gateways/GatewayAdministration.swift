@@ -38,6 +38,13 @@ package struct GatewayAdministration: Sendable {
         _ body: JSONValue, of account: AccountID
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
         let (id, settings) = try GatewayDraft.creation(body, limits: limits, egress: egress)
+        return try await create(id, settings, of: account)
+    }
+
+    /// Stores a gateway whose settings were checked.
+    func create(
+        _ id: GatewayID, _ settings: GatewaySettings, of account: AccountID
+    ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
         let written = try await storing {
             do {
                 return try await gateways.insert(id, of: account, settings, limit: limits.gatewaysPerAccount)

@@ -27,14 +27,7 @@ package struct ProviderConfigAdministration: Sendable {
         _ body: JSONValue, of gateway: GatewayID, in account: AccountID, now: Instant
     ) async throws(ControlError) -> ConfigurationWrite<ProviderConfig> {
         var reader = FieldReader(body)
-        let slug = reader.requiredString("provider_slug", lengths: 1...80)
-        if !slug.isEmpty, !Self.isSlug(slug) { reader.report("provider_slug", "Invalid provider slug") }
-        let alias = reader.requiredString("alias", lengths: 1...128)
-        if alias.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
-            reader.report("alias", "String must not contain control characters")
-        }
-        var isDefault = false
-        reader.bool("default_config", .required, into: &isDefault)
+        let draft = ProviderConfigDraft(&reader, canonicalProvider)
         var value: String?
         reader.string("secret", lengths: 1...SecretSealer.maximumValue, into: &value)
         let checked = value.flatMap { check($0, &reader) }
@@ -42,17 +35,9 @@ package struct ProviderConfigAdministration: Sendable {
         reader.string("secret_id", lengths: 0...64, into: &secretID)
         if secretID == "" { secretID = nil }
         // A value that comes along makes a secret of its own, whatever else is named.
-        var rateLimit: Int?
-        reader.integer("rate_limit", in: 0...Int(Int32.max), into: &rateLimit)
-        var period: Int? = 60
-        reader.integer("rate_limit_period", in: 0...Int(Int32.max), into: &period)
         try reader.finish()
 
-        let config = ProviderConfig(
-            id: try SecretSealer.identifier(), account: account, gateway: gateway, provider: canonicalProvider(slug),
-            alias: KeyAlias(alias), isDefault: isDefault, secret: "", secretPreview: "", rateLimit: rateLimit,
-            rateLimitPeriodSeconds: period, modifiedAt: now
-        )
+        let config = draft.config(id: try SecretSealer.identifier(), of: gateway, in: account, now: now)
         let name = config.secretName
         let source: SecretSource
         if let checked {
@@ -117,18 +102,10 @@ package struct ProviderConfigAdministration: Sendable {
             return nil
         }
     }
-
-    private static func isSlug(_ text: String) -> Bool {
-        if let own = CustomProvider.slug(ofSegment: text) { return CustomProvider.isSlug(own) }
-        return text.utf8.allSatisfy {
-            (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
-                || $0 == UInt8(ascii: "_")
-        }
-    }
 }
 
 extension ControlError {
-    fileprivate init(_ refusal: ProviderConfigRefusal, name: String) {
+    init(_ refusal: ProviderConfigRefusal, name: String) {
         self =
             switch refusal {
             case .noSuchGateway: .notFound

@@ -21,6 +21,9 @@ package struct SecretSealer: Sendable {
     struct Checked {
         fileprivate var text: String
         fileprivate var kind: SecretKind
+
+        /// The text in its usual form, where it names a place outside; nil for a value.
+        var reference: String? { kind == .reference ? text : nil }
     }
 
     /// Why a text cannot be the value of a secret.
@@ -32,9 +35,12 @@ package struct SecretSealer: Sendable {
     }
 
     /// Reads `env:`, `file:` and `vault:` references; `literal:` before anything makes it a value.
-    func check(_ text: String) throws(Problem) -> Checked {
+    func check(_ text: String) throws(Problem) -> Checked { try Self.check(text, rules) }
+
+    /// The same without a vault.
+    static func check(_ text: String, _ rules: ReferenceRules) throws(Problem) -> Checked {
         if text.isEmpty { throw .empty }
-        if text.utf8.count > Self.maximumValue { throw .tooLong }
+        if text.utf8.count > maximumValue { throw .tooLong }
         if text.hasPrefix(SecretReference.literalPrefix) {
             let value = String(text.dropFirst(SecretReference.literalPrefix.count))
             if value.isEmpty { throw .empty }

@@ -6,6 +6,8 @@ package enum ChangeAuthor: Sendable, Equatable {
     case token(TokenID, name: String)
     /// Somebody with a shell on the node.
     case commandLine
+    /// A file of declarations, whoever had it applied.
+    case declarations(file: String)
     /// The daemon by itself.
     case system
 
@@ -17,6 +19,7 @@ package enum ChangeAuthor: Sendable, Equatable {
         case .token(let id, let name):
             #"{"type":"token","id":"\#(Self.escaped(id.rawValue))","name":"\#(Self.escaped(name))"}"#
         case .commandLine: #"{"type":"command"}"#
+        case .declarations(let file): #"{"type":"import","id":"\#(Self.escaped(file))"}"#
         case .system: #"{"type":"system"}"#
         }
     }

@@ -17,7 +17,7 @@ package struct DynamicRouteRepository: Sendable {
             SELECT * FROM dynamic_route_deployments WHERE route_id = r.id ORDER BY number DESC LIMIT 1
         ) d
         JOIN dynamic_route_versions v ON v.id = d.version_id
-        WHERE r.account_id = $1 AND r.gateway_id = $2
+        WHERE r.account_id = $1
         """
 
     /// Routes by name.
@@ -33,7 +33,8 @@ package struct DynamicRouteRepository: Sendable {
             let count = try await transaction.query(
                 "SELECT count(*) AS total FROM dynamic_routes WHERE account_id = $1 AND gateway_id = $2", binds
             )
-            var query = PostgresQuery(Self.selection, binds)
+            var query = PostgresQuery(Self.selection, [.text(account.rawValue)])
+            query.append(" AND r.gateway_id = ", value: .text(gateway.rawValue))
             query.append(" ORDER BY r.created_at DESC, r.id LIMIT ", value: .int(page.size), " OFFSET ")
             query.append(value: .int(page.offset))
             return Page(
@@ -41,6 +42,13 @@ package struct DynamicRouteRepository: Sendable {
                 total: try count.first?.int("total") ?? 0
             )
         }
+    }
+
+    /// The routes of all gateways of an account, by gateway and name.
+    package func all(of account: AccountID) async throws(PostgresError) -> [DynamicRoute] {
+        var query = PostgresQuery(Self.selection, [.text(account.rawValue)])
+        query.append(" ORDER BY r.gateway_id, r.name")
+        return try await pool.query(query).map { (row) throws(PostgresError) in try DynamicRoute(row) }
     }
 
     package func find(
@@ -209,7 +217,8 @@ package struct DynamicRouteRepository: Sendable {
     fileprivate static func route(
         _ id: String, of gateway: GatewayID, in account: AccountID, _ transaction: PostgresTransaction
     ) async throws -> DynamicRoute? {
-        var query = PostgresQuery(selection, [.text(account.rawValue), .text(gateway.rawValue)])
+        var query = PostgresQuery(selection, [.text(account.rawValue)])
+        query.append(" AND r.gateway_id = ", value: .text(gateway.rawValue))
         query.append(" AND r.id = ", value: .text(id))
         return try await transaction.query(query).first.map(DynamicRoute.init)
     }

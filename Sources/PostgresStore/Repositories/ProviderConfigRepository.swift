@@ -38,18 +38,8 @@ package struct ProviderConfigRepository: Sendable {
         try await pool.write { transaction in
             let store = try await Self.store(of: config, newStore: newStore, mayCreate: source, transaction)
             let secret = try await Self.secret(source, in: store, of: config.account, transaction)
-            let place: [PostgresValue] = [
-                .text(config.account.rawValue), .text(config.gateway.rawValue), .text(config.provider.rawValue),
-            ]
-            if config.isDefault {
-                _ = try await transaction.query(
-                    """
-                    UPDATE provider_configs SET default_config = false, modified_at = now()
-                    WHERE account_id = $1 AND gateway_id = $2 AND provider_slug = $3 AND default_config
-                    """,
-                    place
-                )
-            }
+            let place = Self.place(of: config)
+            if config.isDefault { try await transaction.clearDefault(beside: config) }
             let rows = try await transaction.query(
                 """
                 INSERT INTO provider_configs (account_id, gateway_id, provider_slug, id, alias, default_config,
@@ -66,6 +56,42 @@ package struct ProviderConfigRepository: Sendable {
             guard let stored = try rows.first.map(ProviderConfig.init) else { throw ProviderConfigRefusal.taken }
             return stored
         }
+    }
+
+    /// Replaces what may be set on a provider config; nil when there is none with its id.
+    ///
+    /// - Parameter source: nil: it keeps its secret. One that was made for it goes when it gets another.
+    /// - Throws: `ProviderConfigRefusal` when it cannot be, `PostgresError` otherwise.
+    package func update(
+        _ config: ProviderConfig, secret source: SecretSource?, newStore: StoreID
+    ) async throws -> ConfigurationWrite<ProviderConfig>? {
+        try await pool.transaction { transaction -> ConfigurationWrite<ProviderConfig>? in
+            var secret: (id: SecretID, preview: String)?
+            if let source {
+                let store = try await Self.store(of: config, newStore: newStore, mayCreate: source, transaction)
+                secret = try await Self.secret(source, in: store, of: config.account, transaction)
+            }
+            if config.isDefault { try await transaction.clearDefault(beside: config) }
+            let rows = try await transaction.query(
+                """
+                UPDATE provider_configs SET default_config = $5, secret_id = coalesce($6, secret_id),
+                    secret_preview = coalesce($7, secret_preview), rate_limit = $8, rate_limit_period = $9,
+                    modified_at = now()
+                WHERE account_id = $1 AND gateway_id = $2 AND provider_slug = $3 AND id = $4 RETURNING *
+                """,
+                Self.place(of: config) + [
+                    .text(config.id), .bool(config.isDefault), .text(secret?.id.rawValue), .text(secret?.preview),
+                    .int(config.rateLimit), .int(config.rateLimitPeriodSeconds),
+                ]
+            )
+            guard let stored = try rows.first.map(ProviderConfig.init) else { return nil }
+            if secret != nil { try await transaction.deleteUnusedOwnedSecrets(of: config.account) }
+            return ConfigurationWrite(value: stored, version: try await transaction.configurationVersion())
+        }
+    }
+
+    private static func place(of config: ProviderConfig) -> [PostgresValue] {
+        [.text(config.account.rawValue), .text(config.gateway.rawValue), .text(config.provider.rawValue)]
     }
 
     /// The gateway's store, else the account's first one, else a new one when a value has to be put somewhere.
@@ -200,6 +226,20 @@ package struct ProviderConfigRepository: Sendable {
 }
 
 extension PostgresTransaction {
+    /// Lets no other config of the gateway and the provider be the default one.
+    fileprivate func clearDefault(beside config: ProviderConfig) async throws(PostgresError) {
+        _ = try await query(
+            """
+            UPDATE provider_configs SET default_config = false, modified_at = now()
+            WHERE account_id = $1 AND gateway_id = $2 AND provider_slug = $3 AND default_config AND id <> $4
+            """,
+            [
+                .text(config.account.rawValue), .text(config.gateway.rawValue), .text(config.provider.rawValue),
+                .text(config.id),
+            ]
+        )
+    }
+
     /// Removes the secrets that were made for provider configs which no longer exist.
     func deleteUnusedOwnedSecrets(of account: AccountID) async throws(PostgresError) {
         _ = try await query(

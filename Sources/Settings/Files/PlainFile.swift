@@ -5,15 +5,17 @@ enum PlainFile {
     /// Bytes; larger files are refused.
     static let largest = 1 << 20
 
-    static func read(_ path: String) throws(SettingsError) -> [UInt8] {
+    static func read(_ path: String, atMost largest: Int = PlainFile.largest) throws(SettingsError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw SettingsError("\(path) cannot be read: \(reason(errno))") }
         defer { close(descriptor) }
-        return try bytes(descriptor, path: path)
+        return try bytes(descriptor, path: path, atMost: largest)
     }
 
     /// Everything up to the end of the file.
-    static func bytes(_ descriptor: Int32, path: String) throws(SettingsError) -> [UInt8] {
+    static func bytes(
+        _ descriptor: Int32, path: String, atMost largest: Int = PlainFile.largest
+    ) throws(SettingsError) -> [UInt8] {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16_384)
         while true {

@@ -58,6 +58,15 @@ package enum SettingTable {
             "secrets.vault.address", .url(["http", "https"]), nil, "Vault server of vault: references (KV version 2)."),
         SettingKey("secrets.vault.token_file", .path, nil, "File with the token for secrets.vault.address."),
         SettingKey("secrets.vault.namespace", .word, nil, "Namespace in Vault Enterprise."),
+        SettingKey(
+            "declarations.file", .path, nil,
+            "File of gateways, routes, provider configs and custom providers; applied at the start and at SIGHUP."
+        ),
+        SettingKey(
+            "declarations.prune", .flag, "false",
+            "Whether what the file's sections do not name is deleted."
+        ),
+        SettingKey("declarations.account_id", .accountID, nil, "Account of the file; absent: the first account."),
         SettingKey("process.user", .word, nil, "User that front, workers and control run as when started as root."),
         SettingKey(
             "egress.allow_private_addresses", .flag, "false",

@@ -35,6 +35,16 @@ extension ControlSettings {
         }
         for file in ownFiles { out.write(38, file) }
         out.write(60, logRetentionDays)
+        if let declarations {
+            out.write(61) { nested in
+                nested.write(1, declarations.path)
+                nested.write(2, bytes: declarations.content)
+                nested.write(3, declarations.problem)
+                nested.write(4, declarations.prunes)
+                nested.write(5, declarations.account?.rawValue)
+                nested.write(6, declarations.readAt)
+            }
+        }
         return out.buffer
     }
 
@@ -76,11 +86,30 @@ extension ControlSettings {
                 secretEnvironment[String(pair[..<equals])] = Secret(String(pair[pair.utf8.index(after: equals)...]))
             case 38: ownFiles.append(field.string)
             case 60: logRetentionDays = field.int
+            case 61: declarations = Declarations(decoding: field.nested)
             default: break
             }
         }
         if reader.isDamaged || stateDirectory.isEmpty || postgresURL.reveal().isEmpty || account.rawValue.isEmpty {
             return nil
+        }
+    }
+}
+
+extension ControlSettings.Declarations {
+    fileprivate init(decoding reader: TaggedReader) {
+        var reader = reader
+        self.init(path: "")
+        while let field = reader.next() {
+            switch field.number {
+            case 1: path = field.string
+            case 2: content = field.array
+            case 3: problem = field.string
+            case 4: prunes = field.bool
+            case 5: account = AccountID(field.string)
+            case 6: readAt = field.int
+            default: break
+            }
         }
     }
 }

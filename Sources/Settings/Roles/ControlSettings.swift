@@ -31,6 +31,8 @@ package struct ControlSettings: Sendable {
     /// Days after which a month of logs is dropped; zero: never.
     package var logRetentionDays: Int
     package var pricesFile: String?
+    /// The file of declarations, as the supervisor found it; nil: none is configured.
+    package var declarations: Declarations?
     package var egressCAFile: String?
     package var egressAllowsPrivateAddresses: Bool
     package var guardrailsEndpoint: String?
@@ -42,6 +44,22 @@ package struct ControlSettings: Sendable {
     package var logLevel: String
     /// `text` or `json`.
     package var logFormat: String
+
+    /// A file of declarations by value: control may run as a user who cannot read it.
+    package struct Declarations: Sendable, Equatable {
+        /// For messages.
+        package var path: String
+        package var content: [UInt8] = []
+        /// Why the file could not be read; nil: it was.
+        package var problem: String?
+        package var prunes = false
+        /// Nil: the first account.
+        package var account: AccountID?
+        /// Microseconds since 1970: read again is applied again, also where nothing has changed.
+        package var readAt: Int = 0
+
+        package init(path: String) { self.path = path }
+    }
 
     package init(stateDirectory: String, postgresURL: Secret<String>, redisURL: Secret<String>, account: AccountID) {
         self.stateDirectory = stateDirectory

@@ -39,9 +39,10 @@ extension DaemonSettings {
     ///   - postgresURL: of the embedded server, or the configured one.
     ///   - redisURL: likewise.
     ///   - environment: variables to which secrets may point.
+    ///   - now: when the settings were read.
     package func control(
         postgresURL: Secret<String>, redisURL: Secret<String>, credentials: NodeCredentials,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], now: Instant = Instant(microseconds: 0)
     ) -> ControlSettings {
         var control = ControlSettings(
             stateDirectory: stateDirectory, postgresURL: postgresURL, redisURL: redisURL, account: credentials.account
@@ -61,6 +62,7 @@ extension DaemonSettings {
         control.spoolLimit = spoolLimit
         control.logRetentionDays = logRetentionDays
         control.pricesFile = pricesFile
+        control.declarations = declarations.map { Self.read($0, now) }
         control.egressCAFile = egressCAFile
         control.egressAllowsPrivateAddresses = egressAllowsPrivateAddresses
         control.guardrailsEndpoint = guardrails.endpoint?.description
@@ -71,6 +73,20 @@ extension DaemonSettings {
         control.logLevel = log.level
         control.logFormat = log.format
         return control
+    }
+
+    /// A file that cannot be read keeps nobody from serving: control says so.
+    private static func read(_ declarations: Declarations, _ now: Instant) -> ControlSettings.Declarations {
+        var file = ControlSettings.Declarations(path: declarations.file)
+        file.prunes = declarations.prunes
+        file.account = declarations.account
+        file.readAt = Int(now.microseconds)
+        do throws(SettingsError) {
+            file.content = try DeclarationsFile.read(declarations.file)
+        } catch {
+            file.problem = error.message
+        }
+        return file
     }
 
     /// Files that hold secrets of the daemon itself, wherever the operator put them.

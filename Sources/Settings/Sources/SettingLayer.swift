@@ -1,4 +1,5 @@
 import Configuration
+import GatewayCore
 
 /// The settings of one source (file, environment, command line), each checked against the table.
 struct SettingLayer {

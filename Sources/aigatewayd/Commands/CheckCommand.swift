@@ -1,4 +1,5 @@
 import ArgumentParser
+import ControlPlane
 import Foundation
 import GatewayCore
 import PostgresStore
@@ -24,6 +25,7 @@ struct CheckCommand: AsyncParsableCommand {
         print("data port       \(settings.dataListen.map(\.description).joined(separator: ", "))")
         print("control port    \(settings.controlListen.map(\.description).joined(separator: ", "))")
         print("workers         \(settings.workerCount)")
+        if let file = settings.declarations?.file { print("declarations    \(try declarations(settings, file))") }
         print("state directory \(settings.stateDirectory)")
         print("postgres        \(try await postgres(settings))")
         print("redis           \(try await redis(settings))")
@@ -49,6 +51,18 @@ struct CheckCommand: AsyncParsableCommand {
             if settings.masterKeyFile != nil { _ = try MasterKeyFile.load(settings) }
         } catch {
             throw ExitStatus.configuration.because(error.message)
+        }
+    }
+
+    /// What the file of declarations holds; whether its secrets exist is found out when it is applied.
+    private func declarations(_ settings: DaemonSettings, _ file: String) throws -> String {
+        do {
+            let found = try DeclarationAccess.reader(settings).read(try DeclarationsFile.read(file))
+            return "\(file): \(found.gatewayCount) gateways, \(found.customProviderCount) custom providers"
+        } catch let error as SettingsError {
+            throw ExitStatus.configuration.because("declarations.file: \(error.message)")
+        } catch let failure as DeclarationFailure {
+            throw DeclarationAccess.failure(failure, "declarations.file: \(file)")
         }
     }
 

@@ -14,7 +14,7 @@ struct DaemonCommand: ParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, CheckCommand.self, MigrateCommand.self, TokenCommand.self, SecretCommand.self,
-            CreditCommand.self,
+            ImportCommand.self, ExportCommand.self, CreditCommand.self,
             PricesCommand.self, VersionCommand.self, ControlCommand.self,
         ],
         defaultSubcommand: ServeCommand.self

@@ -84,7 +84,8 @@ struct NodePlan: Sendable {
         worker.tls = dataIdentity
         var control = settings.control(
             postgresURL: postgres, redisURL: redis, credentials: complete,
-            environment: ReferenceRules(settings.secrets.references).variables(of: input.environment)
+            environment: ReferenceRules(settings.secrets.references).variables(of: input.environment),
+            now: CommandClock().now
         )
         control.tls = controlIdentity
         return SupervisorConfiguration.ChildSettings(

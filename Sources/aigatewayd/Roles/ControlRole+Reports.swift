@@ -23,6 +23,19 @@ extension ControlRole {
         }
     }
 
+    static func report(_ event: DeclarationKeeper.Event, _ logger: Logger) {
+        switch event {
+        case .applied(let path, let changes):
+            for change in changes { logger.info("a declared object differs", reason: change) }
+            logger.notice(
+                "declarations are in force", reason: "\(path): " + (changes.isEmpty ? "no changes" : "applied"))
+        case .refused(let path, let problems):
+            for problem in problems { logger.error("declarations are wrong", reason: "\(path): \(problem)") }
+            logger.error("declarations are refused; what is stored stays as it is", reason: path)
+        case .waiting(let path): logger.warning("declarations wait for the database", reason: path)
+        }
+    }
+
     static func report(_ event: ReferenceResolver.Event, _ logger: Logger) {
         switch event {
         case .failed(let id, let account, let name, let reason, let isInUse):
@@ -69,5 +82,6 @@ extension Logger {
     func critical(_ message: Logger.Message, reason: String) { line(.critical, message, reason) }
     func error(_ message: Logger.Message, reason: String) { line(.error, message, reason) }
     func warning(_ message: Logger.Message, reason: String) { line(.warning, message, reason) }
+    func info(_ message: Logger.Message, reason: String) { line(.info, message, reason) }
     func notice(_ message: Logger.Message, reason: String) { line(.notice, message, reason) }
 }

@@ -65,6 +65,8 @@ struct ControlRole: Sendable {
     private let workers: WorkerLinkServer
     private let drain: SpoolDrain
     private let exports: ExportRunner
+    /// Nil when no file of declarations is configured.
+    private let declarations: DeclarationKeeper?
     private let snapshotFile: SnapshotFile
     private let listener: ControlListener
     private let supervisor = SupervisorLink()
@@ -112,6 +114,9 @@ struct ControlRole: Sendable {
             secrets: ExportSecrets(pool, vault: vault, external: external), vault: vault, clock: clock,
             logpushRowLimit: limits.logpushEntry
         ) { event in Self.report(event, logger) }
+        declarations = Self.declarations(
+            settings, pool, SecretSealer(vault: vault, rules: rules), rules, egress, clock, logger
+        )
         let compiler = SnapshotCompiler(
             pool,
             references: ReferenceResolver(
@@ -159,7 +164,7 @@ struct ControlRole: Sendable {
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
                 pool, sealer: SecretSealer(vault: vault, rules: rules),
-                canonicalProvider: { ProviderRegistry.builtIn.provider(segment: $0)?.id ?? ProviderID($0) }
+                canonicalProvider: DeclarationAccess.canonicalProvider
             ),
             customProviders: CustomProviderAdministration(
                 pool, vault: Vault(masterKey: masterKey),
@@ -188,7 +193,9 @@ struct ControlRole: Sendable {
         ) { problem in
             logger.error("an API call failed", reason: problem)
         }
-        let status = ControlStatus(pool: pool, compiler: compiler, drain: drain, exports: exports, file: file)
+        let status = ControlStatus(
+            pool: pool, compiler: compiler, drain: drain, exports: exports, file: file, declarations: declarations
+        )
         listener = ControlListener(
             surface: ControlSurface(
                 api: responder, health: { await status.health() }, metrics: { await status.metrics() }
@@ -254,12 +261,14 @@ struct ControlRole: Sendable {
         } isTemporary: {
             ($0 as? ControlError) == .storeUnavailable
         }
+        await declarations?.begin()
         let chores = startChores()
         defer { for chore in chores { chore.cancel() } }
         await withDiscardingTaskGroup { group in
             group.addTask { await compiler.run() }
             group.addTask { await drain.run() }
             group.addTask { await exports.run() }
+            group.addTask { await declarations?.run() }
             group.addTask {
                 await LogPartitionKeeper(
                     pool, retentionDays: settings.logRetentionDays, clock: CommandClock()
@@ -348,6 +357,27 @@ struct ControlRole: Sendable {
         guard folder.isEmpty || mkdir(folder, 0o700) == 0 || errno == EEXIST else {
             throw ControlRoleError.noFolder(folder, errno)
         }
+    }
+
+    /// Who applies the file of declarations, if one is configured.
+    private static func declarations(
+        _ settings: ControlSettings, _ pool: PostgresPool, _ sealer: SecretSealer, _ rules: ReferenceRules,
+        _ egress: EgressRule, _ clock: any WallClock, _ logger: Logger
+    ) -> DeclarationKeeper? {
+        guard let file = settings.declarations else { return nil }
+        return DeclarationKeeper(
+            .init(path: file.path, content: file.content, problem: file.problem),
+            account: file.account ?? settings.account, file.prunes ? .deleteOthers : .keepOthers,
+            reader: DeclarationReader(
+                rules: rules, egress: egress, limits: settings.limits,
+                canonicalProvider: DeclarationAccess.canonicalProvider
+            ),
+            administration: DeclarationAdministration(
+                pool, sealer: sealer, egress: egress,
+                limits: settings.limits
+            ),
+            clock: clock
+        ) { event in report(event, logger) }
     }
 
     /// The client for `vault:` references; nil when no server is configured.

@@ -13,16 +13,19 @@ struct ControlStatus: Sendable {
     private let drain: SpoolDrain
     private let exports: ExportRunner
     private let file: SnapshotFile
+    private let declarations: DeclarationKeeper?
     private let scoreboard = Scoreboard()
 
     init(
-        pool: PostgresPool, compiler: SnapshotCompiler, drain: SpoolDrain, exports: ExportRunner, file: SnapshotFile
+        pool: PostgresPool, compiler: SnapshotCompiler, drain: SpoolDrain, exports: ExportRunner, file: SnapshotFile,
+        declarations: DeclarationKeeper?
     ) {
         self.pool = pool
         self.compiler = compiler
         self.drain = drain
         self.exports = exports
         self.file = file
+        self.declarations = declarations
     }
 
     private var slots: [Slot] {
@@ -35,15 +38,23 @@ struct ControlStatus: Sendable {
         let version = await compiler.version
         let hasSnapshot = version != nil || slots.contains { $0.snapshotVersion > 0 } || file.load() != nil
         let postgres = pool.health
-        return HealthReport(
-            status: hasSnapshot ? .ready : .noSnapshot, snapshot: version,
-            dependencies: [
+        var dependencies: [HealthReport.Dependency] = [
+            .init(
+                name: "postgres", state: postgres.isAvailable ? "available" : "unavailable", since: postgres.since,
+                problem: postgres.problem
+            ),
+            redis(slots),
+        ]
+        if let declared = await declarations?.status {
+            dependencies.append(
                 .init(
-                    name: "postgres", state: postgres.isAvailable ? "available" : "unavailable", since: postgres.since,
-                    problem: postgres.problem
-                ),
-                redis(slots),
-            ],
+                    name: "declarations", state: declared.state.rawValue, since: declared.since,
+                    problem: declared.problem
+                )
+            )
+        }
+        return HealthReport(
+            status: hasSnapshot ? .ready : .noSnapshot, snapshot: version, dependencies: dependencies,
             workers: slots.map { slot in
                 .init(
                     number: slot.number, state: "\(slot.state)", processID: Int(slot.processID),
@@ -109,6 +120,14 @@ struct ControlStatus: Sendable {
                 value: pool.health.isAvailable ? 1 : 0
             ),
         ]
+        if let declared = await declarations?.status {
+            samples.append(
+                MetricSample(
+                    "aig_declarations_in_force", .gauge, "1 while the file of declarations is applied as it was read.",
+                    value: declared.state == .applied ? 1 : 0
+                )
+            )
+        }
         if let version = await compiler.version {
             samples.append(
                 MetricSample(

@@ -1,7 +1,7 @@
 /// Finds what an operator probably meant by a key that does not exist.
-enum NearestKey {
+package enum NearestKey {
     /// The candidate with the smallest edit distance to `text`; nil when there are no candidates.
-    static func nearest(to text: String, among candidates: [String]) -> String? {
+    package static func nearest(to text: String, among candidates: [String]) -> String? {
         let limited = Array(text.lowercased().utf8.prefix(128))
         return candidates.min { left, right in
             (distance(limited, Array(left.lowercased().utf8)), left)
@@ -10,7 +10,7 @@ enum NearestKey {
     }
 
     /// Insertions, deletions, replacements and swaps of neighbours that turn one text into the other.
-    static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    private static func distance(_ left: [UInt8], _ right: [UInt8]) -> Int {
         if left.isEmpty || right.isEmpty { return max(left.count, right.count) }
         var beforePrevious: [Int] = []
         var previous = Array(0...right.count)
