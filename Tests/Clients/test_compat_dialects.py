@@ -7,6 +7,7 @@ import pytest
 
 from harness.calls import post, refusal
 from harness.compat import events_of, read_cut_stream
+from harness.daemon import REPOSITORY
 from harness.provider import (SSE_HEAD, bytes_reply, chat_chunks, chat_completion, json_reply, sse_reply,
                               tool_call_completion)
 
@@ -137,6 +138,27 @@ def test_errors_with_a_status_stay_the_provider_s(daemon, gateway, provider):
         provider.reply(bytes_reply(body, kind, 422))
         answer = ask(daemon, gateway, "mistral/m")
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (422, body, kind)
+
+
+FIXTURES = REPOSITORY / "Tests/Conformance/Fixtures"
+RELAYED = sorted(file.parent.name for file in FIXTURES.glob("*/error.txt")
+                 if not (file.parent / "client-error.txt").exists())
+
+
+@pytest.mark.parametrize("slug", RELAYED)
+def test_every_openai_shaped_provider_s_own_errors_are_relayed(daemon, gateway, provider, log_of, slug):
+    """The errors of the conformance suite's folders, which for these have nothing to be translated to."""
+    assert len(RELAYED) == 13
+    status, _, body = (FIXTURES / slug / "error.txt").read_text().partition("\n")
+    request = json.loads((FIXTURES / slug / "chat.json").read_text())
+    provider.always(bytes_reply(body.encode(), "application/json", int(status), [("X-Provider-Says", "no")]))
+    for streamed in (False, True):
+        answer = post(daemon, gateway, "compat/chat/completions", {"authorization": "Bearer sk-client"},
+                      json={**request, "stream": streamed})
+        assert (answer.status_code, answer.text) == (int(status), body)
+        assert (answer.headers["content-type"], answer.headers["x-provider-says"]) == ("application/json", "no")
+        entry = log_of(gateway, answer)
+        assert (entry["success"], entry["status_code"], entry["provider"]) == (False, int(status), slug)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])

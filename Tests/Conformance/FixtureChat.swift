@@ -14,6 +14,11 @@ struct FixtureChat {
         return true
     }.map(\.id.rawValue)
 
+    /// Those of them whose errors have another form than OpenAI's.
+    static let translatedSlugs = slugs.filter { slug in
+        (try? FixtureChat(try ProviderFixtures(slug)))?.answers?.foreignAnswers == .translated
+    }
+
     private static let account: AccountID = "0123456789abcdef0123456789abcdef"
     /// What a credential tells that knows a place, in the words of its provider.
     private static func place(_ slug: String) -> CredentialPlace {

@@ -16,7 +16,8 @@ import WireFormats
 /// | `reply.json`, `reply.head` | a whole answer; header fields of an answer that matter, one per line |
 /// | `reply.sse`, `reply.events` | a streamed answer; of Amazon's binary events, the type and payload of one per line |
 /// | `error.txt` | status and body of a provider's error |
-/// | `client.json`, `client.sse`, `client-error.txt` | what a client of the OpenAI-compatible endpoint gets of those |
+/// | `client.json`, `client.sse` | what a client of the OpenAI-compatible endpoint gets of those |
+/// | `client-error.txt` | the same of an error whose form is not OpenAI's: the others are relayed |
 /// | `responses.json`, `responses.sse` | the same answers, as those of the Responses API |
 /// | `usage.txt` | what is counted in each answer |
 ///

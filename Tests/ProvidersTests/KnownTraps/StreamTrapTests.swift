@@ -228,25 +228,44 @@ import Testing
     @Test(
         "trap: an error event is an error with its own status, never an empty answer that ended well",
         arguments: [
-            ("anthropic/claude-x", #"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#, "error"),
-            ("google-ai-studio/gemini-x", #"{"error":{"code":429,"message":"no","status":"RESOURCE_EXHAUSTED"}}"#, nil),
-            ("aws-bedrock/amazon.nova-x", #"{"message":"no"}"#, "exception:throttlingException"),
+            (
+                "anthropic/claude-x", #"{"type":"error","error":{"type":"overloaded_error","message":"no"}}"#, "error",
+                529
+            ),
+            (
+                "anthropic/claude-x", #"{"type":"error","error":{"type":"rate_limit_error","message":"no"}}"#, "error",
+                429
+            ),
+            (
+                "google-ai-studio/gemini-x", #"{"error":{"code":429,"message":"no","status":"RESOURCE_EXHAUSTED"}}"#,
+                nil, 429
+            ),
+            (
+                "google-ai-studio/gemini-x", #"{"error":{"code":503,"message":"no","status":"UNAVAILABLE"}}"#, nil, 503
+            ),
+            ("aws-bedrock/amazon.nova-x", #"{"message":"no"}"#, "exception:throttlingException", 429),
+            ("aws-bedrock/amazon.nova-x", #"{"message":"no"}"#, "exception:validationException", 400),
             (
                 "cohere/command-x",
-                #"{"type":"message-end","delta":{"finish_reason":"ERROR","error":"no","usage":null}}"#, "message-end"
+                #"{"type":"message-end","delta":{"finish_reason":"ERROR","error":"no","usage":null}}"#, "message-end",
+                502
             ),
             (
                 "openrouter/m",
-                #"{"error":{"code":429,"message":"no"},"choices":[{"delta":{},"finish_reason":"error"}]}"#, nil
+                #"{"error":{"code":429,"message":"no"},"choices":[{"delta":{},"finish_reason":"error"}]}"#, nil, 429
             ),
-        ] as [(String, String, String?)])
-    func errorEvent(model: String, data: String, name: String?) throws {
+            (
+                "openrouter/m",
+                #"{"error":{"code":402,"message":"no"},"choices":[{"delta":{},"finish_reason":"error"}]}"#, nil, 402
+            ),
+        ] as [(String, String, String?, Int)])
+    func errorEvent(model: String, data: String, name: String?, status: Int) throws {
         let chat = try TrapChat(model)
         let (told, state) = try chat.streamed([name.map { Self.event($0, data) } ?? Self.plain(data)])
         guard case .failed(let failure) = state else {
             Issue.record("\(model): \(told)")
             return
         }
-        #expect(failure.status >= 429 && told.isEmpty)
+        #expect(failure.status == status && told.isEmpty, "\(model)")
     }
 }

@@ -17,11 +17,32 @@ private let models: [ChatModel] = [
     ChatModel(name: "m", capabilities: []),
 ]
 
-/// A request that was edited is JSON, and editing it again finds nothing left to do.
+/// A request whose reasoning was put back, or whose thinking was switched off, is JSON and lacks nothing any more.
 private func request(
     _ bytes: UnsafeRawBufferPointer, _ dialect: ChatDialect, _ echo: ReasoningEcho?, _ model: ChatModel
 ) {
     guard JSONScan.validate(bytes), JSONView(bytes).kind == .object else { return }
+    request(bytes, dialect, model)
+    guard let echo else { return }
+    let calls = echo.callsWithoutReasoning(bytes)
+    let all = Dictionary(calls.map { ($0, #"Hm, "so" it is\ "#) }) { first, _ in first }
+    var some = all
+    if let last = calls.last { some[last] = nil }
+    for known in [all, some, [:]] {
+        let completed = echo.completed(ByteBuffer(bytes: bytes), with: known)
+        precondition(AnswerPromises.isJSON(completed), "the completed request is no JSON")
+        completed.withUnsafeReadableBytes { whole in
+            precondition(!calls.isEmpty || whole.elementsEqual(bytes), "a request that lacked nothing was changed")
+            precondition(echo.callsWithoutReasoning(whole).isEmpty, "a completed request lacks reasoning")
+            let isOff = JSONView(whole).member("thinking")?.member("type")?.string == "disabled"
+            precondition(isOff || known.count == all.count, "a model thinks though its reasoning is not known")
+            request(whole, dialect, model)
+        }
+    }
+}
+
+/// A request that was edited is JSON, and editing it again finds nothing left to do.
+private func request(_ bytes: UnsafeRawBufferPointer, _ dialect: ChatDialect, _ model: ChatModel) {
     guard let once = edited(bytes, dialect, model) else { return }
     precondition(AnswerPromises.isJSON(once), "the edited request is no JSON")
     once.withUnsafeReadableBytes { bytes in

@@ -21,6 +21,30 @@ private let translators: [any ChatTranslator] = ProviderRegistry.builtIn.all.fla
     }
 }
 
+/// How many texts a request holds that was not refused.
+private func texts(_ request: UnsafeRawBufferPointer) -> Int {
+    guard let input = JSONView(request).member("input"), input.kind == .array else { return 1 }
+    return elements(input)
+}
+
+private func elements(_ list: JSONView?) -> Int {
+    var count = 0
+    list?.forEachElement { _ in count += 1 }
+    return count
+}
+
+/// An answer that becomes a list of vectors has one for each text; one of OpenAI's own form keeps those that it has.
+private func count(
+    _ answer: UnsafeRawBufferPointer, _ translator: any ChatTranslator, _ terms: ChatTerms, texts: Int
+) {
+    guard case .completion(let json)? = try? translator.answer(answer, terms) else { return }
+    let expected = translator.foreignAnswers == .relayed ? elements(JSONView(answer).member("data")) : texts
+    json.withUnsafeReadableBytes { bytes in
+        let data = JSONView(bytes).member("data")
+        precondition(data?.kind == .array && elements(data) == expected, "not as many vectors as there were texts")
+    }
+}
+
 /// All calls that a request becomes are JSON, and an answer to them has as many vectors as there were texts.
 private func request(_ bytes: UnsafeRawBufferPointer, _ translator: any ChatTranslator, answer: UnsafeRawBufferPointer)
 {
@@ -29,10 +53,15 @@ private func request(_ bytes: UnsafeRawBufferPointer, _ translator: any ChatTran
     for body in [chat.body] + (chat.further?.bodies ?? []) {
         precondition(AnswerPromises.isJSON(body), "a call is no JSON")
     }
+    let texts = texts(bytes)
     AnswerPromises.whole(answer, translator, chat.terms)
+    count(answer, translator, chat.terms, texts: texts)
     let answers = [ByteBuffer](repeating: ByteBuffer(bytes: answer), count: 1 + (chat.further?.bodies.count ?? 0))
     guard let joined = chat.further?.join(answers) else { return }
-    joined.withUnsafeReadableBytes { AnswerPromises.whole($0, translator, chat.terms) }
+    joined.withUnsafeReadableBytes { joined in
+        AnswerPromises.whole(joined, translator, chat.terms)
+        count(joined, translator, chat.terms, texts: texts)
+    }
 }
 
 @main
