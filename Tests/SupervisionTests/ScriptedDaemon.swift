@@ -13,6 +13,7 @@ final class ScriptedDaemon {
     private let events: Int32
     private let signals: (read: OwnedDescriptor, write: OwnedDescriptor)
     private var thread = pthread_t()
+    private var isJoined = false
     private let outcome = Outcome()
     private var text = ""
 
@@ -141,23 +142,36 @@ final class ScriptedDaemon {
         return path
     }
 
+    /// Lines that contain the parts, in whatever order they come, skipping others; fails the test after 20 seconds.
+    func expect(all parts: [String], _ location: SourceLocation = #_sourceLocation) throws {
+        var missing = parts
+        while !missing.isEmpty {
+            let line = try expect(anyOf: missing, location)
+            missing.removeAll { line.contains($0) }
+        }
+    }
+
     /// The next line that contains `part`, skipping others; fails the test after 20 seconds.
     @discardableResult
     func expect(_ part: String, _ location: SourceLocation = #_sourceLocation) throws -> String {
+        try expect(anyOf: [part], location)
+    }
+
+    private func expect(anyOf parts: [String], _ location: SourceLocation) throws -> String {
         let deadline = MonotonicTime.now() + .seconds(20)
         var skipped: [String] = []
         while true {
             while let end = text.firstIndex(of: "\n") {
                 let line = String(text[..<end])
                 text = String(text[text.index(after: end)...])
-                if line.contains(part) { return line }
+                if parts.contains(where: { line.contains($0) }) { return line }
                 skipped.append(line)
             }
             var poll = PollSet()
             poll.add(events)
             let left = deadline - MonotonicTime.now()
             guard left > .zero, !poll.wait(left).isEmpty else {
-                Issue.record("no line with “\(part)” after \(skipped)", sourceLocation: location)
+                Issue.record("no line with \(parts) after \(skipped)", sourceLocation: location)
                 throw SupervisorError(.software, "expectation failed")
             }
             var bytes = [UInt8](repeating: 0, count: 4096)
@@ -174,10 +188,19 @@ final class ScriptedDaemon {
     /// Waits for the supervisor's end; its exit code.
     func exitCode() -> Int32? {
         pthread_join(thread, nil)
+        isJoined = true
         return outcome.code
     }
 
-    deinit { close(events) }
+    deinit {
+        if !isJoined {
+            // Of a test that failed no process may stay: it would hold open what others wait for the end of.
+            signal(SIGTERM)
+            signal(SIGTERM)
+            pthread_join(thread, nil)
+        }
+        close(events)
+    }
 }
 
 /// A private folder that is removed with its last owner.

@@ -10,10 +10,11 @@ import Testing
         let daemon = try ScriptedDaemon(workerCounts: [1, 2, 0])
         try daemon.expect("control --inherited: ready")
         let first = try daemon.expect("worker --slot 0 --generation 1: ready")
-        try daemon.expect("announced")
+        try daemon.expect(all: ["announced", "front: order 3"])
         kill(try daemon.process(first), SIGKILL)
         try daemon.expect("worker 0 ended with signal 9")
-        try daemon.expect("worker --slot 0 --generation 1: ready")
+        // One that the front does not know yet would not be taken from it.
+        try daemon.expect(all: ["worker --slot 0 --generation 1: ready", "front: order 3"])
 
         daemon.signal(SIGHUP)
         try daemon.expect("starting 2 workers")
