@@ -47,7 +47,7 @@ struct AnalyticsQuestion: Sendable {
         // A day of grace for dashboards that ask for "62 days" to the minute, and cut where the day does.
         let grace: Int64 = 86_400
         let day: Int64 = 86_400_000_000
-        let latest = query.condition.latest ?? now
+        let latest = min(query.condition.latest ?? now, now)
         guard let earliest = query.condition.earliest else {
             // Without a beginning, as far back as a question may reach; from the start of a day, which all roll-ups know.
             let microseconds = latest.microseconds - Int64(AnalyticsDataset.maximumDuration) * 1_000_000

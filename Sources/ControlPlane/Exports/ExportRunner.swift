@@ -48,6 +48,8 @@ package actor ExportRunner {
     private let logpushRowLimit: Int
     private let report: @Sendable (Event) -> Void
     private var schedule = ExportSchedule()
+    /// Whether the queue was this process's own when it was last looked at.
+    private var isSender = false
     private var isUnavailable = false
     private var pruneAt: ContinuousClock.Instant
     private var pruned = 0
@@ -88,12 +90,14 @@ package actor ExportRunner {
     /// Those whose turn it is; none while another process sends.
     private func begin() async -> [ExportReceiver] {
         do throws(PostgresError) {
-            guard try await queue.acquire() else { return [] }
+            isSender = try await queue.acquire()
+            guard isSender else { return [] }
             try await prune()
             let waiting = try await queue.receivers()
             isUnavailable = false
             return schedule.begin(waiting, now: .now)
         } catch {
+            isSender = false
             note(error)
             return []
         }
@@ -142,7 +146,7 @@ package actor ExportRunner {
                 if schedule.succeed(receiver) {
                     report(.resumed(target: receiver.target, account: receiver.account))
                 }
-            } while ContinuousClock.now < end && !Task.isCancelled
+            } while ContinuousClock.now < end && isSender && !Task.isCancelled
         } catch let error as PostgresError where error.isUnavailable && !error.isOverTime {
             note(error)
         } catch {

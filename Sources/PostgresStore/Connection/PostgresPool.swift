@@ -53,7 +53,12 @@ package final class PostgresPool: Sendable {
     package func healthChanges() -> AsyncStream<PostgresHealth> { monitor.changes() }
 
     /// A connection of its own for somebody who keeps it: the record writer, a listener.
-    package func makeSession() -> PostgresSession { PostgresSession(options, monitor: monitor) }
+    ///
+    /// It waits half as long for a lock as for a statement, so that what somebody holds up (55P03, doing it again helps)
+    /// is told apart from what takes too long.
+    package func makeSession() -> PostgresSession {
+        PostgresSession(options, lockTimeout: options.statementTimeout / 2, monitor: monitor)
+    }
 
     /// Runs one statement outside of a transaction.
     package func query(

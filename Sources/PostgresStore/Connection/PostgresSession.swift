@@ -6,14 +6,20 @@ package actor PostgresSession {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
     private let options: PostgresOptions
+    private let lockTimeout: Duration?
     private let monitor: PostgresHealthMonitor
     private var connection: LibPQConnection?
     private var retryAt: ContinuousClock.Instant?
     private var lastProblem = ""
     private var isInTransaction = false
 
-    package init(_ options: PostgresOptions, monitor: PostgresHealthMonitor = PostgresHealthMonitor()) {
+    /// - Parameter lockTimeout: how long a statement waits for a lock; nil: as long as it may take.
+    package init(
+        _ options: PostgresOptions, lockTimeout: Duration? = nil,
+        monitor: PostgresHealthMonitor = PostgresHealthMonitor()
+    ) {
         self.options = options
+        self.lockTimeout = lockTimeout
         self.monitor = monitor
         executor = ThreadExecutor(name: "postgres")
     }
@@ -121,6 +127,10 @@ package actor PostgresSession {
         }
     }
 
+    private static func milliseconds(_ duration: Duration) -> String {
+        "\(duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000)"
+    }
+
     private func open() throws(PostgresError) -> LibPQConnection {
         if let connection {
             if isInTransaction || connection.isUsable() { return connection }
@@ -136,12 +146,12 @@ package actor PostgresSession {
             _ = try fresh.execute(
                 PostgresQuery(
                     """
-                    SELECT set_config('statement_timeout', $1, false), set_config('TimeZone', 'UTC', false),
-                        set_config('DateStyle', 'ISO, YMD', false), set_config('bytea_output', 'hex', false),
+                    SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),
+                        set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false), set_config('bytea_output', 'hex', false),
                         set_config('idle_in_transaction_session_timeout', '60000', false),
                         set_config('extra_float_digits', '1', false)
                     """,
-                    [.text("\(limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000)")]
+                    [.text(Self.milliseconds(limit)), .text(Self.milliseconds(lockTimeout ?? .zero))]
                 ),
                 within: options.connectTimeout
             )

@@ -83,11 +83,15 @@ package struct EvaluationQueue: Sendable {
 
     private func fail(_ id: String, _ reason: String, _ error: PostgresError) async throws -> Step {
         try await pool.transaction { transaction in
+            // Another node may be at it by now, or have come to an end.
+            let open = try await transaction.query(
+                "SELECT FROM evaluations WHERE id = $1 AND NOT processed FOR UPDATE SKIP LOCKED", [.text(id)])
+            if open.isEmpty { return .done }
             try await transaction.finish(id, logs: 0) { _ in
                 EvaluationFinding(result: "", status: .failed, description: reason, totalLogs: 0)
             }
+            return .failed(id: id, reason: error.description)
         }
-        return .failed(id: id, reason: error.description)
     }
 }
 

@@ -52,7 +52,7 @@ package struct FullLogRepository: Sendable {
             guard let rows = try excess.first?.int("excess"), rows > 0 else { return 0 }
             var query = LogQuery(account: account, gateway: gateway)
             query.direction = .asc
-            return try await transaction.deleteLogs(query, limit: min(rows, Self.pieceLength))
+            return try await transaction.deleteLogs(query, limit: min(rows, Self.pieceLength)).deleted
         }
     }
 }

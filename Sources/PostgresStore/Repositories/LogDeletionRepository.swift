@@ -19,6 +19,7 @@ package struct LogDeletionRepository: Sendable {
     package enum Step: Sendable, Equatable {
         /// Nothing is to be done now.
         case idle
+        /// `rows` were found; those that somebody else deleted at the same time are among them.
         case deleted(rows: Int)
         /// A deletion whose selection cannot be read, or be applied to any row, was given up.
         case unreadable(id: Int)
@@ -54,7 +55,8 @@ package struct LogDeletionRepository: Sendable {
             return try await step(read) { taken = $0 }
         } catch let error as PostgresError {
             guard let taken, error.isOfStatement else { throw error }
-            if error.isAboutContent {
+            // The log of a deleted gateway has no selection that could be to blame, and must not be left.
+            if error.isAboutContent, taken.selection != nil {
                 _ = try await pool.query("DELETE FROM log_deletions WHERE id = $1", [.int(taken.id)])
                 return .unreadable(id: taken.id)
             }
@@ -89,20 +91,22 @@ package struct LogDeletionRepository: Sendable {
             let piece = query.order == .createdAt ? min(wanted, Self.pieceLength) : min(wanted, 10 * Self.pieceLength)
             let rows = try await transaction.deleteLogs(query, limit: piece)
             try await Self.note(rows, of: piece, deletion, transaction)
-            return .deleted(rows: rows)
+            return .deleted(rows: rows.selected)
         }
     }
 
     private static func note(
-        _ rows: Int, of piece: Int, _ deletion: LogDeletion, _ transaction: PostgresTransaction
+        _ rows: DeletedLogs, of piece: Int, _ deletion: LogDeletion, _ transaction: PostgresTransaction
     ) async throws(PostgresError) {
         if let remaining = deletion.remaining {
-            guard rows == piece, remaining > rows else { return try await finish(deletion, transaction) }
+            guard rows.selected == piece, remaining > rows.deleted else {
+                return try await finish(deletion, transaction)
+            }
             _ = try await transaction.query(
                 "UPDATE log_deletions SET remaining = $2, attempts = 0 WHERE id = $1",
-                [.int(deletion.id), .int(remaining - rows)]
+                [.int(deletion.id), .int(remaining - rows.deleted)]
             )
-        } else if rows < piece {
+        } else if rows.selected < piece {
             var isOver = PostgresQuery("DELETE FROM log_deletions WHERE created_at < clock_timestamp() - ")
             isOver.append(lateRows)
             isOver.append(" AND id = ", value: .int(deletion.id))

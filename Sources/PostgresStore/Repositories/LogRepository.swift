@@ -183,7 +183,7 @@ package struct LogRepository: Sendable {
 
 extension PostgresTransaction {
     /// Deletes up to `limit` rows of a selection, in its order, with their bodies; returns how many there were.
-    func deleteLogs(_ query: LogQuery, limit: Int) async throws(PostgresError) -> Int {
+    func deleteLogs(_ query: LogQuery, limit: Int) async throws(PostgresError) -> DeletedLogs {
         var sql = PostgresQuery("WITH doomed AS MATERIALIZED (SELECT l.id, l.created_at")
         sql.append(query.selection)
         sql.append(query.ordering)
@@ -196,11 +196,20 @@ extension PostgresTransaction {
             ), bodies AS (
                 DELETE FROM log_bodies b USING gone g WHERE b.id = g.id AND b.created_at = g.created_at
             )
-            SELECT count(*) AS total FROM gone
+            SELECT (SELECT count(*) FROM doomed) AS selected, (SELECT count(*) FROM gone) AS deleted
             """
         )
-        return try await self.query(sql).first?.int("total") ?? 0
+        let row = try await self.query(sql)[0]
+        return DeletedLogs(selected: try row.int("selected"), deleted: try row.int("deleted"))
     }
+}
+
+/// What a piece of a deletion came to.
+struct DeletedLogs {
+    /// Rows that were found; fewer than the limit when there are no more.
+    var selected: Int
+    /// Those of them that nobody else deleted at the same time.
+    var deleted: Int
 }
 
 extension LogEntry {

@@ -83,8 +83,8 @@ struct ControlRole: Sendable {
         self.readingPool = readingPool
         let reading = ReadingPool(readingPool)
         options.statementTimeout = Self.patientStatementLimit
-        // One each for evaluations, deletions, logs that make room, and counting anew.
-        patientPool = PostgresPool(options, size: 4)
+        // One each for evaluations, deletions, logs that make room, counting anew, and old roll-ups.
+        patientPool = PostgresPool(options, size: 5)
         let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
         let limits = settings.limits
         let gateways = GatewayAdministration(pool, limits: limits, egress: egress)
