@@ -76,6 +76,35 @@ struct RateLimitTests {
         }
     }
 
+    @Test("a window that begins with its last millisecond admits no more than any other")
+    func lastMillisecond() async throws {
+        let server = try RedisServer()
+        try await TestLoop.run {
+            let worker = try await StoreFixture.connected(to: server)
+            // Windows of five milliseconds: a fifth of all counters begins in the last one of its window.
+            let interval = 5000
+            for trial in 0..<300 {
+                let key = StoreFixture.prefix + "limit:gateway:window:short\(trial)"
+                let ask = RedisCommand(
+                    "EVAL", GateScripts().ask.source, "1", key, "0", "", "", "fixed", "2", "\(interval)")
+                let first = try Self.now(server)
+                let admitted = await withCheckedContinuation { (done: CheckedContinuation<Int, Never>) in
+                    var replies: [RedisReply?] = []
+                    for _ in 0..<20 {
+                        worker.connection.send(ask) { reply in
+                            replies.append(reply)
+                            guard replies.count == 20 else { return }
+                            done.resume(returning: replies.filter { $0 == .integer(0) }.count)
+                        }
+                    }
+                }
+                let last = try Self.now(server)
+                #expect((2...2 * (last / interval - first / interval + 1)).contains(admitted))
+            }
+            worker.close()
+        }
+    }
+
     @Test("a window that is over does not count")
     func nextWindow() async throws {
         let server = try RedisServer()

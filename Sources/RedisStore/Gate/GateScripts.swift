@@ -31,10 +31,11 @@ package final class GateScripts {
     /// - Invariant: rules are checked before any is counted, so a refused request leaves no trace.
     ///
     /// A fixed window is a counter that expires where the window ends; the last millisecond in which Redis still shows
-    /// a key is the one of its expiry. A counter that would outlive its window, as after Redis' clock was set back or
-    /// somebody took its expiry away, begins anew instead of refusing for longer. An entry that is not to be read is
-    /// not given up for a lease either.
-    let ask = RedisScript(
+    /// a key is the one of its expiry. So a counter that begins in its window's last millisecond is gone at once:
+    /// such a one becomes `WINDOW COUNT`, with the window's number since 1970, and counts in that window only. A counter that
+    /// would outlive its window, as after Redis' clock was set back or somebody took its expiry away, begins anew
+    /// instead of refusing for longer. An entry that is not to be read is not given up for a lease either.
+    package let ask = RedisScript(
         """
         local use = tonumber(ARGV[1])
         local known = redis.call('MGET', unpack(KEYS))
@@ -65,12 +66,24 @@ package final class GateScripts {
           end
           return now
         end
+        local function window(interval) return string.format('%.0f', math.floor(clock() / interval)) end
         local wait = 0
         local at = 4
+        local late
         for index = first, #KEYS do
           local key, limit, interval = KEYS[index], tonumber(ARGV[at + 1]), ARGV[at + 2]
           if ARGV[at] == 'fixed' then
-            if known[index] and tonumber(known[index]) >= limit then
+            local value = known[index]
+            if value and string.find(value, ' ', 1, true) then
+              local number, count = string.match(value, '^(%d+) (%d+)$')
+              if number == window(interval) then
+                late = late or {}
+                late[index] = tonumber(count)
+                if late[index] >= limit then wait = math.max(wait, 1) end
+              else
+                redis.call('DEL', key)
+              end
+            elseif value and tonumber(value) >= limit then
               local left = redis.call('PTTL', key)
               if left >= 0 and left * 1000 <= tonumber(interval) then
                 wait = math.max(wait, left + 1)
@@ -93,9 +106,14 @@ package final class GateScripts {
         for index = first, #KEYS do
           local key, limit, interval = KEYS[index], ARGV[at + 1], ARGV[at + 2]
           if ARGV[at] == 'fixed' then
-            if redis.call('INCR', key) == 1 then
+            if late and late[index] then
+              redis.call('SET', key, window(interval) .. ' ' .. late[index] + 1, 'PX', 2)
+            elseif redis.call('INCR', key) == 1 then
               local ending = (math.floor(clock() / interval) + 1) * interval / 1000
               redis.call('PEXPIREAT', key, string.format('%.0f', ending - 1))
+              if redis.call('EXISTS', key) == 0 then
+                redis.call('SET', key, window(interval) .. ' 1', 'PX', 2)
+              end
             end
           else
             redis.call('RPUSH', key, string.format('%.0f', clock()))

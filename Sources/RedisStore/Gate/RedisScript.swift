@@ -4,7 +4,7 @@ import NIOCore
 /// A Lua script: sent once per connection, called by its digest from then on.
 @WorkerLoop
 package final class RedisScript {
-    private let source: String
+    package let source: String
     /// The arguments that call the script by the digest which Redis has given it; nil until it has.
     private var byDigest: ByteBuffer?
 
