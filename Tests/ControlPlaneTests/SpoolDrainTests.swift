@@ -39,7 +39,7 @@ struct SpoolDrainTests {
     }
 
     private static func write(
-        _ numbers: ClosedRange<Int>, to folder: String, unlogged: Bool = false
+        _ numbers: ClosedRange<Int>, to folder: String, unlogged: Bool = false, model: String? = nil
     ) async throws {
         try await TestLoop.run {
             let writer = try SpoolWriter(
@@ -49,7 +49,8 @@ struct SpoolDrainTests {
                     id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: "a", gateway: "g",
                     createdAt: Instant(milliseconds: 1_795_370_000_000 + Int64(number))
                 )
-                record.model = "m-\(number)"
+                record.model = model ?? "m-\(number)"
+                record.success = model != nil
                 if unlogged {
                     record.unlogged = true
                 } else {
@@ -297,6 +298,31 @@ struct SpoolDrainTests {
         #expect(await drain.finish(within: .seconds(10)) == .shipped)
         #expect(await drain.statistics.rejected == 0)
         #expect(try await holder.query("SELECT 1 FROM logs").count == 10)
+    }
+
+    @Test("a record waits for another node that counts the same, however long")
+    func lockedCounts() async throws {
+        let folder = Folder()
+        let other = Folder()
+        let url = try await Self.database()
+        var options = PostgresOptions(url: url)
+        options.statementTimeout = .milliseconds(1500)
+        let pool = PostgresPool(options)
+        try await Self.write(1...1, to: other.path, model: "m")
+        let first = try SpoolDrain(directory: other.path, session: pool.makeSession()) { _ in }
+        #expect(await first.finish(within: .seconds(10)) == .shipped)
+        try await Self.write(2...2, to: folder.path, model: "m")
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession()) { _ in }
+        try await PostgresPool(url: url).transaction { transaction in
+            _ = try await transaction.query("SELECT FROM usage_days WHERE model = 'm' FOR UPDATE")
+            guard case .left = await drain.finish(within: .seconds(4)) else {
+                Issue.record("nothing can have been shipped")
+                return
+            }
+        }
+        #expect(await drain.statistics.rejected == 0)
+        #expect(await drain.finish(within: .seconds(10)) == .shipped)
+        #expect(try await pool.query("SELECT FROM logs").count == 2)
     }
 
     @Test("what is put aside is put aside once, however often its neighbours have to wait")

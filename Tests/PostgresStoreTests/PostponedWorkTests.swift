@@ -51,6 +51,34 @@ struct PostponedWorkTests {
         #expect(try await pool.query("SELECT gateway_id FROM logs").map { try $0.text("gateway_id") } == ["g"])
     }
 
+    @Test("a deletion that finds its rows deleted by somebody else goes on to the next ones")
+    func metDeletion() async throws {
+        let pool = try await Self.database()
+        let session = pool.makeSession()
+        var records: [RequestRecord] = []
+        for number in 10..<1510 {
+            records.append(
+                RequestRecord(
+                    id: LogID(high: UInt64(number) << 16, low: 1), eventID: "e", account: Self.account, gateway: "g",
+                    createdAt: Instant(milliseconds: 1_767_600_000_000 + Int64(number))))
+        }
+        _ = try await RecordWriter(session).write(RecordBatch(records))
+        let deletions = LogDeletionRepository(pool)
+        try await deletions.request("{}", limit: 5000, of: "g", in: Self.account)
+        // Trimming takes the oldest thousand at the same moment.
+        try await session.begin()
+        _ = try await session.query(
+            "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE gateway_id = 'g' ORDER BY created_at LIMIT 1000)")
+        async let step = deletions.step(Self.query)
+        let waits: StaticString =
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH doomed%'"
+        while try await pool.query(waits).isEmpty {}
+        try await session.commit()
+        #expect(try await step == .deleted(rows: 1000))
+        while try await deletions.step(Self.query) != .idle {}
+        #expect(try await pool.query("SELECT FROM logs WHERE gateway_id = 'g'").isEmpty)
+    }
+
     @Test("a deletion that takes too long stands back, less and less often tried, and is carried out when it can be")
     func slowDeletion() async throws {
         let pool = try await Self.database()
