@@ -321,8 +321,8 @@ def test_a_stored_key_has_no_name_that_a_request_could_call(daemon, gateway, pro
     name = f"{gateway}_openai_default"
     stores = f"/accounts/{daemon.account}/secrets_store/stores"
     listed = [secret["name"] for store in daemon.api.call("GET", stores).json()["result"]
-              for secret in daemon.api.call("GET", f"{stores}/{store['id']}/secrets?per_page=100").json()["result"]]
-    assert name in listed
+              for secret in daemon.api.call("GET", f"{stores}/{store['id']}/secrets?search={name}").json()["result"]]
+    assert listed == [name]
     for place in (gateway, other):
         assert ask(daemon, place, [("authorization", f"Bearer {name}")]).status == 200
         assert provider.requests[-1].all("authorization") == [f"Bearer {name}"]
