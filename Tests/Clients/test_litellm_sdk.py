@@ -3,6 +3,8 @@
 import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# It counts the tokens of Llama models with a tokenizer from a registry, and asks for it for most of a minute.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 import asyncio  # noqa: E402
 import json  # noqa: E402
