@@ -95,6 +95,8 @@ package final class PostgresPool: Sendable {
     }
 
     /// Runs `body` in one transaction: committed when it returns, undone when it throws.
+    ///
+    /// - Parameter mode: of no effect in a pool that joins a transaction.
     package func transaction<T: Sendable>(
         _ mode: PostgresTransactionMode = .readWrite,
         _ body: (PostgresTransaction) async throws -> T
@@ -104,7 +106,7 @@ package final class PostgresPool: Sendable {
         defer { checkIn(session) }
         try await session.begin(mode)
         do {
-            if mode == .readWrite { try await session.sign() }
+            try await session.sign(mode)
             let value = try await body(PostgresTransaction(session: session))
             try await session.commit()
             return value
@@ -184,7 +186,7 @@ package struct PostgresTransaction: Sendable {
     enum Standing: Sendable { case whole, part }
 
     let session: PostgresSession
-    var standing = Standing.whole
+    private(set) var standing = Standing.whole
 
     package func query(
         _ sql: StaticString, _ values: [PostgresValue] = []
@@ -196,9 +198,10 @@ package struct PostgresTransaction: Sendable {
         do throws(PostgresError) {
             return try await session.query(query)
         } catch {
-            // A part cannot be tried again by itself; whoever runs the whole can.
-            guard standing == .part, error.isTransient else { throw error }
-            throw PostgresError(.unavailable, error.message)
+            // A part cannot be tried again by itself; whoever runs the whole can. Names are looked up before they are
+            // taken, so one that is there all the same was taken meanwhile.
+            guard standing == .part, error.isTransient || error.isUniqueViolation else { throw error }
+            throw PostgresError(.unavailable, error.message, constraint: error.constraint)
         }
     }
 }

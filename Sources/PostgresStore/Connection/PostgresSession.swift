@@ -68,9 +68,10 @@ package actor PostgresSession {
         isInTransaction = true
     }
 
-    /// Tells the transaction on whose behalf the present task changes the database.
-    package func sign() throws(PostgresError) {
-        _ = try query("SELECT set_config('aigatewayd.author', $1, true)", [.text(ChangeAuthor.current.text)])
+    /// Tells the transaction on whose behalf the present task changes the database, and takes its turn where it has to.
+    package func sign(_ mode: PostgresTransactionMode = .readWrite) throws(PostgresError) {
+        guard let statement = mode.signature else { return }
+        _ = try query(statement, [.text(ChangeAuthor.current.text)])
     }
 
     package func commit() throws(PostgresError) {
@@ -171,13 +172,31 @@ package actor PostgresSession {
 /// What a transaction may do and see.
 package enum PostgresTransactionMode: Sendable {
     case readWrite
+    /// Changes configuration, one such transaction after the other: what it reads first, nobody else changes before it
+    /// ends, and no two of them ever wait for each other.
+    case configuration
     /// Every statement sees the same state of the database.
     case snapshot
 
     var statement: StaticString {
         switch self {
-        case .readWrite: "BEGIN"
+        case .readWrite, .configuration: "BEGIN"
         case .snapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        }
+    }
+
+    /// Notes the author (`$1`) and takes what is to be locked before anything else; nil when nothing is changed.
+    fileprivate var signature: StaticString? {
+        switch self {
+        case .readWrite: "SELECT set_config('aigatewayd.author', $1, true)"
+        // Every change takes this lock, its trigger at the latest. Whoever had locked other rows by then would wait for
+        // one who waits for these rows.
+        case .configuration:
+            """
+            SELECT set_config('aigatewayd.author', $1, true)
+            FROM (SELECT version FROM config_version FOR NO KEY UPDATE) AS turn
+            """
+        case .snapshot: nil
         }
     }
 }

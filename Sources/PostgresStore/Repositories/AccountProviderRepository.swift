@@ -98,7 +98,7 @@ package struct AccountProviderRepository: Sendable {
         _ id: String, of account: AccountID, named name: (String) -> ProviderID,
         _ change: (AccountProviderSettings) throws -> AccountProviderSettings
     ) async throws -> ConfigurationWrite<AccountProvider>? {
-        try await pool.transaction { transaction -> ConfigurationWrite<AccountProvider>? in
+        try await pool.transaction(.configuration) { transaction -> ConfigurationWrite<AccountProvider>? in
             let binds: [PostgresValue] = [.text(account.rawValue), .text(id)]
             let found = try await transaction.query(
                 "SELECT * FROM custom_providers WHERE account_id = $1 AND id = $2 FOR UPDATE", binds

@@ -14,9 +14,9 @@ extension PostgresPool {
     package func write<Value: Sendable>(
         _ body: (PostgresTransaction) async throws -> Value
     ) async throws -> ConfigurationWrite<Value> {
-        try await transaction { transaction in
+        try await transaction(.configuration) { transaction in
             let value = try await body(transaction)
-            // The change holds the version's row lock, so this is the version of exactly this change.
+            // The transaction holds the version's row lock, so this is the version of exactly this change.
             return ConfigurationWrite(value: value, version: try await transaction.configurationVersion())
         }
     }

@@ -88,7 +88,7 @@ package struct CustomCostRepository: Sendable {
     package func update(
         _ id: String, of account: AccountID, _ change: (CustomCostSettings) throws -> CustomCostSettings
     ) async throws -> ConfigurationWrite<CustomCost>? {
-        try await pool.transaction { transaction -> ConfigurationWrite<CustomCost>? in
+        try await pool.transaction(.configuration) { transaction -> ConfigurationWrite<CustomCost>? in
             let place: [PostgresValue] = [.text(account.rawValue), .text(id)]
             let found = try await transaction.query(
                 "SELECT * FROM custom_costs WHERE account_id = $1 AND id = $2 FOR UPDATE", place

@@ -80,7 +80,7 @@ package struct GatewayRepository: Sendable {
     package func update(
         _ id: GatewayID, of account: AccountID, _ change: (GatewaySettings) throws -> GatewaySettings
     ) async throws -> ConfigurationWrite<Gateway>? {
-        let written = try await pool.transaction { transaction -> ConfigurationWrite<Gateway>? in
+        let written = try await pool.transaction(.configuration) { transaction -> ConfigurationWrite<Gateway>? in
             let found = try await transaction.query(
                 "SELECT * FROM gateways WHERE account_id = $1 AND id = $2 FOR UPDATE",
                 [.text(account.rawValue), .text(id.rawValue)]

@@ -65,7 +65,7 @@ package struct ProviderConfigRepository: Sendable {
     package func update(
         _ config: ProviderConfig, secret source: SecretSource?, newStore: StoreID
     ) async throws -> ConfigurationWrite<ProviderConfig>? {
-        try await pool.transaction { transaction -> ConfigurationWrite<ProviderConfig>? in
+        try await pool.transaction(.configuration) { transaction -> ConfigurationWrite<ProviderConfig>? in
             var secret: (id: SecretID, preview: String)?
             if let source {
                 let store = try await Self.store(of: config, newStore: newStore, mayCreate: source, transaction)
@@ -166,7 +166,7 @@ package struct ProviderConfigRepository: Sendable {
         _ id: String, of gateway: GatewayID, in account: AccountID, newSecret: SecretID, newStore: StoreID,
         seal: (SecretID) throws -> SealedText
     ) async throws -> ConfigurationWrite<ProviderConfig>? {
-        try await pool.transaction { transaction -> ConfigurationWrite<ProviderConfig>? in
+        try await pool.transaction(.configuration) { transaction -> ConfigurationWrite<ProviderConfig>? in
             let found = try await transaction.query(
                 """
                 SELECT * FROM provider_configs WHERE account_id = $1 AND gateway_id = $2 AND id = $3 FOR UPDATE

@@ -95,7 +95,7 @@ package struct SecretStoreRepository: Sendable {
 
     /// The account's default store, made when there is none.
     package func standard(of account: AccountID, newStore: StoreID) async throws -> StoreID {
-        try await pool.transaction { transaction in
+        try await pool.transaction(.configuration) { transaction in
             try await transaction.lockAccount(account)
             if let present = try await transaction.standardStore(of: account) { return present }
             return try await transaction.makeStandardStore(newStore, of: account)

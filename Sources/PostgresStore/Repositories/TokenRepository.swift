@@ -129,7 +129,7 @@ package struct TokenRepository: Sendable {
     package func update(
         _ id: TokenID, of account: AccountID, _ change: (APIToken) throws -> TokenTerms
     ) async throws -> ConfigurationWrite<APIToken>? {
-        try await pool.transaction { transaction -> ConfigurationWrite<APIToken>? in
+        try await pool.transaction(.configuration) { transaction -> ConfigurationWrite<APIToken>? in
             let binds: [PostgresValue] = [.text(id.rawValue), .text(account.rawValue)]
             let found = try await transaction.query(
                 "SELECT * FROM api_tokens WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL FOR UPDATE", binds
