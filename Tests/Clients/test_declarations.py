@@ -1,6 +1,7 @@
 """Gateways as a file: import, export, dry run, pruning, and a mounted file that is applied again at SIGHUP."""
 
 import json
+import os
 import secrets
 import signal
 import subprocess
@@ -116,6 +117,13 @@ def test_what_was_made_by_the_api_is_exported_and_imported_without_a_change(acco
     account.apply(text.replace("https://otel.example/v1", "https://otel.example/v2"))
     assert account.gateway("a-one")["otel"][0]["headers"] == {"x-key": header}
     assert account.gateway("a-one")["otel"][0]["url"] == "https://otel.example/v2"
+    # They go to no other host.
+    elsewhere = account.refuse(text.replace("https://otel.example/v1", "https://evil.example/v1"))
+    assert len(elsewhere) == 1 and "gateways[0].otel[0].headers.x-key" in elsewhere[0] and "another host" in elsewhere[0]
+    # Another name for the config, the same secret: it is not deleted with the config that it was made for.
+    renamed = text.replace("alias: default", "alias: main")
+    assert account.apply(renamed, "--prune")[-1] == "1 created, 1 changed, 1 deleted"
+    assert account.apply(renamed, "--prune") == ["no changes"] and account.export() == renamed
 
 
 def test_a_file_is_live_and_its_changes_are_told_before_and_after(account, daemon, provider):
@@ -236,61 +244,106 @@ def test_the_example_and_its_exported_form_agree(new_daemon):
     daemon.stop()
 
 
+def mounted(daemon):
+    """State of a daemon's file, and since when; None for each while control does not answer or has no file."""
+    try:
+        report = httpx.get(f"{daemon.control_url}/readyz", timeout=5).json()["dependencies"]["declarations"]
+    except (httpx.TransportError, KeyError):
+        return None, None
+    assert not report.get("problem"), "who has no token learns nothing of the file"
+    return report["state"], report["since"]
+
+
+def settled(daemon, change):
+    """The state after `change` made another control process look at the file."""
+    since = until(lambda: mounted(daemon)[1], 20, "the state of the file")
+    change()
+    until(lambda: mounted(daemon)[1] not in (since, None) and mounted(daemon)[0] != "pending", 90, "the file's state")
+    daemon.await_ready()
+    return mounted(daemon)[0]
+
+
+def gateways_of(daemon):
+    return sorted(gateway["id"] for gateway in daemon.api.call("GET", daemon.api.path()).json()["result"])
+
+
 def test_a_mounted_file_is_applied_at_the_start_and_again_at_sighup(new_daemon):
     daemon = new_daemon(workers=1)
     file = daemon.directory / "fleet.yaml"
     daemon.settings["declarations"] = {"file": str(file), "prune": True}
-    file.write_text(GATEWAY.format(id="first", ttl=0))
+    end = "...\n"
+    file.write_text(GATEWAY.format(id="first", ttl=0) + end)
     assert "1 gateways" in daemon.command("check").stdout
     daemon.start()
 
-    def state():
-        try:
-            report = httpx.get(f"{daemon.control_url}/readyz", timeout=5).json()["dependencies"]["declarations"]
-        except (httpx.TransportError, KeyError):
-            return None, None, None
-        return report["state"], report["since"], report["problem"]
-
     def reload():
-        """SIGHUP, then the state of the newly read file."""
-        since = until(lambda: state()[1], 20, "the state of the file")
-        daemon.process.send_signal(signal.SIGHUP)
-        until(lambda: state()[1] not in (since, None) and state()[0] != "pending", 90, "the state of the file")
-        daemon.await_ready()
-        return state()
-
-    def gateways():
-        return sorted(gateway["id"] for gateway in daemon.api.call("GET", daemon.api.path()).json()["result"])
+        return settled(daemon, lambda: daemon.process.send_signal(signal.SIGHUP))
 
     def in_force():
         metrics = httpx.get(f"{daemon.control_url}/metrics", timeout=5).text
         return [line for line in metrics.splitlines() if line.startswith("aig_declarations_in_force")]
 
-    until(lambda: state()[0] == "applied", 30, state)
-    assert gateways() == ["first"] and in_force() == ["aig_declarations_in_force 1"]
+    until(lambda: mounted(daemon)[0] == "applied", 30, lambda: mounted(daemon))
+    assert gateways_of(daemon) == ["first"] and in_force() == ["aig_declarations_in_force 1"]
 
-    file.write_text(GATEWAY.format(id="second", ttl=7))
-    assert gateways() == ["first"]
-    assert reload()[0] == "applied" and gateways() == ["second"]
+    file.write_text(GATEWAY.format(id="second", ttl=7) + end)
+    assert gateways_of(daemon) == ["first"]
+    assert reload() == "applied" and gateways_of(daemon) == ["second"]
 
     # A bad file is refused, with every problem in the log; what is stored stays, and so does the node.
-    file.write_text("version: 1\ngateways:\n  - id: third\n    authentication: maybe\n    cash_ttl: 1\n")
-    refused = reload()
-    assert refused[0] == "refused" and "gateways[0]" in refused[2] and "(and 1 more)" in refused[2]
-    assert gateways() == ["second"] and in_force() == ["aig_declarations_in_force 0"]
+    file.write_text("version: 1\ngateways:\n  - id: third\n    authentication: maybe\n    cash_ttl: 1\n" + end)
+    assert reload() == "refused"
+    assert gateways_of(daemon) == ["second"] and in_force() == ["aig_declarations_in_force 0"]
     for words in ("declarations are refused", "did you mean cache_ttl?", "authentication (line 4): Expected boolean"):
         assert words in daemon.output()
     checked = daemon.command("check")
     assert checked.returncode == 78 and "declarations.file" in checked.stderr and "cash_ttl" in checked.stderr
     file.unlink()
-    refused = reload()
-    assert refused[0] == "refused" and "cannot be read" in refused[2] and gateways() == ["second"]
+    assert reload() == "refused" and "cannot be read" in daemon.output() and gateways_of(daemon) == ["second"]
 
-    # What was changed by hand becomes again what the file says, also when the file is the same.
-    file.write_text(GATEWAY.format(id="second", ttl=7))
-    assert reload()[0] == "applied"
+    # Half of a file is sound YAML at most lines; what it does not name yet must not be deleted.
+    file.write_text(GATEWAY.format(id="third", ttl=7))
+    assert reload() == "refused" and gateways_of(daemon) == ["second"]
+    assert "The last line has to be ..." in daemon.output() and daemon.command("check").returncode == 78
+
+    # What was changed by hand becomes again what the file says, also when the file is the same, once it is read again;
+    # not when control has to be started again.
+    file.write_text(GATEWAY.format(id="second", ttl=7) + end)
+    assert reload() == "applied"
     daemon.api.create_gateway("by-hand")
-    assert reload()[0] == "applied" and gateways() == ["second"]
+    file.write_text(GATEWAY.format(id="not-read-yet", ttl=7) + end)
+    assert settled(daemon, lambda: os.kill(daemon.one("^aigatewayd: control"), signal.SIGKILL)) == "applied"
+    assert gateways_of(daemon) == ["by-hand", "second"] and "declarations were applied before" in daemon.output()
+    file.write_text(GATEWAY.format(id="second", ttl=7) + end)
+    assert reload() == "applied" and gateways_of(daemon) == ["second"]
+    daemon.stop()
+
+
+def test_a_node_without_a_snapshot_starts_while_others_keep_the_configuration_locked(new_daemon):
+    daemon = new_daemon(workers=1)
+    file = daemon.directory / "fleet.yaml"
+    file.write_text(GATEWAY.format(id="first", ttl=0))
+    daemon.settings["declarations"] = {"file": str(file)}
+    daemon.start()
+    until(lambda: mounted(daemon)[0] == "applied", 30, lambda: mounted(daemon))
+
+    def ready():
+        return daemon.output().count("control is ready")
+
+    with daemon.database() as others, others.transaction():
+        others.execute("SELECT FROM config_version FOR UPDATE")
+        (daemon.state / "snapshot.bin").unlink()
+        file.write_text(GATEWAY.format(id="second", ttl=0))
+        before = ready()
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: ready() > before, 12, lambda: daemon.tail())
+        assert until(lambda: mounted(daemon)[0], 5, "the new control") == "pending"
+        answer = httpx.post(f"{daemon.base('first')}/sandbox/v1/chat/completions", timeout=30,
+                            json={"model": "echo", "messages": [{"role": "user", "content": "hi"}]})
+        assert answer.status_code == 200, answer.text
+        until(lambda: "others, or locked" in daemon.output(), 60, lambda: daemon.tail())
+    until(lambda: mounted(daemon)[0] == "applied", 30, lambda: mounted(daemon))
+    assert gateways_of(daemon) == ["first", "second"]
     daemon.stop()
 
 
@@ -301,15 +354,9 @@ def test_a_node_starts_with_a_bad_file_and_says_so(new_daemon):
                     "[{provider_slug: openai, default_config: true, secret: gone}]}]")
     daemon.settings["declarations"] = {"file": str(file)}
     daemon.start()
-    ready = f"{daemon.control_url}/readyz"
-
-    def report():
-        return httpx.get(ready, timeout=5).json()["dependencies"]["declarations"]
-
-    until(lambda: report()["state"] != "pending", 20, "the end of the attempt")
-    found = report()
-    assert found["state"] == "refused" and "There is no secret of this name" in found["problem"]
-    assert "declarations are refused" in daemon.output()
+    until(lambda: mounted(daemon)[0] not in (None, "pending"), 20, "the end of the attempt")
+    assert mounted(daemon)[0] == "refused"
+    assert "declarations are refused" in daemon.output() and "There is no secret of this name" in daemon.output()
     gateway = daemon.api.create_gateway()
     answer = httpx.post(f"{daemon.base(gateway)}/compat/chat/completions", timeout=30,
                         json={"model": "sandbox/echo", "messages": [{"role": "user", "content": "hi"}]})

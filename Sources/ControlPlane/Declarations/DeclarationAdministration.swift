@@ -17,13 +17,16 @@ package struct DeclarationAdministration: Sendable {
         package var report: DeclarationReport
         /// The first snapshot version with the changes; nil when nothing was changed.
         package var version: UInt64?
+        /// Other than `new`: nothing was done, because of what came of this or of a later reading before.
+        package var standing = DeclarationReading.Standing.new
     }
 
     /// Undoes a rehearsal's transaction.
     private struct Rehearsed: Error { var report: DeclarationReport }
 
-    /// Two writers that met are tried again.
-    private static let attempts = 3
+    /// How long attempts that met other writers are followed by further ones.
+    private static let patience: Duration = .seconds(30)
+    private static let longestPause: Duration = .seconds(1)
 
     private let pool: PostgresPool
     private let sealer: SecretSealer
@@ -38,27 +41,52 @@ package struct DeclarationAdministration: Sendable {
     }
 
     /// Makes an account what a file declares, in one transaction: all of it or nothing.
+    ///
+    /// - Parameter reading: applied once, and only while no later one is in force; nil: in any case.
     package func apply(
-        _ declarations: Declarations, to account: AccountID, _ pruning: Pruning, _ effect: Effect
+        _ declarations: Declarations, to account: AccountID, _ pruning: Pruning, _ effect: Effect,
+        once reading: DeclarationReading? = nil
     ) async throws(DeclarationFailure) -> Outcome {
-        var attempt = 0
+        let deadline = ContinuousClock.now + Self.patience
+        var pause: Duration = .milliseconds(20)
         while true {
-            attempt += 1
+            let failure: DeclarationFailure
             do {
-                return try await attemptToApply(declarations, to: account, pruning, effect)
+                return try await attemptToApply(declarations, to: account, pruning, effect, reading)
             } catch let rehearsed as Rehearsed {
                 return Outcome(report: rehearsed.report)
-            } catch let failure as DeclarationFailure {
-                if failure == .storeUnavailable, pool.health.isAvailable, attempt < Self.attempts { continue }
-                throw failure
+            } catch let reason as DeclarationFailure {
+                failure = reason
             } catch let error as PostgresError {
-                if error.isTransient || (error.isUnavailable && pool.health.isAvailable), attempt < Self.attempts {
-                    continue
-                }
-                throw DeclarationFailure(ControlError(error), at: [])
+                failure = error.isUniqueViolation ? .contended([]) : DeclarationFailure(ControlError(error), at: [])
             } catch {
                 throw .internalFailure("\(error)")
             }
+            switch failure {
+            // An answer that did not come in time, or a conflict: the server is there.
+            case .storeUnavailable where pool.health.isAvailable, .contended:
+                guard ContinuousClock.now < deadline, !Task.isCancelled else {
+                    if case .contended = failure { throw failure }
+                    throw .contended([])
+                }
+            case .refused:
+                if let reading { await note(.refused, of: reading, in: account) }
+                throw failure
+            default: throw failure
+            }
+            try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
+            pause = min(pause * 2, Self.longestPause)
+        }
+    }
+
+    /// Best effort: what could not be noted is tried again by the next control process.
+    private func note(
+        _ outcome: DeclarationReadingRepository.Outcome, of reading: DeclarationReading, in account: AccountID
+    ) async {
+        do throws(PostgresError) {
+            try await DeclarationReadingRepository(pool).note(outcome, of: reading, in: account)
+        } catch {
+            // The database went away after it had said no.
         }
     }
 
@@ -82,12 +110,19 @@ package struct DeclarationAdministration: Sendable {
     }
 
     private func attemptToApply(
-        _ declarations: Declarations, to account: AccountID, _ pruning: Pruning, _ effect: Effect
+        _ declarations: Declarations, to account: AccountID, _ pruning: Pruning, _ effect: Effect,
+        _ reading: DeclarationReading?
     ) async throws -> Outcome {
-        try await pool.transaction { transaction in
+        // From here on nobody else changes configuration: what is read and compared is what is changed.
+        try await pool.transaction(.configuration) { transaction in
             let joined = pool.joining(transaction)
             let repository = AccountConfigurationRepository(joined)
-            guard try await repository.lock(account) else { throw DeclarationFailure.noSuchAccount }
+            let readings = DeclarationReadingRepository(joined)
+            guard try await repository.exists(account) else { throw DeclarationFailure.noSuchAccount }
+            if let reading {
+                let standing = try await readings.standing(of: reading, in: account)
+                guard standing == .new else { return Outcome(report: DeclarationReport(), standing: standing) }
+            }
             let state = PresentState(try await repository.read(account), of: account, vault: sealer.vault)
             let comparison = DeclarationComparison(declarations, with: state, pruning, limits)
             guard comparison.problems.isEmpty else { throw DeclarationFailure.refused(comparison.problems) }
@@ -95,10 +130,15 @@ package struct DeclarationAdministration: Sendable {
             do throws(DeclarationFailure) {
                 try await execution.run(comparison.steps)
             } catch {
-                guard case .refused(let problems) = error else { throw error }
-                throw DeclarationFailure.refused(problems.map(declarations.locating))
+                switch error {
+                case .refused(let problems): throw DeclarationFailure.refused(problems.map(declarations.locating))
+                case .contended(let problems): throw DeclarationFailure.contended(problems.map(declarations.locating))
+                default: throw error
+                }
             }
+            if !comparison.steps.isEmpty { try await repository.removeUnusedSecrets(of: account) }
             if effect == .rehearsal { throw Rehearsed(report: comparison.report) }
+            if let reading { try await readings.note(.applied, of: reading, in: account) }
             let version = comparison.steps.isEmpty ? nil : try await ConfigurationRepository(joined).version()
             return Outcome(report: comparison.report, version: version)
         }

@@ -15,6 +15,8 @@ struct DeclarationComparison {
     private(set) var problems: [DeclarationProblem] = []
     /// Deletions come first, so that names, limits and defaults are free.
     var steps: [DeclarationStep] { deletions + changes }
+    /// Names of the secrets that the file's provider configs use.
+    private let namedSecrets: Set<String>
     private var deletions: [DeclarationStep] = []
     private var changes: [DeclarationStep] = []
 
@@ -23,6 +25,13 @@ struct DeclarationComparison {
         _ limits: ProductLimits
     ) {
         branches = limits.percentageBranches
+        namedSecrets = Set(
+            (declared.gateways ?? []).flatMap { gateway in
+                gateway.providerConfigs.compactMap { config in
+                    guard case .secret(let name, _) = config.key else { return nil }
+                    return name ?? config.usualSecretName(in: gateway.id)
+                }
+            })
         self.declared = declared
         self.present = present
         self.pruning = pruning
@@ -163,31 +172,9 @@ struct DeclarationComparison {
     private mutating func unmasked(_ text: String?, stored: String?, _ path: [String]) -> String? {
         guard let text, let entries = try? JSONValue(parsing: text).elements else { return text }
         let known = stored.flatMap { try? JSONValue(parsing: $0).elements } ?? []
-        var completed: [JSONValue] = []
-        for (index, entry) in entries.enumerated() {
-            guard let headers = entry["headers"]?.members else {
-                completed.append(entry)
-                continue
-            }
-            let same = known.first { $0["url"] == entry["url"] } ?? known.dropFirst(index).first
-            var fields: [JSONValue.Member] = []
-            for header in headers {
-                guard header.value.text == DeclarationForm.mask else {
-                    fields.append(header)
-                    continue
-                }
-                guard let value = same?["headers"]?[header.name] else {
-                    refuse(
-                        path + [String(index), "headers", header.name],
-                        "**** keeps the value that is stored, and none is"
-                    )
-                    continue
-                }
-                fields.append(.init(header.name, value))
-            }
-            completed.append(entry.replacing("headers", with: .object(fields)))
-        }
-        return JSONValue.array(completed).encoded
+        let masks = ExporterMasks(entries, stored: known)
+        for problem in masks.problems { refuse(path + problem.path, problem.message) }
+        return JSONValue.array(masks.completed).encoded
     }
 
     private mutating func prune(besides gateways: [DeclaredGateway]) {
@@ -211,7 +198,7 @@ struct DeclarationComparison {
                 "provider config " + Self.name(gateway.id.rawValue, draft.provider.rawValue, draft.alias.rawValue)
             let old = stored.first { $0.provider == draft.provider && $0.alias == draft.alias }
             let key: (step: DeclarationStep.Key, members: [JSONValue.Member])
-            switch present.key(of: config, gateway.id, store: store, stored: old) {
+            switch present.key(of: config, gateway.id, store: store, stored: old, named: namedSecrets) {
             case .success(let found): key = found
             case .failure(let refusal):
                 refuse(config.path + [refusal.name ?? "secret"], refusal.message)

@@ -11,6 +11,8 @@ struct DeclarationDocument {
     private static let mostValues = 1_000_000
     /// Levels.
     private static let deepest = 100
+    /// The line with which a YAML document ends.
+    static let endMark = "..."
 
     let content: JSONValue
     private let root: Node
@@ -33,6 +35,18 @@ struct DeclarationDocument {
         self.root = root
         var values = 0
         content = try Self.value(root, [], &values)
+    }
+
+    /// Whether the last line is YAML's end mark; empty lines and comments may follow it.
+    static func isMarkedAsComplete(_ bytes: [UInt8]) -> Bool {
+        let spaces: Set = [UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r")]
+        for line in bytes.split(separator: UInt8(ascii: "\n")).reversed() {
+            let words = line.split(omittingEmptySubsequences: true) { spaces.contains($0) }
+            guard let first = words.first, first.first != UInt8(ascii: "#") else { continue }
+            let isEnd = line.starts(with: Self.endMark.utf8) && first.count == Self.endMark.utf8.count
+            return isEnd && (words.count == 1 || words[1].first == UInt8(ascii: "#"))
+        }
+        return false
     }
 
     /// The line of what stands at `path`, or of the nearest thing around it.

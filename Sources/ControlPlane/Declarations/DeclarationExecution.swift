@@ -36,6 +36,7 @@ struct DeclarationExecution {
 
     func run(_ steps: [DeclarationStep]) async throws(DeclarationFailure) {
         var providerIDs = state.customProviders.mapValues(\.id)
+        var gatewayCount = state.gateways.count
         for step in steps {
             do throws(ControlError) {
                 switch step.action {
@@ -46,6 +47,12 @@ struct DeclarationExecution {
                     _ = try await costs.create(settings, for: provider, of: account)
                 case .changeCustomCost(let id, let settings, let slug):
                     _ = try await costs.replace(id, settings, for: providerIDs[slug] ?? "", of: account)
+                case .createGateway(let id, let settings):
+                    _ = try await gateways.create(id, settings, of: account, present: gatewayCount)
+                    gatewayCount += 1
+                case .deleteGateway(let id):
+                    _ = try await gateways.delete(id, of: account)
+                    gatewayCount -= 1
                 default: try await run(step.action)
                 }
             } catch {
@@ -59,7 +66,6 @@ struct DeclarationExecution {
         case .deleteRoute(let id, let gateway): _ = try await routes.delete(id, of: gateway, in: account)
         case .deleteProviderConfig(let id, let gateway):
             _ = try await storing { try await configs.delete(id, of: gateway, in: account) }
-        case .deleteGateway(let id): _ = try await gateways.delete(id, of: account)
         case .deleteCustomCost(let id): _ = try await costs.delete(id, of: account)
         case .deleteCustomProvider(let id): _ = try await providers.delete(id, of: account)
         case .changeCustomProvider(let id, let settings, let headers):
@@ -68,7 +74,6 @@ struct DeclarationExecution {
                 complete.headers = current.headers
                 return (complete, headers)
             }
-        case .createGateway(let id, let settings): _ = try await gateways.create(id, settings, of: account)
         case .changeGateway(let id, let settings):
             let written = try await storing { try await gatewayRows.update(id, of: account) { _ in settings } }
             if written == nil { throw .notFound }
@@ -80,8 +85,8 @@ struct DeclarationExecution {
             _ = try await routes.create(name, elements, of: gateway, in: account)
         case .changeRoute(let id, let elements, let gateway):
             _ = try await routes.replace(elements, of: id, gateway, in: account)
-        // These need what others have made before them.
-        case .createCustomProvider, .createCustomCost, .changeCustomCost: break
+        // These need, or leave, something that concerns other steps.
+        case .createCustomProvider, .createCustomCost, .changeCustomCost, .createGateway, .deleteGateway: break
         }
     }
 
@@ -93,9 +98,13 @@ struct DeclarationExecution {
         if id == nil { number = try SecretSealer.identifier() }
         let config = draft.config(id: number, of: gateway, in: account, now: Instant(milliseconds: 0))
         var source: SecretSource?
+        // For messages: what the file names, which need not be the usual name.
+        var name = config.secretName
         switch key {
         case .same: break
-        case .existing(let secret): source = .existing(secret)
+        case .existing(let secret):
+            source = .existing(secret)
+            name = state.secretName(secret) ?? name
         case .newReference(let place):
             let secret = SecretID(try SecretSealer.identifier())
             let text = try sealed(place, for: secret)
@@ -104,15 +113,15 @@ struct DeclarationExecution {
             )
         case .changedReference(let place, let secret, let store):
             let change = SecretRepository.Change(text: try sealed(place, for: secret))
-            _ = try await refusing(config) { try await secrets.update(secret, in: store, of: account, change) }
+            _ = try await refusing(name) { try await secrets.update(secret, in: store, of: account, change) }
         }
         let newStore = StoreID(try SecretSealer.identifier())
         let chosen = source
         if id == nil {
             guard let chosen else { throw .internalFailure("a provider config without a key") }
-            _ = try await refusing(config) { try await configs.insert(config, secret: chosen, newStore: newStore) }
+            _ = try await refusing(name) { try await configs.insert(config, secret: chosen, newStore: newStore) }
         } else {
-            let written = try await refusing(config) {
+            let written = try await refusing(name) {
                 try await configs.update(config, secret: chosen, newStore: newStore)
             }
             if written == nil { throw .notFound }
@@ -128,13 +137,13 @@ struct DeclarationExecution {
     }
 
     private func refusing<T: Sendable>(
-        _ config: ProviderConfig, _ body: () async throws -> T
+        _ name: String, _ body: () async throws -> T
     ) async throws(ControlError) -> T {
         try await storing {
             do {
                 return try await body()
             } catch let refusal as ProviderConfigRefusal {
-                throw ControlError(refusal, name: config.secretName)
+                throw ControlError(refusal, name: name)
             } catch is SecretStoreRefusal {
                 throw ControlError.notFound
             }

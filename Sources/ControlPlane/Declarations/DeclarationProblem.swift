@@ -39,6 +39,9 @@ package enum DeclarationFailure: Error, Sendable, Equatable {
     /// The file is not right, or does not fit what is stored.
     case refused([DeclarationProblem])
     case noSuchAccount
+    /// Others changed the configuration at the same time, or kept it locked, at every attempt; with what they were in
+    /// the way of, where that is known. Trying again later helps.
+    case contended([DeclarationProblem])
     /// PostgreSQL cannot be reached, or did not answer in time.
     case storeUnavailable
     /// Our own fault; the text is for the process log.
@@ -51,10 +54,10 @@ package enum DeclarationFailure: Error, Sendable, Equatable {
             case .internalFailure(let detail): .internalFailure(detail)
             case .invalid(let problems):
                 .refused(problems.map { DeclarationProblem(path + $0.path.dropFirst(), $0.message) })
-            case .notFound: .refused([DeclarationProblem(path, "It was removed by somebody else meanwhile")])
-            case .dynamicRoute(.nameTaken): .refused([DeclarationProblem(path, "Its name was taken meanwhile")])
+            case .notFound: .contended([DeclarationProblem(path, "It was removed by somebody else meanwhile")])
+            case .dynamicRoute(.nameTaken): .contended([DeclarationProblem(path, "Its name was taken meanwhile")])
             case .dynamicRoute, .secretsStore:
-                .refused([DeclarationProblem(path, "It was changed by somebody else meanwhile")])
+                .contended([DeclarationProblem(path, "It was changed by somebody else meanwhile")])
             case .billing, .forbidden: .internalFailure("neither billing nor a token has a part in declarations")
             }
     }

@@ -25,8 +25,24 @@ package struct DeclarationReader: Sendable {
         self.canonicalProvider = canonicalProvider
     }
 
+    /// Whether a file says itself where it ends.
+    package enum Ending: Sendable {
+        case optional
+        /// It has to end with YAML's end mark, so that what it does not name is not just missing yet.
+        case marked
+    }
+
     /// The declarations of a file, or everything that is wrong with it.
-    package func read(_ bytes: [UInt8]) throws(DeclarationFailure) -> Declarations {
+    package func read(_ bytes: [UInt8], _ ending: Ending = .optional) throws(DeclarationFailure) -> Declarations {
+        if ending == .marked, !DeclarationDocument.isMarkedAsComplete(bytes) {
+            throw .refused([
+                DeclarationProblem(
+                    [],
+                    "The last line has to be ... (three dots): declarations.prune deletes what the file does not name, "
+                        + "and without this end mark the file may be incomplete"
+                )
+            ])
+        }
         let document = try DeclarationDocument(bytes)
         var reading = Reading(document: document)
         try version(&reading)

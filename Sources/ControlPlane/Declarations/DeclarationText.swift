@@ -7,10 +7,11 @@ enum DeclarationText {
     /// Longest object or list that is written on one line, in bytes of its JSON.
     private static let longestLine = 64
 
-    /// A document as YAML that reads back as the same; equal documents give equal text.
+    /// A document as YAML that reads back as the same, with its end mark; equal documents give equal text.
     static func yaml(_ document: JSONValue) throws(DeclarationFailure) -> String {
         do {
-            return try Yams.serialize(node: node(document, depth: 0), indent: 2, width: -1, allowUnicode: true)
+            let text = try Yams.serialize(node: node(document, depth: 0), indent: 2, width: -1, allowUnicode: true)
+            return text + DeclarationDocument.endMark + "\n"
         } catch {
             throw .internalFailure("declarations could not be written: \(error)")
         }

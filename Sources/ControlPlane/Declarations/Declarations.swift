@@ -57,6 +57,11 @@ struct DeclaredProviderConfig: Sendable {
     var path: [String]
     var draft: ProviderConfigDraft
     var key: Key
+
+    /// The name of its secret where none is given: `{gateway}_{provider}_{alias}`.
+    func usualSecretName(in gateway: GatewayID) -> String {
+        draft.config(id: "", of: gateway, in: "", now: Instant(milliseconds: 0)).secretName
+    }
 }
 
 /// A dynamic route in a file of declarations.

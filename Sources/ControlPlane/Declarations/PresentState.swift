@@ -99,14 +99,19 @@ struct PresentState {
         return StoreID(id)
     }
 
+    func secretName(_ id: SecretID) -> String? { secrets[id]?.name }
+
     /// What has to be done for a provider config's key, and how a file names it.
+    ///
+    /// - Parameter named: the secrets that the file names, whose values stay for whoever is to use them.
     func key(
-        of config: DeclaredProviderConfig, _ gateway: GatewayID, store: StoreID?, stored: ProviderConfig?
+        of config: DeclaredProviderConfig, _ gateway: GatewayID, store: StoreID?, stored: ProviderConfig?,
+        named: Set<String>
     ) -> Result<(step: DeclarationStep.Key, members: [JSONValue.Member]), Refusal> {
-        let usualName = config.draft.config(id: "", of: gateway, in: account, now: Instant(milliseconds: 0)).secretName
+        let usualName = config.usualSecretName(in: gateway)
         switch config.key {
         case .reference(let place):
-            return reference(place, named: usualName, store: store, stored: stored)
+            return reference(place, named: usualName, store: store, stored: stored, others: named)
                 .map { ($0, [.init("reference", .string(place))]) }
         case .secret(let name, let storeName):
             var place = store
@@ -144,11 +149,11 @@ struct PresentState {
     }
 
     private func reference(
-        _ place: String, named name: String, store: StoreID?, stored: ProviderConfig?
+        _ place: String, named name: String, store: StoreID?, stored: ProviderConfig?, others: Set<String>
     ) -> Result<DeclarationStep.Key, Refusal> {
         if let stored, let secret = secrets[stored.secret], secret.isOwned, users[secret.id] == 1 {
-            return .success(
-                reference(secret) == place ? .same : .changedReference(place, secret.id, secret.store))
+            if reference(secret) == place { return .success(.same) }
+            if !others.contains(secret.name) { return .success(.changedReference(place, secret.id, secret.store)) }
         }
         if configuration.secrets.contains(where: { $0.store == store && $0.name == name }) {
             let message =

@@ -3,6 +3,10 @@ package import PostgresStore
 
 /// What operators do with gateways: list, create, get, update, delete, and the automatic `default` one.
 package struct GatewayAdministration: Sendable {
+    private static let limitReached = ControlError.invalid([
+        FieldProblem(["body", "id"], "This account has reached its limit of gateways")
+    ])
+
     private let gateways: GatewayRepository
     private let tokens: TokenRepository
     private let limits: ProductLimits
@@ -42,16 +46,19 @@ package struct GatewayAdministration: Sendable {
     }
 
     /// Stores a gateway whose settings were checked.
+    ///
+    /// - Parameter present: gateways that the account has, for one who knows and whom nobody gets ahead of; nil: they are
+    ///   counted, which takes the longer the more there are.
     func create(
-        _ id: GatewayID, _ settings: GatewaySettings, of account: AccountID
+        _ id: GatewayID, _ settings: GatewaySettings, of account: AccountID, present: Int? = nil
     ) async throws(ControlError) -> ConfigurationWrite<Gateway> {
+        let limit = limits.gatewaysPerAccount
+        if let present, present >= limit { throw Self.limitReached }
         let written = try await storing {
             do {
-                return try await gateways.insert(id, of: account, settings, limit: limits.gatewaysPerAccount)
+                return try await gateways.insert(id, of: account, settings, limit: present == nil ? limit : nil)
             } catch is GatewayRepository.LimitReached {
-                throw ControlError.invalid([
-                    FieldProblem(["body", "id"], "This account has reached its limit of gateways")
-                ])
+                throw Self.limitReached
             }
         }
         guard let gateway = written.value else {

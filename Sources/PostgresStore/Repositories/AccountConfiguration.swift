@@ -33,11 +33,10 @@ package struct AccountConfigurationRepository: Sendable {
     /// - Parameter pool: one that joins a transaction, so that all parts are of one state.
     package init(_ pool: PostgresPool) { self.pool = pool }
 
-    /// Keeps other imports into the account, and whoever adds something to it, waiting until the transaction ends.
-    ///
-    /// False when there is no such account.
-    package func lock(_ account: AccountID) async throws(PostgresError) -> Bool {
-        try await !pool.query("SELECT FROM accounts WHERE id = $1 FOR UPDATE", [.text(account.rawValue)]).isEmpty
+    /// Removes the secrets that were made for provider configs which no longer exist: the end of a transaction of many
+    /// changes.
+    package func removeUnusedSecrets(of account: AccountID) async throws(PostgresError) {
+        _ = try await pool.query(ProviderConfigRepository.unusedSecretsDeletion, [.text(account.rawValue)])
     }
 
     package func exists(_ account: AccountID) async throws(PostgresError) -> Bool {

@@ -5,6 +5,11 @@ package struct ProviderConfigRepository: Sendable {
     /// What the secrets that were made for a provider config say about themselves.
     private static let ownedSecretComment = "Made for a provider config"
 
+    static let unusedSecretsDeletion: StaticString = """
+        DELETE FROM secrets s USING secret_stores o WHERE o.id = s.store_id AND o.account_id = $1
+            AND s.owned AND NOT EXISTS (SELECT FROM provider_configs p WHERE p.secret_id = s.id)
+        """
+
     private let pool: PostgresPool
 
     package init(_ pool: PostgresPool) { self.pool = pool }
@@ -241,14 +246,12 @@ extension PostgresTransaction {
     }
 
     /// Removes the secrets that were made for provider configs which no longer exist.
+    ///
+    /// Not where this transaction is a part of another one, whose later changes may use them again: that one does it at
+    /// its end (`AccountConfigurationRepository`).
     func deleteUnusedOwnedSecrets(of account: AccountID) async throws(PostgresError) {
-        _ = try await query(
-            """
-            DELETE FROM secrets s USING secret_stores o WHERE o.id = s.store_id AND o.account_id = $1
-                AND s.owned AND NOT EXISTS (SELECT FROM provider_configs p WHERE p.secret_id = s.id)
-            """,
-            [.text(account.rawValue)]
-        )
+        guard standing == .whole else { return }
+        _ = try await query(ProviderConfigRepository.unusedSecretsDeletion, [.text(account.rawValue)])
     }
 }
 

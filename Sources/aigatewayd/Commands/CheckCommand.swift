@@ -57,7 +57,8 @@ struct CheckCommand: AsyncParsableCommand {
     /// What the file of declarations holds; whether its secrets exist is found out when it is applied.
     private func declarations(_ settings: DaemonSettings, _ file: String) throws -> String {
         do {
-            let found = try DeclarationAccess.reader(settings).read(try DeclarationsFile.read(file))
+            let ending: DeclarationReader.Ending = settings.declarations?.prunes == true ? .marked : .optional
+            let found = try DeclarationAccess.reader(settings).read(try DeclarationsFile.read(file), ending)
             return "\(file): \(found.gatewayCount) gateways, \(found.customProviderCount) custom providers"
         } catch let error as SettingsError {
             throw ExitStatus.configuration.because("declarations.file: \(error.message)")

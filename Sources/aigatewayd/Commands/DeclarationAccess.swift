@@ -51,6 +51,10 @@ struct DeclarationAccess {
             for problem in problems.dropLast() { _ = ExitStatus.configuration.because("\(file): \(problem)") }
             return ExitStatus.configuration.because("\(file): " + (problems.last?.description ?? "it is refused"))
         case .noSuchAccount: return ExitStatus.usage.because("there is no such account")
+        case .contended(let problems):
+            for problem in problems { _ = ExitStatus.contended.because("\(file): \(problem)") }
+            return ExitStatus.contended.because(
+                "others are changing the configuration, or keep it locked, and nothing was changed: try again")
         case .storeUnavailable: return ExitStatus.unavailable.because("PostgreSQL cannot be reached")
         case .internalFailure(let detail): return ExitStatus.internalFailure.because(detail)
         }

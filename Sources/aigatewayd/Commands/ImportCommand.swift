@@ -17,7 +17,7 @@ struct ImportCommand: AsyncParsableCommand {
             then it is deleted, but only of kinds whose section is in the file.
 
             Exit status: 0 done, also when there was nothing to do; 64 no such account; 69 PostgreSQL cannot be reached; \
-            78 the file is wrong or does not fit, with a line for each problem, and nothing was changed.
+            75 others kept changing the configuration, try again; 78 the file is wrong or does not fit, with a line for each problem, and nothing was changed.
             """
     )
 

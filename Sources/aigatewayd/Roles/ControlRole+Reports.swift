@@ -32,7 +32,15 @@ extension ControlRole {
         case .refused(let path, let problems):
             for problem in problems { logger.error("declarations are wrong", reason: "\(path): \(problem)") }
             logger.error("declarations are refused; what is stored stays as it is", reason: path)
-        case .waiting(let path): logger.warning("declarations wait for the database", reason: path)
+        case .appliedBefore(let path):
+            logger.notice("declarations were applied before; SIGHUP applies them again", reason: path)
+        case .superseded(let path):
+            logger.warning(
+                "declarations are superseded: a file that was read later is in force; SIGHUP applies this one",
+                reason: path
+            )
+        case .waiting(let path, let reason):
+            logger.warning("declarations wait for the database", reason: "\(path): \(reason)")
         }
     }
 

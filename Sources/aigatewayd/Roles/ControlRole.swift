@@ -42,6 +42,8 @@ func runControl() async -> Int32 {
 struct ControlRole: Sendable {
     /// How long a start waits for the database before the snapshot on disk is good enough.
     private static let patience: Duration = .seconds(3)
+    /// How long a start waits for the snapshot with what was declared.
+    private static let snapshotLimit: Duration = .seconds(1)
     /// How long the end waits for the database to take the last records; they stay on disk otherwise.
     private static let shippingLimit: Duration = .seconds(60)
     /// The same when the supervisor is gone.
@@ -261,7 +263,6 @@ struct ControlRole: Sendable {
         } isTemporary: {
             ($0 as? ControlError) == .storeUnavailable
         }
-        await declarations?.begin()
         let chores = startChores()
         defer { for chore in chores { chore.cancel() } }
         await withDiscardingTaskGroup { group in
@@ -330,11 +331,18 @@ struct ControlRole: Sendable {
     }
 
     /// Tells the supervisor that workers may start: they will find a snapshot.
+    ///
+    /// With what is declared, if that is in force soon: a long file, or others who hold the configuration locked, keep
+    /// nobody from serving what the database has.
     private func announce(hasPrevious: Bool) async {
         let deadline = ContinuousClock.now + Self.patience
         while await compiler.version == nil {
             if hasPrevious, ContinuousClock.now >= deadline { break }
             do { try await Task.sleep(for: .milliseconds(10)) } catch { return }
+        }
+        let limit = hasPrevious ? deadline - ContinuousClock.now : Self.patience
+        if let version = await declarations?.settled(within: limit) {
+            await compiler.wait(for: version, atMost: Self.snapshotLimit)
         }
         supervisor.announceReady()
         logger.notice("control is ready")
@@ -366,7 +374,10 @@ struct ControlRole: Sendable {
     ) -> DeclarationKeeper? {
         guard let file = settings.declarations else { return nil }
         return DeclarationKeeper(
-            .init(path: file.path, content: file.content, problem: file.problem),
+            .init(
+                path: file.path, content: file.content, problem: file.problem,
+                readAt: Instant(microseconds: Int64(file.readAt))
+            ),
             account: file.account ?? settings.account, file.prunes ? .deleteOthers : .keepOthers,
             reader: DeclarationReader(
                 rules: rules, egress: egress, limits: settings.limits,

@@ -45,13 +45,9 @@ struct ControlStatus: Sendable {
             ),
             redis(slots),
         ]
+        // Without what is wrong: that names gateways and paths, and who asks here has no token. The process log has it.
         if let declared = await declarations?.status {
-            dependencies.append(
-                .init(
-                    name: "declarations", state: declared.state.rawValue, since: declared.since,
-                    problem: declared.problem
-                )
-            )
+            dependencies.append(.init(name: "declarations", state: declared.state.rawValue, since: declared.since))
         }
         return HealthReport(
             status: hasSnapshot ? .ready : .noSnapshot, snapshot: version, dependencies: dependencies,

@@ -14,6 +14,7 @@ struct DeclarationFixture {
         canonicalProvider: { ProviderID($0 == "google" ? "google-ai-studio" : $0) }
     )
 
+    let options: PostgresOptions
     let pool: PostgresPool
     let vault: Vault
     let administration: DeclarationAdministration
@@ -24,7 +25,8 @@ struct DeclarationFixture {
             let source = MigrationSource(directory: "/" + folder + "/migrations")
             _ = try await Migrator(PostgresOptions(url: url)).migrate(source.load())
         }
-        pool = PostgresPool(url: url, size: 3)
+        options = PostgresOptions(url: url)
+        pool = PostgresPool(options, size: 3)
         vault = Vault(masterKey: try MasterKey(Secret([UInt8](repeating: 1, count: 32))))
         var limits = ProductLimits()
         limits.gatewaysPerAccount = gateways
@@ -33,6 +35,17 @@ struct DeclarationFixture {
             limits: limits
         )
         _ = try await pool.query("INSERT INTO accounts (id) VALUES ($1)", [.text(Self.account.rawValue)])
+    }
+
+    /// The same database, reached through another pool.
+    init(_ other: DeclarationFixture, _ pool: PostgresPool) {
+        options = other.options
+        self.pool = pool
+        vault = other.vault
+        administration = DeclarationAdministration(
+            pool, sealer: SecretSealer(vault: vault, rules: Self.rules), egress: .publicAddressesOnly,
+            limits: ProductLimits()
+        )
     }
 
     var secrets: SecretsStoreAdministration {

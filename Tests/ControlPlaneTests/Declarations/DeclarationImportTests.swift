@@ -253,6 +253,11 @@ struct DeclarationImportTests {
         #expect(problems == ["gateways[2].id (line 2): This account has reached its limit of gateways"])
         #expect(try await fixture.export().contains("gateways: []"))
         #expect(try await fixture.version() == version)
+        // What goes makes room.
+        try await fixture.apply("version: 1\ngateways: [{id: a, authentication: true}, {id: b, authentication: true}]")
+        let other = "version: 1\ngateways: [{id: b, authentication: true}, {id: c, authentication: true}]"
+        #expect(try await fixture.problems(of: other).count == 1)
+        #expect(try await fixture.apply(other, .deleteOthers).report.created == 1)
     }
 
     @Test("every entry of the audit log names the file, and no header value is in it")
@@ -297,34 +302,66 @@ struct DeclarationImportTests {
         }
     }
 
-    @Test("a keeper takes a good file up, refuses a bad one and leaves everything as it was")
-    func keeper() async throws {
+    @Test("an exporter's value stays its own when several have one URL, and goes to no other host")
+    func exporters() async throws {
         let fixture = try await DeclarationFixture()
-        func keeper(_ text: String, problem: String? = nil) -> DeclarationKeeper {
-            DeclarationKeeper(
-                .init(path: "/etc/aigatewayd/fleet.yaml", content: Array(text.utf8), problem: problem),
-                account: DeclarationFixture.account, .keepOthers, reader: DeclarationFixture.reader,
-                administration: fixture.administration, clock: KeeperClock()
-            ) { _ in }
+        func file(_ exporters: String...) -> String {
+            "version: 1\ngateways: [{id: g, authentication: true, otel: [\(exporters.joined(separator: ", "))]}]"
         }
-        let good = keeper(Self.full)
-        await good.begin()
-        #expect(await good.status.state == .applied)
+        func exporter(_ key: String, _ url: String = "https://otel.example/v1") -> String {
+            "{url: \"\(url)\", headers: {x-key: \"\(key)\"}}"
+        }
+        func keys() async throws -> [String] {
+            let row = try #require(try await fixture.pool.query("SELECT otel FROM gateways").first)
+            return (try JSONValue(parsing: try row.text("otel")).elements ?? []).map {
+                $0["headers"]?["x-key"]?.text ?? ""
+            }
+        }
+        try await fixture.apply(file(exporter("K1"), exporter("K2")))
         let exported = try await fixture.export()
-        for bad in [
-            keeper("version: 1\ngateways: [{id: new, authentication: 3}, {id: x y, authentication: true}]"),
-            keeper("", problem: "it cannot be read"),
-            keeper(Self.full.replacing("env:AIG_TEST_OPENAI", with: "env:HOME")),
-        ] {
-            await bad.begin()
-            let status = await bad.status
-            #expect(status.state == .refused && status.problem != nil)
-            #expect(try await fixture.export() == exported)
-        }
+        #expect(try await fixture.changes(of: exported, .deleteOthers) == [])
+        try await fixture.apply(exported)
+        #expect(try await keys() == ["K1", "K2"])
+        let problems = try await fixture.problems(
+            of: file(exporter("****", "https://else.example/v1"), exporter("****"), exporter("****")))
+        #expect(problems.count == 1 && problems[0].hasPrefix("gateways[0].otel[0].headers.x-key (line 2): "))
+        #expect(try await keys() == ["K1", "K2"])
     }
-}
 
-private struct KeeperClock: WallClock {
-    var now: Instant { Instant(milliseconds: 1) }
-    var monotonic: ContinuousClock.Instant { .now }
+    @Test("a secret that a file still names outlives the provider config that it was made for")
+    func ownedSecrets() async throws {
+        let fixture = try await DeclarationFixture()
+        func file(_ gateway: String, _ alias: String, _ key: String) -> String {
+            """
+            version: 1
+            gateways:
+              - id: \(gateway)
+                authentication: true
+                provider_configs:
+                  - {provider_slug: openai, alias: \(alias), default_config: true, \(key)}
+            """
+        }
+        func secrets() async throws -> [String] {
+            try await fixture.pool.query("SELECT name FROM secrets ORDER BY name").map { try $0.text("name") }
+        }
+        try await fixture.apply(file("prod", "default", "reference: \"env:AIG_TEST_A\""))
+        #expect(try await secrets() == ["prod_openai_default"])
+        // Another alias, then another gateway, each with the key of the one that goes.
+        let renamed = file("prod", "main", "secret: prod_openai_default")
+        #expect(try await fixture.problems(of: renamed, .deleteOthers) == [])
+        let moved = file("live", "main", "secret: prod_openai_default")
+        #expect(try await fixture.problems(of: moved, .deleteOthers) == [])
+        #expect(try await secrets() == ["prod_openai_default"])
+        #expect(try await fixture.changes(of: moved, .deleteOthers) == [])
+        #expect(try await fixture.export().contains("reference: env:AIG_TEST_A"))
+        // In the order of the file: the first config leaves the secret that the second one takes.
+        let two =
+            file("live", "main", "reference: \"env:AIG_TEST_B\"")
+            + "\n      - {provider_slug: openai, alias: second, default_config: false, secret: prod_openai_default}"
+        try await fixture.apply(two, .deleteOthers)
+        #expect(try await fixture.changes(of: two, .deleteOthers) == [])
+        // What nobody uses any more is gone at the end.
+        try await fixture.apply("version: 1\ngateways: []", .deleteOthers)
+        #expect(try await secrets() == [])
+    }
 }
