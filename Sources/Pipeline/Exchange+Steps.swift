@@ -140,7 +140,7 @@ extension Exchange {
                 outcome.attempt = attempt
                 try holdWritten(attempt, payload)
             }
-            served = try await serve.call(attempt, admitted, fallback)
+            served = try await serve.call(attempt, admitted, fallback) { settle($0, of: outcome) }
             outcome.firstByte = environment.clock.monotonic - admitted.inbound.started
         } catch {
             endLead(cancel.isCancelled ? .abandoned : .failed)

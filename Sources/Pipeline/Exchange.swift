@@ -151,6 +151,25 @@ package final class Exchange {
         }
     }
 
+    /// Settles a try of a step that goes on with another one.
+    func settle(_ failed: FailedTry, of outcome: Outcome) {
+        guard outcome.logs else { return }
+        let settle = Settle(environment: environment)
+        // A clock that was set back must not bring the try before its request.
+        let began = max(failed.began, outcome.inbound.receivedAt)
+        if let sent = outcome.sent {
+            settle.settle(
+                failed, of: outcome, as: newID(at: began), at: began, requestedModel: sent.model,
+                requestBytes: sent.bytes.readableBytes
+            )
+        } else {
+            settle.settle(
+                failed, of: outcome, as: newID(at: began), at: began, requestedModel: intake.model,
+                requestBytes: intake.body.received
+            )
+        }
+    }
+
     /// Tells those who wait for the same answer that it does not come from here.
     func endLead(_ end: LeadOutcome) {
         lead?.end(end)

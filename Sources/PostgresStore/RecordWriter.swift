@@ -281,8 +281,8 @@ package struct RecordWriter: Sendable {
     private static let copyLogs: StaticString = """
         COPY logs (
             id, created_at, event_id, account_id, gateway_id, provider, model, model_type, path, method, request_type,
-            request_content_type, response_content_type, status_code, success, cached, step, duration_us, first_byte_us, cost,
-            upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
+            request_content_type, response_content_type, status_code, success, cached, step, retried, duration_us, first_byte_us,
+            cost, upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
             authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, trace_id, parent_span_id,
             tokens_in, tokens_out, tokens_cached, tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
             tokens_output_audio, tokens_cached_audio, tokens_input_image, tokens_output_image, tokens_cached_image,
@@ -293,8 +293,8 @@ package struct RecordWriter: Sendable {
     private static let copyStagedLogs: StaticString = """
         COPY staged_logs (
             id, created_at, event_id, account_id, gateway_id, provider, model, model_type, path, method, request_type,
-            request_content_type, response_content_type, status_code, success, cached, step, duration_us, first_byte_us, cost,
-            upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
+            request_content_type, response_content_type, status_code, success, cached, step, retried, duration_us, first_byte_us,
+            cost, upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
             authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, trace_id, parent_span_id,
             tokens_in, tokens_out, tokens_cached, tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
             tokens_output_audio, tokens_cached_audio, tokens_input_image, tokens_output_image, tokens_cached_image,

@@ -79,6 +79,20 @@ def test_a_request_becomes_a_span(four_workers, provider, receiver):
     assert facts["cf.aig.log_id"] == answer.headers["cf-aig-log-id"]
 
 
+def test_each_try_is_a_span_of_one_trace(four_workers, provider, receiver):
+    daemon = four_workers
+    gateway = daemon.api.create_gateway(otel=[{"url": receiver.url("/v1/traces"), "headers": {}}])
+    answer = sandbox(daemon, gateway, "status-503", {"cf-aig-max-attempts": "3", "cf-aig-retry-delay": "10"})
+    assert answer.status_code == 503
+    until(lambda: len({span["spanId"] for span in spans(receiver)}) == 3, 15, "a span for each try")
+    found = {span["spanId"]: span for span in spans(receiver)}.values()
+    assert len({span["traceId"] for span in found}) == 1 and {span["status"]["code"] for span in found} == {2}
+    told = [attributes(span) for span in found]
+    assert {facts["http.response.status_code"] for facts in told} == {"503"}
+    assert answer.headers["cf-aig-log-id"] in {facts["cf.aig.log_id"] for facts in told}
+    assert sum("gen_ai.completion_json" in facts for facts in told) == 1
+
+
 def fields(message):
     """The fields of a message of protocol buffers: number → values."""
     found, place = {}, 0

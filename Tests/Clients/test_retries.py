@@ -12,9 +12,9 @@ from email.utils import formatdate
 
 import pytest
 
-from harness.calls import CHAT, CHAT_BYTES, JSON, header, post, refusal, waits
-from harness.provider import (SSE_HEAD, chat_chunks, chat_completion, error_reply, json_reply, reads_body_itself,
-                              reset_reply, silent, sse_event, sse_reply, well_behaved)
+from harness.calls import CHAT, CHAT_BYTES, JSON, header, post, refusal, run_steps, step, waits
+from harness.provider import (SSE_HEAD, bytes_reply, chat_chunks, chat_completion, error_reply, json_reply,
+                              reads_body_itself, reset_reply, silent, sse_event, sse_reply, well_behaved)
 from harness.raw import ConnectionEnded, request_bytes
 from harness.waiting import Gate, until
 
@@ -33,9 +33,9 @@ def test_row_28_the_gateways_own_retries(daemon, patient_gateway, provider):
     assert answer.status_code == 200 and answer.json() == chat_completion()
     assert len(provider.requests) == 3 and min(waits(provider.requests)) >= 0.1
     assert header(answer, "cf-aig-step") == "0"
-    [entry] = daemon.api.entries(patient_gateway, 1)
-    assert (entry["status_code"], entry["success"], entry["id"]) == (200, True, header(answer, "cf-aig-log-id"))
-    assert entry["duration"] >= 200
+    tries, entry = daemon.api.tries(patient_gateway, answer, 3)
+    assert (entry["status_code"], entry["success"]) == (200, True) and entry["duration"] >= 200
+    assert [(row["status_code"], row["success"]) for row in tries] == [(500, False)] * 2
 
 
 def test_row_29_the_client_may_forbid_them(daemon, patient_gateway, provider):
@@ -52,8 +52,9 @@ def test_row_30_exponential_waits_and_the_providers_last_answer(daemon, gateway,
     assert answer.status_code == 503 and answer.json()["error"]["message"] == "answer 4"
     assert len(provider.requests) == 4
     assert [wait >= least for wait, least in zip(waits(provider.requests), [0.1, 0.2, 0.4])] == [True] * 3
-    [entry] = daemon.api.entries(gateway, 1)
+    tries, entry = daemon.api.tries(gateway, answer, 4)
     assert (entry["status_code"], entry["success"]) == (503, False) and entry["duration"] >= 700
+    assert all(row["status_code"] == 503 and row["duration"] < 700 for row in tries)
     assert "answer 4" in entry["response_head"]
 
 
@@ -125,8 +126,8 @@ def test_a_call_without_answer_is_tried_again(daemon, gateway, provider, failure
     provider.always(failure)
     assert refusal(post(daemon, gateway, headers={"cf-aig-max-attempts": "3", **NOW})) == (400, 2005)
     assert len(provider.requests) == 3
-    assert [(entry["status_code"], entry["success"]) for entry in daemon.api.entries(gateway, 2)] == [
-        (200, True), (400, False)]
+    entries = daemon.api.entries(gateway, 6)
+    assert sorted((entry["status_code"], entry["success"]) for entry in entries) == [(200, True)] + [(400, False)] * 5
 
 
 def test_attempts_of_several_kinds_are_counted_together(daemon, gateway, provider):
@@ -279,8 +280,10 @@ def test_a_stream_may_follow_failed_attempts(daemon, gateway, provider, path, mo
     answer = post(daemon, gateway, path, {"cf-aig-max-attempts": "3", **NOW}, json={
         **CHAT, "model": model, "stream": True, "stream_options": {"include_usage": True}})
     assert answer.status_code == 200 and answer.content == b"".join(map(sse_event, events))
-    [entry] = daemon.api.entries(gateway, 1)
+    # What ends on a connection that was kept is sent again on another one, within the same try.
+    [failed], entry = daemon.api.tries(gateway, answer, 2)
     assert (entry["success"], entry["tokens_in"], entry["tokens_out"]) == (True, 11, 7)
+    assert (failed["status_code"], failed["tokens_in"]) == (500, None)
 
 
 def test_a_client_that_waits_for_100_continue_is_told_to_go_on(daemon, gateway, provider):
@@ -326,6 +329,146 @@ def test_a_daemon_that_is_told_to_end_waits_for_attempts(new_daemon, provider):
     client.join(20)
     assert answers[0].status_code == 200 and answers[0].json() == chat_completion()
     assert waits(provider.requests)[0] >= 2
+
+
+# What is logged
+
+ANALYTICS = """
+query($tag: string!, $gateway: string!) { viewer { accounts(filter: {accountTag: $tag}) {
+  requests: aiGatewayRequestsAdaptiveGroups(limit: 100, filter: {gateway: $gateway}) {
+    count sum { erroredRequests tokensIn cost } }
+  rows: aiGatewaySizeAdaptiveGroups(limit: 1, filter: {gateway: $gateway}) { max { rows } } } } }
+"""
+
+
+def reported(daemon, gateway):
+    """How many requests of a gateway analytics count, and how many of these as failed; the same by the hour; and rows."""
+    answer = daemon.api.http.post(
+        "/graphql", json={"query": ANALYTICS, "variables": {"tag": daemon.account, "gateway": gateway}})
+    assert answer.status_code == 200 and answer.json()["errors"] is None, answer.text
+    found = answer.json()["data"]["viewer"]["accounts"][0]
+    with daemon.database() as database:
+        hours = database.execute(
+            "SELECT sum(requests)::int, (sum(requests) FILTER (WHERE NOT success))::int FROM usage.by_hour"
+            " WHERE gateway_id = %s", [gateway]).fetchone()
+    groups = found["requests"]
+    return (sum(group["count"] for group in groups), sum(group["sum"]["erroredRequests"] for group in groups),
+            hours[0], hours[1] or 0, sum(group["max"]["rows"] for group in found["rows"]))
+
+
+def test_each_try_is_an_entry_and_all_are_one_request(daemon, patient_gateway, provider):
+    provider.reply(error_reply(500, "first"), bytes_reply(b"second", "text/plain", 503))
+    answer = post(daemon, patient_gateway, headers={
+        "cf-aig-event-id": "e-7", "cf-aig-metadata": '{"team":"search"}', "user-agent": "tries/1"})
+    assert answer.status_code == 200
+    tries, last = daemon.api.tries(patient_gateway, answer, 3)
+    assert [row["status_code"] for row in [*tries, last]] == [500, 503, 200]
+    assert [row["success"] for row in [*tries, last]] == [False, False, True]
+    assert len({row["id"] for row in [*tries, last]}) == 3
+    for row in [*tries, last]:
+        assert (row["event_id"], row["step"], row["cached"], row["user_agent"]) == ("e-7", 0, False, "tries/1")
+        assert (row["provider"], row["model"], row["path"]) == ("openai", "gpt-4o-mini", "chat/completions")
+        assert json.loads(row["metadata"]) == {"team": "search"} and row["request_size"] == len(answer.request.content)
+    # Each took as long as it took by itself, and began when it began.
+    assert sum(row["duration"] for row in tries) <= last["duration"] - 199
+    assert tries[0]["created_at"] < tries[1]["created_at"]
+    assert [row["response_content_type"].split(";")[0] for row in tries] == ["application/json", "text/plain"]
+    for row in tries:
+        assert (row["tokens_in"], row["tokens_out"], row["cost"]) == (None, None, None)
+        assert (row["response_head_complete"], row["response_size"]) == (False, 0)
+        assert daemon.api.log_request(patient_gateway, row["id"]).status_code == 404
+        assert daemon.api.log_response(patient_gateway, row["id"]).status_code == 404
+    assert json.loads(daemon.api.log_response(patient_gateway, last["id"]).content) == answer.json()
+    assert reported(daemon, patient_gateway) == (1, 0, 1, 0, 3)
+    with daemon.database() as database:
+        rows = database.execute(
+            "SELECT retried, request_complete, response_complete, first_byte_us IS NOT NULL, error_code, cost IS NULL"
+            " FROM logs WHERE gateway_id = %s ORDER BY retried DESC, created_at", [patient_gateway]).fetchall()
+    assert rows[:2] == [(True, False, False, True, None, True)] * 2
+    assert rows[2][:5] == (False, True, True, True, None)
+
+
+def test_a_request_that_fails_after_all_tries_is_one_failed_request(daemon, patient_gateway, provider):
+    provider.always(error_reply(500))
+    answer = post(daemon, patient_gateway)
+    assert answer.status_code == 500
+    daemon.api.tries(patient_gateway, answer, 3)
+    assert reported(daemon, patient_gateway) == (1, 1, 1, 1, 3)
+
+
+def test_a_try_without_answer_has_the_gateways_code(daemon, gateway, provider):
+    def stalls(exchange):
+        exchange.head(200, SSE_HEAD)
+        exchange.chunk(b": still here\n\n")
+        exchange.await_peer_close(30)
+
+    provider.reply(reset_reply, silent, stalls)
+    answer = post(daemon, gateway, headers={
+        "cf-aig-max-attempts": "4", "cf-aig-request-timeout": "1500", "cf-aig-retry-delay": "20"})
+    assert answer.status_code == 200
+    daemon.api.tries(gateway, answer, 4)
+    with daemon.database() as database:
+        rows = database.execute(
+            "SELECT status_code, error_code, streamed, first_byte_us IS NOT NULL, response_complete, duration_us > 1400000"
+            " FROM logs WHERE gateway_id = %s AND retried ORDER BY created_at", [gateway]).fetchall()
+    # Of the last one's answer the head was there.
+    assert rows == [(400, 2005, False, False, True, False), (408, 2014, False, False, True, True),
+                    (408, 2014, True, True, False, True)]
+    assert reported(daemon, gateway) == (1, 0, 1, 0, 4)
+
+
+def test_each_step_has_the_entries_of_its_own_tries(daemon, gateway, provider):
+    provider.at("groq", error_reply(500), error_reply(502), error_reply(503))
+    provider.at("openai", error_reply(429), well_behaved)
+    answer = run_steps(daemon, gateway, [
+        step("groq", config={"maxAttempts": 3, "retryDelay": 20}, headers={"cf-aig-event-id": "e-8"}),
+        step(query={**CHAT, "model": "gpt-4o"}, config={"maxAttempts": 2, "retryDelay": 20})])
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
+    tries, last = daemon.api.tries(gateway, answer, 5)
+    assert (last["step"], last["status_code"], last["model"]) == (1, 200, "gpt-4o")
+    with daemon.database() as database:
+        rows = database.execute(
+            "SELECT step, retried, status_code, provider, model, event_id FROM logs WHERE gateway_id = %s"
+            " ORDER BY step, retried DESC, created_at", [gateway]).fetchall()
+    assert [row[:3] for row in rows] == [
+        (0, True, 500), (0, True, 502), (0, False, 503), (1, True, 429), (1, False, 200)]
+    # A step's event id is its own, whichever try it is.
+    assert {row[3:] for row in rows} == {("groq", "gpt-4o-mini", "e-8"), ("openai", "gpt-4o", last["event_id"])}
+    # One request for each step, as without retries.
+    assert reported(daemon, gateway)[:4] == (2, 1, 2, 1)
+
+
+@pytest.mark.parametrize("model, kept", [("openai/gpt-4o-mini", "gpt-4o-mini"), ("anthropic/claude-sonnet-4-5",) * 2])
+def test_tries_of_a_translated_call_have_entries(daemon, gateway, provider, model, kept):
+    provider.reply(error_reply(529))
+    answer = post(daemon, gateway, "compat/chat/completions", {"cf-aig-max-attempts": "2", **NOW},
+                  json={**CHAT, "model": model})
+    assert answer.status_code == 200
+    [failed], last = daemon.api.tries(gateway, answer, 2)
+    assert (failed["status_code"], failed["request_type"], failed["provider"]) == (529, "compat", last["provider"])
+    assert failed["model"] == kept.removeprefix("anthropic/") and failed["request_size"] == last["request_size"]
+
+
+def test_tries_of_a_request_whose_log_is_not_kept_have_no_entries(daemon, provider):
+    silent_gateway = daemon.api.create_gateway(
+        collect_logs=False, retry_max_attempts=3, retry_delay=20, retry_backoff="constant")
+    provider.reply(error_reply(500), error_reply(500))
+    assert post(daemon, silent_gateway).status_code == 200
+    until(lambda: reported(daemon, silent_gateway)[0], 20, "the request in the reports")
+    assert reported(daemon, silent_gateway) == (1, 0, 1, 0, 0)
+    # A request that is logged brings its own tries, and what was stored before it is there as well.
+    provider.reply(error_reply(500))
+    answer = post(daemon, silent_gateway, headers={"cf-aig-collect-log": "true"})
+    assert answer.status_code == 200
+    daemon.api.tries(silent_gateway, answer, 2)
+    assert reported(daemon, silent_gateway) == (2, 0, 2, 0, 2)
+
+
+def test_a_try_keeps_no_payload_where_none_is_kept(daemon, patient_gateway, provider):
+    provider.reply(error_reply(500))
+    answer = post(daemon, patient_gateway, headers={"cf-aig-collect-log-payload": "false"})
+    [failed], _ = daemon.api.tries(patient_gateway, answer, 2)
+    assert failed["status_code"] == 500 and daemon.api.log_request(patient_gateway, failed["id"]).status_code == 404
 
 
 # When never
@@ -441,13 +584,14 @@ def test_a_retry_uses_a_connection_that_works(daemon, gateway, provider):
     assert len({seen.connection for seen in provider.requests}) == 2
 
 
-def test_a_retried_answer_is_logged_once_with_its_own_tokens(daemon, gateway, provider):
+def test_a_retried_answer_is_logged_with_its_own_tokens(daemon, gateway, provider):
     provider.reply(json_reply(chat_completion(tokens_in=5000, tokens_out=5000), status=500),
                    json_reply(chat_completion(tokens_in=100, tokens_out=10)))
     answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "2", **NOW})
     assert answer.json()["usage"]["prompt_tokens"] == 100
-    [entry] = daemon.api.entries(gateway, 1)
+    [failed], entry = daemon.api.tries(gateway, answer, 2)
     assert (entry["tokens_in"], entry["tokens_out"]) == (100, 10)
+    assert (failed["tokens_in"], failed["tokens_out"], failed["cost"]) == (None, None, None)
     assert json.loads(daemon.api.log_response(gateway, entry["id"]).content) == answer.json()
     assert json.loads(daemon.api.log_request(gateway, entry["id"]).content) == CHAT
 

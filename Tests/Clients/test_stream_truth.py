@@ -37,8 +37,11 @@ def test_a_stream_that_begins_with_an_error_is_tried_again(daemon, gateway, prov
     answer = post(daemon, gateway, path, RETRIED, json=body)
     assert answer.status_code == 200 and contents(answer.text) == ("One two", True)
     assert len(provider.requests) == 3
-    entry = daemon.api.newest_log(gateway)
+    tries, entry = daemon.api.tries(gateway, answer, 3)
     assert (entry["status_code"], entry["success"]) == (200, True)
+    # An error as its first event, and no event at all.
+    assert sorted(row["status_code"] for row in tries) == [400, 429]
+    assert not any(row["success"] for row in tries)
 
 
 def test_an_error_that_no_attempt_mends_is_not_tried_again(daemon, gateway, provider):

@@ -145,8 +145,9 @@ def test_a_timeout_counts_as_a_failed_attempt(daemon, gateway, provider):
     given_up(provider, first, second)
     # The clock of a timeout starts before the provider has the request; only the wait is all between two arrivals.
     assert min(second.arrived_at - first.closed_by_peer_at, third.arrived_at - second.closed_by_peer_at) >= 0.05
-    [entry] = daemon.api.entries(gateway, 1)
+    tries, entry = daemon.api.tries(gateway, answer, 3)
     assert entry["success"] is True and entry["duration"] >= 600
+    assert [row["status_code"] for row in tries] == [408] * 2 and min(row["duration"] for row in tries) >= 200
 
 
 def test_the_last_of_several_attempts_waits_for_its_answer(daemon, gateway, provider):
@@ -200,7 +201,8 @@ def test_a_step_with_a_successor_never_waits_longer_than_its_timeout(daemon, gat
     assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
     assert [seen.slug for seen in provider.requests] == ["groq", "groq", "openai"]
     given_up(provider, *provider.seen("groq"))
-    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 2)] == [408, 200]
+    tries, served = daemon.api.tries(gateway, answer, 3)
+    assert [(entry["step"], entry["status_code"]) for entry in [*tries, served]] == [(0, 408), (0, 408), (1, 200)]
 
 
 def test_the_last_attempt_of_the_last_step_waits(daemon, gateway, provider):

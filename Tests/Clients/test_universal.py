@@ -109,8 +109,9 @@ def test_row_17_a_step_uses_up_its_own_attempts_first(daemon, gateway, provider)
     answer = run_steps(daemon, gateway, steps)
     assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
     assert [seen.slug for seen in provider.requests] == ["workers-ai"] * 3 + ["openai"]
-    # One entry per step, not per attempt.
-    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 2)] == [500, 200]
+    tries, served = daemon.api.tries(gateway, answer, 4)
+    assert [(entry["step"], entry["status_code"]) for entry in [*tries, served]] == [(0, 500)] * 3 + [(1, 200)]
+    assert len({entry["event_id"] for entry in [*tries, served]}) == 1
 
 
 def test_row_18_when_all_steps_fail_the_last_answer_is_returned(daemon, gateway, provider):

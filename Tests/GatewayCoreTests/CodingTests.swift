@@ -46,6 +46,7 @@ struct CodingTests {
         record.droppedMembers = "seed,top_k"
         record.traceID = "0af7651916cd43dd8448eb211c80319c"
         record.parentSpanID = "b7ad6b7169203331"
+        record.retried = true
         return record
     }
 
@@ -67,6 +68,20 @@ struct CodingTests {
         let read = try #require(RequestRecord(decoding: buffer))
         #expect(read == record)
         #expect(read.usage.input == nil && read.cost == nil && read.requestBody == nil)
+    }
+
+    @Test("a record of a release that knew nothing of tries is that of a request")
+    func olderRecord() throws {
+        var writer = TaggedWriter()
+        writer.write(1, fixed: 7)
+        writer.write(2, fixed: 9)
+        writer.write(4, "a")
+        writer.write(5, "g")
+        writer.write(15, UInt64(503))
+        let read = try #require(RequestRecord(decoding: writer.buffer))
+        #expect(read.status == 503 && !read.retried && !read.unlogged)
+        writer.write(42, UInt64(1))
+        #expect(try #require(RequestRecord(decoding: writer.buffer)).retried)
     }
 
     @Test("a record cut at any byte is refused or lacks only trailing members")

@@ -110,6 +110,7 @@ struct RecordBatchTests {
         record.responseBodyComplete = .random(using: &dice)
         record.streamed = .random(using: &dice)
         record.unlogged = .random(using: &dice)
+        record.retried = .random(using: &dice)
         record.authenticated = .random(using: &dice)
         record.token = some(texts).map { TokenID($0) }
         record.keyAlias = some(texts).map { KeyAlias($0) }
@@ -238,6 +239,7 @@ struct RecordBatchTests {
                 nil, "u", nil, "t"
             )
             (record.token, record.keyAlias) = (nil, nil)
+            (record.droppedMembers, record.traceID, record.parentSpanID) = ("d", nil, "s")
             (record.usage.serviceTier, record.usage.inferenceGeo, record.usage.speed) = ("s", nil, nil)
             record.usage.output = 3
             let whole = Self.encoded(record)

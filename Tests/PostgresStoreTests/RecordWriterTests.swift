@@ -56,9 +56,10 @@ struct RecordWriterTests {
     func fields() async throws {
         let url = try await TestDatabase.migrated()
         let pool = PostgresPool(url: url)
-        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch([Self.full()])).stored == 1)
+        var record = Self.full()
+        record.retried = true
+        #expect(try await RecordWriter(pool.makeSession()).write(RecordBatch([record])).stored == 1)
         let row = try await pool.query("SELECT *, metadata::text AS meta FROM logs")[0]
-        let record = Self.full()
         #expect(try row.text("id") == record.id.description)
         #expect(try row.instant("created_at") == record.createdAt)
         #expect(try row.text("event_id") == "event")
@@ -76,6 +77,7 @@ struct RecordWriterTests {
         #expect(try row.bool("success"))
         #expect(try !row.bool("cached"))
         #expect(try row.int("step") == 2)
+        #expect(try row.bool("retried"))
         #expect(try row.int("duration_us") == 1_234_567)
         #expect(try row.int("first_byte_us") == 345)
         #expect(try row.text("cost") == "0.000435")
@@ -119,6 +121,7 @@ struct RecordWriterTests {
         ] {
             #expect(try row.isNull(column), "\(column)")
         }
+        #expect(try !row.bool("retried"))
         #expect(try await pool.query("SELECT 1 FROM log_bodies").isEmpty)
     }
 

@@ -40,6 +40,7 @@ struct ReferenceRows {
         row.bool(record.success)
         row.bool(record.cached)
         row.int32(record.step)
+        row.bool(record.retried)
         row.int64(record.duration.wholeMicroseconds)
         row.int64(record.firstByte?.wholeMicroseconds)
         row.numeric(record.cost)

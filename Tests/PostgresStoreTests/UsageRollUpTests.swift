@@ -70,6 +70,106 @@ struct UsageRollUpTests {
         #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.by_hour")[0].int("n") == 11)
     }
 
+    @Test("tries that another one followed have rows that no report counts, whichever way they are stored")
+    func retried() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        let writer = RecordWriter(pool.makeSession())
+        func record(_ number: UInt64, retried: Bool = false) -> RequestRecord {
+            var record = Self.record(number)
+            record.metadata = #"{"team":"search"}"#
+            guard retried else { return record }
+            // What only a try says would make rows of its own.
+            record.metadata = #"{"try":"1"}"#
+            (record.status, record.success, record.model, record.retried) = (500, false, "tried", true)
+            record.usage.input = 1000
+            record.cost = PicoUSD(picoDollars: 1_000_000)
+            return record
+        }
+        func reports() async throws -> [String] {
+            try await pool.query(
+                """
+                SELECT concat_ws(' ', 'minute', model, status_code, requests, cost) AS line FROM usage.by_minute
+                UNION ALL SELECT concat_ws(' ', 'total', success, requests, cost) FROM usage.totals_by_minute
+                UNION ALL SELECT concat_ws(' ', 'hour', model, status_code, requests, cost) FROM usage.by_hour
+                UNION ALL SELECT concat_ws(' ', 'day', model, status_code, requests, cost) FROM usage.by_day
+                UNION ALL SELECT concat_ws(' ', 'durations', model, requests) FROM usage.durations_by_hour
+                UNION ALL SELECT concat_ws(' ', 'metadata', key, value, requests, cost) FROM usage.metadata_by_hour
+                UNION ALL SELECT concat_ws(' ', 'metadata', key, value, requests, cost) FROM usage.metadata_by_day
+                UNION ALL SELECT concat_ws(' ', 'value', key, value) FROM usage_metadata_values
+                """
+            ).map { try $0.text("line") }
+        }
+        func expected(_ requests: Int) -> [String] {
+            [
+                "minute gpt-4o 200 \(requests)", "total t \(requests)", "hour gpt-4o 200 \(requests)",
+                "day gpt-4o 200 \(requests)", "durations gpt-4o \(requests)", "metadata team search \(requests)",
+                "metadata team search \(requests)", "value team search",
+            ]
+        }
+        func rows() async throws -> [Int] {
+            let counts = try await pool.query(
+                "SELECT (SELECT count(*) FROM logs) AS logs, (SELECT sum(rows)::bigint FROM log_totals) AS counted")[0]
+            return [try counts.int("logs"), try counts.int("counted")]
+        }
+        // Nothing but tries.
+        try await writer.write(RecordBatch([record(1, retried: true), record(2, retried: true)]))
+        #expect(try await reports().isEmpty)
+        // Among others, and once more after a crash: then over the staging table.
+        let batch = [
+            record(1, retried: true), record(2, retried: true), record(3), record(4, retried: true), record(5),
+        ]
+        try await writer.write(RecordBatch(batch))
+        #expect(try await reports() == expected(2))
+        try await writer.write(RecordBatch(batch))
+        #expect(try await reports() == expected(2))
+        #expect(try await rows() == [5, 5])
+        // What has no row is counted without the tries as well.
+        var excess = RecordBatch(rate: LogRate(limit: 1))
+        for record in [record(6), record(7, retried: true), record(8)] {
+            var encoded = ByteBuffer()
+            record.encode(into: &encoded)
+            excess.add(encoded)
+        }
+        #expect(excess.excess.count == 2)
+        try await writer.write(excess)
+        try await writer.write(excess)
+        #expect(try await reports() == expected(4))
+        #expect(try await rows() == [6, 6])
+        var unlogged = [record(9), record(10, retried: true)]
+        for index in unlogged.indices { unlogged[index].unlogged = true }
+        try await writer.write(RecordBatch(unlogged))
+        #expect(try await reports() == expected(5))
+    }
+
+    @Test("a node of an older release goes on counting what has no row, without the column that tells tries")
+    func olderRelease() async throws {
+        let pool = PostgresPool(url: try await TestDatabase.migrated())
+        var record = Self.record(1)
+        record.metadata = #"{"team":"search"}"#
+        try await RecordWriter(pool.makeSession()).write(RecordBatch([record]))
+        let session = pool.makeSession()
+        for statement in Self.olderStatements { _ = try await session.query(statement) }
+        _ = try await session.query("INSERT INTO unlogged_records SELECT * FROM known_records")
+        for view in ["by_minute", "totals_by_minute", "by_hour", "by_day", "durations_by_hour", "metadata_by_hour"] {
+            #expect(try await pool.query(PostgresQuery.counting(view: view))[0].int("n") == 2, "\(view)")
+        }
+    }
+
+    /// What a session has made that began before the column was there.
+    private static let olderStatements: [StaticString] = [
+        "CREATE TEMPORARY TABLE known_records AS SELECT * FROM logs",
+        "ALTER TABLE known_records DROP COLUMN retried",
+        "CREATE TEMPORARY TABLE unlogged_records (LIKE known_records)",
+        """
+        CREATE TRIGGER roll_up AFTER INSERT ON unlogged_records REFERENCING NEW TABLE AS settled
+        FOR EACH STATEMENT EXECUTE FUNCTION roll_up_usage()
+        """,
+        """
+        CREATE TRIGGER roll_up_totals AFTER INSERT ON unlogged_records REFERENCING NEW TABLE AS settled
+        FOR EACH STATEMENT EXECUTE FUNCTION roll_up_totals()
+        """,
+    ]
+
     @Test("unknown tokens and prices are told apart from none")
     func unknown() async throws {
         let pool = PostgresPool(url: try await TestDatabase.migrated())

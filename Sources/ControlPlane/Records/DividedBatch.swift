@@ -96,6 +96,7 @@ struct DividedBatch {
         )
         if record.requestBody != nil || record.responseBody != nil { plain.requestBody = ByteBuffer() }
         plain.unlogged = record.unlogged
+        plain.retried = record.retried
         var encoded = ByteBuffer()
         plain.encode(into: &encoded)
         batch.add(encoded)

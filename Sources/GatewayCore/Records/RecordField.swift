@@ -42,6 +42,7 @@ package enum RecordField: UInt16 {
     case parentSpanID = 39
     case usage = 40
     case unlogged = 41
+    case retried = 42
 }
 
 /// The members of an encoded record's usage by their numbers, which are never reused.

@@ -55,6 +55,7 @@ extension RequestRecord {
         out.write(.traceID, traceID)
         out.write(.parentSpanID, parentSpanID)
         out.write(.unlogged, unlogged)
+        out.write(.retried, retried)
         out.write(.usage, usage)
     }
 
@@ -108,6 +109,7 @@ extension RequestRecord {
             case .traceID: record.traceID = field.string
             case .parentSpanID: record.parentSpanID = field.string
             case .unlogged: record.unlogged = field.bool
+            case .retried: record.retried = field.bool
             case .usage: record.usage = Usage(decoding: field.nested)
             case nil: break
             }

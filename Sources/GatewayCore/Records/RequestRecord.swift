@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// One executed step of a request, settled: what becomes one row of the log.
+/// One executed step of a request, or a failed try of one, settled: what becomes one row of the log.
 package struct RequestRecord: Sendable, Equatable {
     package var id: LogID
     package var eventID: String
@@ -58,6 +58,9 @@ package struct RequestRecord: Sendable, Equatable {
     package var parentSpanID: String?
     /// Whether it is only counted in reports: no entry of the log is made of it (data-plane §7.1).
     package var unlogged: Bool
+    /// Whether it is a try that failed and that another one of the same step followed: an entry of the log that reports do
+    /// not count (control-plane §15.2).
+    package var retried: Bool
 
     package init(id: LogID, eventID: String, account: AccountID, gateway: GatewayID, createdAt: Instant) {
         self.id = id
@@ -84,5 +87,6 @@ package struct RequestRecord: Sendable, Equatable {
         streamed = false
         authenticated = false
         unlogged = false
+        retried = false
     }
 }

@@ -60,8 +60,11 @@ struct Serve {
     }
 
     /// Calls the provider as often as the request allows and its failures suggest (data-plane §4.4).
+    ///
+    /// - Parameter retried: gets each try that failed, when the next one begins.
     func call(
-        _ attempt: Attempt, _ admitted: Admitted, _ fallback: RetrySchedule.Fallback
+        _ attempt: Attempt, _ admitted: Admitted, _ fallback: RetrySchedule.Fallback,
+        retried: @WorkerLoop (FailedTry) -> Void
     ) async throws(GatewayError) -> Answer {
         var started = environment.clock.monotonic
         let client = client(for: attempt, admitted.gateway)
@@ -88,24 +91,30 @@ struct Serve {
             )
             let isLast = !schedule.hasTry(after: tries)
             var asked: Duration?
+            var head: ResponseHead?
+            var firstByte: Duration?
+            let status: Int
+            var errorCode: Int?
             do throws(GatewayError) {
                 started = environment.clock.monotonic
                 let reply = try await client.send(request, cancel: cancel)
+                head = reply.head
+                firstByte = environment.clock.monotonic - started
                 limitSilence(of: reply, attempt, admitted.gateway)
                 let limit = request.firstByteTimeout
                 var opening: StreamOpening?
                 if limit != nil || !isLast || Self.looksAhead(attempt, fallback) {
                     opening = try await begun(reply, since: started, within: limit, limit == nil ? .event : .content)
                 }
-                let head = reply.head
-                let status = opening?.failed?.failure.status ?? head.status
+                let answered = reply.head
+                status = opening?.failed?.failure.status ?? answered.status
                 guard !isLast, RetrySchedule.isRetried(status: status), canRepeat(request.body) else {
                     return Answer(
                         reply: opening.map { answer($0, attempt, fallback) } ?? reply,
                         deadline: limit.map { started + $0 }
                     )
                 }
-                asked = retryAfter(head)
+                asked = retryAfter(answered)
                 // Now, here and below: while it waits, the client may send so much that what was taken is dropped.
                 request.body.rewind {}
                 if let opening { opening.cancel() } else { reply.cancel() }
@@ -114,11 +123,19 @@ struct Serve {
                 guard !isLast, error.retry != .never, !cancel.isCancelled, canRepeat(request.body) else { throw error }
                 request.body.rewind {}
                 note(error.detail, attempt)
+                let told = ErrorBody(error)
+                status = told.status
+                errorCode = told.code
             }
+            let failed = FailedTry(
+                status: status, errorCode: errorCode, head: head, firstByte: firstByte,
+                duration: environment.clock.monotonic - started, now: environment.clock.now
+            )
             await pause(schedule.wait(after: tries, retryAfter: asked, timeout: settings.timeout))
             if cancel.isCancelled {
                 throw GatewayError(.providerUnreachable, origin: .client, detail: "cancelled between attempts")
             }
+            retried(failed)
         }
     }
 

@@ -4,7 +4,8 @@ import NIOCore
 import Policy
 import Providers
 
-/// Last phase: the outcome becomes a record, a count and an observation, whatever happened before.
+/// Last phase: the outcome becomes a record, a count and an observation, whatever happened before; tries that failed on the
+/// way to it become records.
 @WorkerLoop
 struct Settle {
     let environment: WorkerEnvironment
@@ -43,7 +44,9 @@ struct Settle {
         let payload = outcome.logsPayload ? Payload(outcome, requestBody, isRequestWhole) : nil
         // Written from where everything is: the record never exists as a value here.
         ticket.settle(into: environment.records, estimate: RequestRecord.usualLength + (payload?.length ?? 0)) { out in
-            Self.writeIdentity(outcome, admitted, attempt, size: requestBytes, into: &out)
+            Self.writeIdentity(
+                outcome.id, at: outcome.inbound.receivedAt, admitted, attempt, size: requestBytes, into: &out
+            )
             if outcome.logs {
                 Self.writeRequest(outcome, admitted, attempt, into: &out)
             } else {
@@ -67,15 +70,46 @@ struct Settle {
         }
     }
 
+    /// Makes a record of a try that failed and that another one follows; nothing else is counted or observed by it.
+    ///
+    /// It has no bodies, and nobody knows what it cost (control-plane §4.3).
+    ///
+    /// - Parameters:
+    ///   - id: its own.
+    ///   - time: when it began.
+    func settle(
+        _ failed: FailedTry, of outcome: Outcome, as id: LogID, at time: Instant,
+        requestedModel: @autoclosure () -> String?, requestBytes: Int
+    ) {
+        guard let admitted = outcome.admitted, let attempt = outcome.attempt else { return }
+        let model = attempt.model ?? Self.name(requestedModel()) ?? ""
+        RecordTicket(id).settle(into: environment.records, estimate: RequestRecord.usualLength) { out in
+            Self.writeIdentity(id, at: time, admitted, attempt, size: requestBytes, into: &out)
+            Self.writeRequest(outcome, admitted, attempt, into: &out)
+            out.write(.retried, true)
+            out.write(.model, model)
+            out.write(.status, UInt64(clamping: failed.status))
+            out.write(.duration, signed: failed.duration.wholeMicroseconds)
+            out.write(.firstByte, signed: failed.firstByte?.wholeMicroseconds)
+            out.write(.requestBodyIsCut, requestBytes > 0)
+            out.write(.responseBodyIsCut, failed.head != nil)
+            out.write(.errorCode, failed.errorCode)
+            guard let head = failed.head else { return }
+            out.write(.streamed, StreamKind(of: head).framing != nil)
+            out.write(.responseContentType, head, .contentType)
+        }
+    }
+
     /// What reports count a request by.
     private static func writeIdentity(
-        _ outcome: Outcome, _ admitted: Admitted, _ attempt: Attempt, size: Int, into out: inout RecordEncoder
+        _ id: LogID, at time: Instant, _ admitted: Admitted, _ attempt: Attempt, size: Int,
+        into out: inout RecordEncoder
     ) {
-        out.write(.idHigh, fixed: outcome.id.high)
-        out.write(.idLow, fixed: outcome.id.low)
+        out.write(.idHigh, fixed: id.high)
+        out.write(.idLow, fixed: id.low)
         out.write(.account, admitted.gateway.account.rawValue)
         out.write(.gateway, admitted.gateway.id.rawValue)
-        out.write(.createdAt, fixed: UInt64(bitPattern: outcome.inbound.receivedAt.microseconds))
+        out.write(.createdAt, fixed: UInt64(bitPattern: time.microseconds))
         out.write(.provider, attempt.route.provider.definition.id.rawValue)
         out.write(.requestSize, UInt64(clamping: size))
         out.write(.keyAlias, attempt.key?.alias?.rawValue)

@@ -125,7 +125,7 @@ package struct RecordBatch: Sendable {
         tallies[latestTally].records += 1
     }
 
-    private static let logFields = 63
+    private static let logFields = 64
     /// No number, and no id, takes more bytes than this with its length.
     private static let maxFixedField = 32
 
@@ -145,6 +145,7 @@ package struct RecordBatch: Sendable {
         row.bool(record.bool(.success))
         row.bool(record.bool(.cached))
         row.int32(record.unsigned(.step) ?? 0)
+        row.bool(record.bool(.retried))
         row.int64(record.signed(.duration) ?? 0)
         row.int64(record.signed(.firstByte))
         row.numeric(picoDollars: record.signed(.cost))

@@ -425,6 +425,13 @@ class Management:
         details = [self.log(gateway, row["id"]) for row in found]
         return sorted(details, key=lambda entry: (entry["created_at"], entry["step"]))
 
+    def tries(self, gateway, answer, count):
+        """The entries of the failed tries before an answer of a gateway that gave no other, oldest first, and its own."""
+        log_id = answer.headers["cf-aig-log-id"]
+        entries = self.entries(gateway, count)
+        [last] = [entry for entry in entries if entry["id"] == log_id]
+        return [entry for entry in entries if entry["id"] != log_id], last
+
     def log_request(self, gateway, log_id):
         return self.http.get(self.path(f"/{gateway}/logs/{log_id}/request"))
 
