@@ -54,6 +54,14 @@ package enum MigrationError: Error, Sendable, Equatable, CustomStringConvertible
         default: false
         }
     }
+
+    /// Whether it may work when it is done again: the server is away, or others were in the way.
+    package var isTemporary: Bool {
+        switch self {
+        case .failed(_, let error), .database(let error): error.isUnavailable || error.isTransient
+        default: false
+        }
+    }
 }
 
 /// Where the migration files lie.
@@ -104,6 +112,10 @@ package struct MigrationSource: Sendable {
 
 /// Brings the schema up to date; several nodes may do so at once.
 package struct Migrator: Sendable {
+    /// How often a migration is tried that meets other nodes' transactions.
+    private static let attempts = 5
+    private static let pause = Duration.milliseconds(200)
+
     private let options: PostgresOptions
 
     package init(_ options: PostgresOptions) {
@@ -115,7 +127,8 @@ package struct Migrator: Sendable {
 
     /// Applies what is missing and returns it.
     ///
-    /// Each migration is one transaction together with its record.
+    /// Each migration is one transaction together with its record. One that ran into a deadlock with a node that stores
+    /// records, or waited too long for it, is tried again.
     package func migrate(_ migrations: [Migration]) async throws(MigrationError) -> [Migration] {
         let session = PostgresSession(options)
         do throws(PostgresError) {
@@ -144,15 +157,8 @@ package struct Migrator: Sendable {
                 continue
             }
             do throws(PostgresError) {
-                try await session.begin()
-                try await session.run(script: migration.sql, within: options.statementTimeout)
-                _ = try await session.query(
-                    "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
-                    [.int(migration.number), .text(migration.name), .text(migration.checksum)]
-                )
-                try await session.commit()
+                try await apply(migration, in: session)
             } catch {
-                await session.rollback()
                 await session.close()
                 throw MigrationError.failed(name: migration.name, error)
             }
@@ -160,6 +166,25 @@ package struct Migrator: Sendable {
         }
         await session.close()
         return fresh
+    }
+
+    private func apply(_ migration: Migration, in session: PostgresSession) async throws(PostgresError) {
+        for attempt in 1... {
+            do throws(PostgresError) {
+                try await session.begin()
+                try await session.run(script: migration.sql, within: options.statementTimeout)
+                _ = try await session.query(
+                    "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
+                    [.int(migration.number), .text(migration.name), .text(migration.checksum)]
+                )
+                return try await session.commit()
+            } catch {
+                await session.rollback()
+                guard error.isTransient, attempt < Self.attempts else { throw error }
+            }
+            // Cancelled: tried again at once.
+            try? await Task.sleep(for: Self.pause)
+        }
     }
 
     private func applied(by session: PostgresSession) async throws(MigrationError) -> [Int: String] {

@@ -20,7 +20,7 @@ struct MigrateCommand: AsyncParsableCommand {
             for migration in applied { print("applied \(migration.name)") }
             print(applied.isEmpty ? "the schema is up to date" : "the schema is at \(migrations.last?.name ?? "")")
         } catch {
-            throw (error.isUnavailable ? ExitStatus.unavailable : .internalFailure).because(error.description)
+            throw (error.isTemporary ? ExitStatus.unavailable : .internalFailure).because(error.description)
         }
     }
 }

@@ -256,7 +256,7 @@ struct ControlRole: Sendable {
                 logger.notice("migration applied", reason: migration.name)
             }
         } isTemporary: {
-            ($0 as? MigrationError)?.isUnavailable ?? false
+            ($0 as? MigrationError)?.isTemporary ?? false
         }
         try await persist("the first account is not there yet") {
             try await tokens.bootstrap(account: settings.account, token: settings.token)
