@@ -73,7 +73,8 @@ package struct LogPartitions: Sendable {
         return swept
     }
 
-    /// Forgets which rows full logs did not take, once no batch can come again; returns how many were forgotten.
+    /// Forgets which records were counted without rows, where nobody did so in a week: their node died; returns how many
+    /// were forgotten.
     @discardableResult
     package func forgetRefusals() async throws(PostgresError) -> Int {
         var forgotten = 0
@@ -81,7 +82,7 @@ package struct LogPartitions: Sendable {
             let gone = try await pool.query(
                 """
                 DELETE FROM log_refusals WHERE id IN (
-                    SELECT id FROM log_refusals WHERE refused_at < now() - interval '1 day' ORDER BY refused_at LIMIT $1
+                    SELECT id FROM log_refusals WHERE refused_at < now() - interval '7 days' ORDER BY refused_at LIMIT $1
                 )
                 """, [.int(Self.pieceLength)]
             ).affected

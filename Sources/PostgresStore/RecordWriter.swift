@@ -3,16 +3,23 @@ import NIOCore
 
 /// Stores settled records, each exactly once, however often it is handed in, and no more than a gateway's log may take.
 ///
-/// What a log does not take is counted in reports.
+/// What a log does not take is counted in reports. Of such records, and of those whose log is not kept, the ids are kept
+/// until `forget`: nothing else tells that they were counted.
 ///
 /// A batch is one transaction of binary `COPY`. It goes straight into the tables, which costs the server half of what
-/// the way over a staging table does. It takes that way when a row is there already (a batch repeated after a crash), so
-/// that known rows are passed over, and when there are rows in the batch that a log does not take, or may not take.
+/// the way over a staging table does. It takes that way when something of it was stored or counted before (a batch
+/// repeated after a crash), so that this is passed over, and when a log may not take all rows. What is counted without
+/// rows follows in a second transaction (`LogLock` says why); after a death between the two it comes again.
 ///
 /// - Source: control-plane §4.8 · documented.
 package struct RecordWriter: Sendable {
+    /// Whether records may have been stored, or counted, before.
+    package enum Coming: Sendable { case first, perhapsAgain }
+
     /// Rows that other nodes may be storing at the same moment; only with less room than that a log is locked.
     private static let margin = 20_000
+    /// Ids of one statement.
+    private static let idsAtOnce = 5000
 
     private let session: PostgresSession
     private let rowLimit: Int
@@ -26,31 +33,51 @@ package struct RecordWriter: Sendable {
     }
 
     /// Stores a batch; when this returns, all of it is committed.
-    ///
-    /// - Parameter settled: ids of records without rows that cannot come again: what kept them from being counted twice
-    ///   may go.
     @discardableResult
     package func write(
-        _ batch: RecordBatch, forgetting settled: [String] = []
+        _ batch: RecordBatch, _ coming: Coming = .perhapsAgain
     ) async throws(PostgresError) -> RecordOutcome {
         var outcome = RecordOutcome()
-        if batch.logs.count > 0 { outcome = try await store(batch) }
-        if batch.unlogged.count > 0 { outcome.counted = try await count(batch.unlogged, forgetting: settled) }
+        var surplus: [String] = []
+        if batch.logs.count > 0 { surplus = try await store(batch, coming, &outcome) }
+        if batch.unlogged.count > 0 || !surplus.isEmpty {
+            try await count(batch, surplus: surplus, coming, &outcome)
+            outcome.rowless += batch.unloggedIDs + surplus
+        }
         return outcome
     }
 
-    private func store(_ batch: RecordBatch) async throws(PostgresError) -> RecordOutcome {
-        let logs = batch.logs.message
-        let bodies = batch.bodies.count > 0 ? batch.bodies.message : nil
+    /// Gives up what keeps records without rows from being counted twice.
+    ///
+    /// - Parameter ids: of records that cannot come again, whatever happens to this process or its machine.
+    package func forget(_ ids: [String]) async throws(PostgresError) {
+        for start in stride(from: 0, to: ids.count, by: Self.idsAtOnce) {
+            let piece = Array(ids[start..<min(start + Self.idsAtOnce, ids.count)])
+            _ = try await session.query("DELETE FROM log_refusals WHERE id = ANY ($1)", [.texts(piece)])
+        }
+    }
+
+    /// Stores the rows of a batch; returns the ids of those that full logs do not take, which are still to be counted.
+    private func store(
+        _ batch: RecordBatch, _ coming: Coming, _ outcome: inout RecordOutcome
+    ) async throws(PostgresError) -> [String] {
         let limited = try await nearlyFull(batch.tallies)
-        if limited.isEmpty, batch.excess.isEmpty {
+        var isKnown = false
+        if coming == .perhapsAgain { isKnown = try await isCounted(oneOf: batch.logIDs) }
+        if limited.isEmpty, !isKnown {
             do throws(PostgresError) {
-                return RecordOutcome(stored: try await copy(logs, bodies))
+                outcome.stored = try await copy(batch)
+                return []
             } catch {
                 guard error.isUniqueViolation else { throw error }
             }
         }
-        return try await stage(logs, bodies, limited, excess: batch.excess)
+        return try await stage(batch, limited, &outcome)
+    }
+
+    /// Whether one of these records was counted without a row.
+    private func isCounted(oneOf ids: [String]) async throws(PostgresError) -> Bool {
+        try await !session.query("SELECT 1 FROM log_refusals WHERE id = ANY ($1) LIMIT 1", [.texts(ids)]).isEmpty
     }
 
     /// The gateways of a batch whose logs stop at a limit that is near.
@@ -79,12 +106,11 @@ package struct RecordWriter: Sendable {
         [.texts(tallies.map(\.account)), .texts(tallies.map(\.gateway))]
     }
 
-    private func copy(_ logs: [ByteBuffer], _ bodies: [ByteBuffer]?) async throws(PostgresError) -> Int {
+    private func copy(_ batch: RecordBatch) async throws(PostgresError) -> Int {
         try await session.begin()
         do throws(PostgresError) {
-            // Bodies first: the counts that come with rows are shared with other nodes, and held until the end.
-            if let bodies { try await session.copyIn(Self.copyBodies, bodies) }
-            let count = try await session.copyIn(Self.copyLogs, logs)
+            if batch.bodies.count > 0 { try await session.copyIn(Self.copyBodies, batch.bodies.message) }
+            let count = try await session.copyIn(Self.copyLogs, batch.logs.message)
             try await session.commit()
             return count
         } catch {
@@ -97,7 +123,10 @@ package struct RecordWriter: Sendable {
     ///
     /// - Throws: what would keep them from being stored.
     package func rehearse(_ batch: RecordBatch) async throws(PostgresError) {
-        if batch.unlogged.count > 0 { _ = try await count(batch.unlogged, isRehearsal: true) }
+        var outcome = RecordOutcome()
+        if batch.unlogged.count > 0 {
+            try await count(batch, surplus: [], .first, isRehearsal: true, &outcome)
+        }
         guard batch.logs.count > 0 else { return }
         try await session.begin()
         do throws(PostgresError) {
@@ -110,24 +139,24 @@ package struct RecordWriter: Sendable {
         await session.rollback()
     }
 
+    /// Stores the rows that are new and have room; returns the ids of those that have none.
     private func stage(
-        _ logs: [ByteBuffer], _ bodies: [ByteBuffer]?, _ limited: [GatewayTally], excess: [String]
-    ) async throws(PostgresError) -> RecordOutcome {
+        _ batch: RecordBatch, _ limited: [GatewayTally], _ outcome: inout RecordOutcome
+    ) async throws(PostgresError) -> [String] {
+        try await makeStage()
+        try await makeBodyStage()
         try await session.begin()
         do throws(PostgresError) {
-            try await makeStage()
-            try await session.copyIn(Self.copyStagedLogs, logs)
-            // What was refused once is counted already, and stays refused.
-            _ = try await session.query("DELETE FROM staged_logs s USING log_refusals r WHERE r.id = s.id")
-            let dropped = excess.isEmpty ? [] : try await drop(excess)
-            let refused = limited.isEmpty ? [] : try await refuseSurplus(limited)
-            if let bodies {
-                _ = try await session.query(
-                    """
-                    CREATE TEMPORARY TABLE IF NOT EXISTS staged_log_bodies (LIKE log_bodies INCLUDING DEFAULTS)
-                    ON COMMIT DELETE ROWS
-                    """)
-                try await session.copyIn(Self.copyStagedBodies, bodies)
+            try await session.copyIn(Self.copyStagedLogs, batch.logs.message)
+            // What was counted without a row stays without one.
+            let known = try await session.query(
+                "DELETE FROM staged_logs s USING log_refusals r WHERE r.id = s.id RETURNING s.id"
+            )
+            if !limited.isEmpty { try await lock(limited) }
+            _ = try await session.query(LogLock.tables)
+            let surplus = limited.isEmpty ? [] : try await removeSurplus(limited)
+            if batch.bodies.count > 0 {
+                try await session.copyIn(Self.copyStagedBodies, batch.bodies.message)
                 _ = try await session.query(
                     """
                     INSERT INTO log_bodies SELECT b.* FROM staged_log_bodies b
@@ -141,16 +170,17 @@ package struct RecordWriter: Sendable {
                 "INSERT INTO logs SELECT * FROM staged_logs ON CONFLICT DO NOTHING"
             ).affected
             try await session.commit()
-            return RecordOutcome(stored: inserted, refused: refused, dropped: dropped)
+            outcome.stored = inserted
+            outcome.rowless = try known.map { (row) throws(PostgresError) in try row.text("id") }
+            return surplus
         } catch {
             await session.rollback()
             throw error
         }
     }
 
-    /// Takes out of the staged rows what exceeds the limits of `limited`, the latest first; known rows stay.
-    private func refuseSurplus(_ limited: [GatewayTally]) async throws(PostgresError) -> [GatewayTally] {
-        // In one order on all nodes. What the other holders of the locks stored is visible to the next statement.
+    /// Keeps other nodes from storing rows of these gateways; what they stored is visible to the next statement.
+    private func lock(_ limited: [GatewayTally]) async throws(PostgresError) {
         _ = try await session.query(
             """
             SELECT pg_advisory_xact_lock(key) FROM (
@@ -160,7 +190,10 @@ package struct RecordWriter: Sendable {
             """,
             Self.names(limited)
         )
-        try await makeUnlogged()
+    }
+
+    /// Takes out of the staged rows what exceeds the limits of `limited`, the latest first; known rows stay.
+    private func removeSurplus(_ limited: [GatewayTally]) async throws(PostgresError) -> [String] {
         let rows = try await session.query(
             """
             WITH rooms AS MATERIALIZED (
@@ -174,86 +207,82 @@ package struct RecordWriter: Sendable {
                     row_number() OVER (PARTITION BY s.account_id, s.gateway_id ORDER BY s.created_at, s.id) AS place
                 FROM staged_logs s JOIN rooms r ON r.account_id = s.account_id AND r.gateway_id = s.gateway_id
                 WHERE NOT EXISTS (SELECT FROM logs l WHERE l.id = s.id AND l.created_at = s.created_at)
-            ), surplus AS (
-                DELETE FROM staged_logs s USING places p
-                WHERE s.id = p.id AND s.created_at = p.created_at AND p.place > p.room
-                RETURNING s.*
-            ), fresh AS (
-                INSERT INTO log_refusals (id) SELECT id FROM surplus ORDER BY id ON CONFLICT DO NOTHING RETURNING id
-            ), counted AS (
-                INSERT INTO unlogged_records SELECT s.* FROM surplus s WHERE s.id IN (SELECT id FROM fresh)
             )
-            SELECT account_id, gateway_id, count(*) AS records FROM surplus JOIN fresh USING (id) GROUP BY 1, 2
+            DELETE FROM staged_logs s USING places p
+            WHERE s.id = p.id AND s.created_at = p.created_at AND p.place > p.room
+            RETURNING s.id
             """,
             Self.names(limited) + [.int(rowLimit)]
         )
-        return try Self.tallies(rows)
+        return try rows.map { (row) throws(PostgresError) in try row.text("id") }
     }
 
-    /// Takes the named rows out of the staged ones; known rows stay.
-    private func drop(_ excess: [String]) async throws(PostgresError) -> [GatewayTally] {
-        try await makeUnlogged()
-        let rows = try await session.query(
-            """
-            WITH surplus AS (
-                DELETE FROM staged_logs s WHERE s.id = ANY ($1)
-                    AND NOT EXISTS (SELECT FROM logs l WHERE l.id = s.id AND l.created_at = s.created_at)
-                RETURNING s.*
-            ), fresh AS (
-                INSERT INTO log_refusals (id) SELECT id FROM surplus ORDER BY id ON CONFLICT DO NOTHING RETURNING id
-            ), counted AS (
-                INSERT INTO unlogged_records SELECT s.* FROM surplus s WHERE s.id IN (SELECT id FROM fresh)
-            )
-            SELECT account_id, gateway_id, count(*) AS records FROM surplus JOIN fresh USING (id) GROUP BY 1, 2
-            """,
-            [.texts(excess)]
-        )
-        return try Self.tallies(rows)
-    }
-
-    private static func tallies(_ rows: PostgresRows) throws(PostgresError) -> [GatewayTally] {
-        try rows.map { (row) throws(PostgresError) in
-            GatewayTally(
-                account: try row.text("account_id"), gateway: try row.text("gateway_id"),
-                records: try row.int("records")
-            )
-        }
-    }
-
-    /// Adds records that have no rows to the reports; returns how many were not there yet.
-    ///
-    /// Their ids are what is kept of them, until their batch cannot come again.
+    /// Adds records that have no rows to the reports, unless they are there already, and keeps their ids.
     private func count(
-        _ records: CopyRows, forgetting settled: [String] = [], isRehearsal: Bool = false
-    ) async throws(PostgresError) -> Int {
+        _ batch: RecordBatch, surplus: [String], _ coming: Coming, isRehearsal: Bool = false,
+        _ outcome: inout RecordOutcome
+    ) async throws(PostgresError) {
+        try await makeStage()
+        try await makeUnlogged()
         try await session.begin()
         do throws(PostgresError) {
-            try await makeStage()
-            try await session.copyIn(Self.copyStagedLogs, records.message)
-            try await makeUnlogged()
-            if !settled.isEmpty {
-                _ = try await session.query("DELETE FROM log_refusals WHERE id = ANY ($1)", [.texts(settled)])
+            if !surplus.isEmpty {
+                try await session.copyIn(Self.copyStagedLogs, batch.logs.message)
+                _ = try await session.query(
+                    "DELETE FROM staged_logs s WHERE s.id NOT IN (SELECT id FROM unnest($1::text[]) AS u(id))",
+                    [.texts(surplus)]
+                )
             }
-            let counted = try await session.query(
+            if batch.unlogged.count > 0 { try await session.copyIn(Self.copyStagedLogs, batch.unlogged.message) }
+            if coming == .perhapsAgain, !batch.excess.isEmpty {
+                // What has a row is counted with it. Looked up one by one, since a join might read the log.
+                _ = try await session.query(
+                    """
+                    DELETE FROM staged_logs s
+                    WHERE (SELECT l.id FROM logs l WHERE l.id = s.id AND l.created_at = s.created_at) IS NOT NULL
+                    """
+                )
+            }
+            let rows = try await session.query(
                 """
                 WITH fresh AS (
-                    INSERT INTO log_refusals (id) SELECT id FROM staged_logs ORDER BY id ON CONFLICT DO NOTHING RETURNING id
+                    INSERT INTO log_refusals (id) SELECT DISTINCT id FROM staged_logs ORDER BY id
+                    ON CONFLICT DO NOTHING RETURNING id
+                ), counted AS (
+                    INSERT INTO unlogged_records
+                    SELECT DISTINCT ON (s.id) s.* FROM staged_logs s WHERE s.id IN (SELECT id FROM fresh)
+                    RETURNING id, account_id, gateway_id
                 )
-                INSERT INTO unlogged_records
-                SELECT DISTINCT ON (s.id) s.* FROM staged_logs s WHERE s.id IN (SELECT id FROM fresh)
-                """
-            ).affected
+                SELECT CASE WHEN f.id IS NOT NULL THEN 'full' WHEN e.id IS NOT NULL THEN 'fast' ELSE 'unlogged' END
+                    AS reason, c.account_id, c.gateway_id, count(*) AS records
+                FROM counted c
+                LEFT JOIN (SELECT DISTINCT id FROM unnest($1::text[]) AS u(id)) f ON f.id = c.id
+                LEFT JOIN (SELECT DISTINCT id FROM unnest($2::text[]) AS u(id)) e ON e.id = c.id
+                GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+                """,
+                [.texts(surplus), .texts(batch.excess)]
+            )
             if isRehearsal { await session.rollback() } else { try await session.commit() }
-            return counted
+            for row in rows { try outcome.add(row) }
         } catch {
             await session.rollback()
             throw error
         }
     }
 
+    /// Makes the table of rows on their way; like those below outside of transactions, since it locks what it is like.
     private func makeStage() async throws(PostgresError) {
         _ = try await session.query(
             "CREATE TEMPORARY TABLE IF NOT EXISTS staged_logs (LIKE logs INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
+    }
+
+    private func makeBodyStage() async throws(PostgresError) {
+        _ = try await session.query(
+            """
+            CREATE TEMPORARY TABLE IF NOT EXISTS staged_log_bodies (LIKE log_bodies INCLUDING DEFAULTS)
+            ON COMMIT DELETE ROWS
+            """
         )
     }
 
@@ -306,4 +335,17 @@ package struct RecordWriter: Sendable {
         "COPY log_bodies (id, created_at, request, response) FROM STDIN (FORMAT binary)"
     private static let copyStagedBodies: StaticString =
         "COPY staged_log_bodies (id, created_at, request, response) FROM STDIN (FORMAT binary)"
+}
+
+extension RecordOutcome {
+    /// Adds a line of what was counted without rows.
+    fileprivate mutating func add(_ row: PostgresRow) throws(PostgresError) {
+        let tally = GatewayTally(
+            account: try row.text("account_id"), gateway: try row.text("gateway_id"), records: try row.int("records"))
+        switch try row.text("reason") {
+        case "full": refused.append(tally)
+        case "fast": dropped.append(tally)
+        default: counted += tally.records
+        }
+    }
 }

@@ -5,7 +5,8 @@ import NIOCore
 
 /// How far each segment has been stored, on disk.
 ///
-/// Losing it costs work, not data: the records before it are stored a second time, which changes nothing.
+/// Losing it costs work, not data: the records before it are handed out a second time. There are two of them: one that is
+/// written after every batch and survives the death of the process, and one that now and then is written to the disk.
 struct SpoolCheckpoint: Equatable {
     /// Offset behind the last stored record, by `folder/segment`.
     var offsets: [String: Int] = [:]
@@ -36,8 +37,13 @@ struct SpoolCheckpoint: Equatable {
         return checkpoint
     }
 
+    /// What is known by one of the two; offsets only grow.
+    func merged(with other: SpoolCheckpoint) -> SpoolCheckpoint {
+        SpoolCheckpoint(offsets: offsets.merging(other.offsets, uniquingKeysWith: max))
+    }
+
     /// Replaces the file atomically.
-    func save(_ path: String) throws(SpoolError) {
+    func save(_ path: String, durability: FileBytes.Durability = .pageCache) throws(SpoolError) {
         var out = TaggedWriter()
         for (name, offset) in offsets.sorted(by: { $0.key < $1.key }) {
             out.write(1) {
@@ -51,6 +57,6 @@ struct SpoolCheckpoint: Equatable {
             endianness: .little
         )
         file.writeImmutableBuffer(out.buffer)
-        try FileBytes.replace(path, with: file)
+        try FileBytes.replace(path, with: file, durability: durability)
     }
 }

@@ -4,7 +4,7 @@ import Glibc
 ///
 /// - `<folder>/lock` is held (`flock`) by the worker for as long as it lives.
 /// - `<folder>/<sequence>.seg`: a worker writes to the highest sequence only.
-/// - `checkpoint`, `follower.lock` and `rejected/` belong to control.
+/// - `checkpoint`, `checkpoint.secured`, `follower.lock` and `rejected/` belong to control.
 enum SpoolFolder {
     static let lockName = "lock"
     static let segmentSuffix = ".seg"
@@ -78,6 +78,15 @@ enum SpoolFolder {
     static func unlock(_ descriptor: Int32) {
         flock(descriptor, LOCK_UN)
         Glibc.close(descriptor)
+    }
+
+    /// Makes what was removed from a directory stay away after a loss of power; one that is gone needs nothing.
+    static func sync(_ path: String) throws(SpoolError) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { return }
+        guard descriptor >= 0 else { throw SpoolError("open \(path)") }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw SpoolError("fsync \(path)") }
     }
 
     /// Takes a lock that lasts until the descriptor is closed; nil when somebody else has it.

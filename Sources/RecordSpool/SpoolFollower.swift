@@ -6,6 +6,9 @@ package struct SpoolBatch: Sendable {
     /// Encoded records, in the order of their segment.
     package var payloads: [ByteBuffer] = []
     package var bytes: Int { payloads.reduce(0) { $0 + $1.readableBytes } }
+    /// Whether records may have been handed out before, by this follower or by one that died.
+    package enum Novelty: Sendable { case new, mayRepeat }
+    package var novelty = Novelty.new
     /// Bytes that held no sound record: torn tails of killed workers, damage.
     package var skippedBytes = 0
     /// Segments that could not be read this time.
@@ -16,13 +19,19 @@ package struct SpoolBatch: Sendable {
 
 /// Reads the records of all workers of a node, dead or alive, and forgets them once they are stored.
 ///
-/// `read` … `commit` hands every record out at least once: whoever dies between the two sees the batch again.
+/// `read` … `commit` hands every record out at least once: whoever dies between the two sees the batch again. After a loss
+/// of power those since the last `secure` come again.
 /// A segment is removed when all of it is stored and its worker can no longer write to it.
 package final class SpoolFollower {
     private let directory: String
     private let checkpointPath: String
+    private let securedPath: String
     private var segments: [String: SpoolSegment] = [:]
     private var checkpoint: SpoolCheckpoint
+    /// Segments that were removed, which the disk may not know yet: until it does their offsets stay.
+    private var removed: Set<String> = []
+    /// How long each segment was when this follower began: all of it may have been stored by the one before.
+    private var horizons: [String: Int] = [:]
     private var lock: Int32 = -1
     private var turn = 0
 
@@ -31,6 +40,7 @@ package final class SpoolFollower {
         try SpoolFolder.create(directory)
         self.directory = directory
         checkpointPath = "\(directory)/checkpoint"
+        securedPath = "\(directory)/checkpoint.secured"
         checkpoint = SpoolCheckpoint()
     }
 
@@ -43,7 +53,15 @@ package final class SpoolFollower {
         if lock >= 0 { return .owned }
         guard let descriptor = try SpoolFolder.lock("\(directory)/follower.lock") else { return .heldByOther }
         lock = descriptor
-        checkpoint = .load(checkpointPath)
+        checkpoint = .load(checkpointPath).merged(with: .load(securedPath))
+        horizons = [:]
+        for folder in SpoolFolder.names(in: directory) where folder.hasPrefix(SpoolFolder.workerPrefix) {
+            for file in SpoolFolder.names(in: "\(directory)/\(folder)")
+            where SpoolFolder.sequence(ofSegment: file) != nil {
+                horizons["\(folder)/\(file)"] = SpoolFolder.size(of: "\(directory)/\(folder)/\(file)")
+            }
+        }
+        removed = Set(checkpoint.offsets.keys.filter { horizons[$0] == nil })
         return .owned
     }
 
@@ -51,6 +69,8 @@ package final class SpoolFollower {
     package func close() {
         for name in segments.keys { segments[name]?.close() }
         segments = [:]
+        horizons = [:]
+        removed = []
         if lock >= 0 { SpoolFolder.unlock(lock) }
         lock = -1
     }
@@ -102,17 +122,22 @@ package final class SpoolFollower {
     ) {
         var segment =
             segments[name]
-            ?? SpoolSegment(name: name, directory: directory, offset: checkpoint.offsets[name] ?? 0)
+            ?? SpoolSegment(
+                name: name, directory: directory, offset: checkpoint.offsets[name] ?? 0, horizon: horizons[name] ?? 0)
+        let known = batch.payloads.count
+        let isBehindHorizon = segment.isBehindHorizon
         do throws(SpoolError) {
             try segment.read(ending, maxRecords: maxRecords, maxBytes: maxBytes, into: &batch.payloads)
         } catch {
             batch.problems.append(error)
         }
+        if isBehindHorizon, batch.payloads.count > known { batch.novelty = .mayRepeat }
         batch.skippedBytes += segment.takeSkippedBytes()
         if ending == .isFinal, segment.isExhausted, !segment.isAhead {
             segment.close()
             segments[name] = nil
-            checkpoint.offsets[name] = nil
+            horizons[name] = nil
+            removed.insert(name)
             unlink("\(directory)/\(name)")
         } else {
             segments[name] = segment
@@ -131,6 +156,24 @@ package final class SpoolFollower {
             isChanged = true
         }
         if isChanged { try checkpoint.save(checkpointPath) }
+    }
+
+    /// Whether segments were removed since the last `secure`.
+    package var hasRemovedSegments: Bool { !removed.isEmpty }
+
+    /// Makes everything that was committed survive a loss of power; waits for the disk.
+    ///
+    /// Not over the file that `commit` replaces: on the disk its content may be missing when the power fails.
+    package func secure() throws(SpoolError) {
+        for folder in Set(removed.compactMap { $0.split(separator: "/").first }) {
+            try SpoolFolder.sync("\(directory)/\(folder)")
+        }
+        if !removed.isEmpty { try SpoolFolder.sync(directory) }
+        var secured = checkpoint
+        for name in removed { secured.offsets[name] = nil }
+        try secured.save(securedPath, durability: .disk)
+        checkpoint = secured
+        removed = []
     }
 
     /// Everything handed out since the last commit will be handed out again.

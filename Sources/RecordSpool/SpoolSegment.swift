@@ -11,22 +11,29 @@ struct SpoolSegment {
     private(set) var position: Int
     /// Behind the last record that was stored.
     private(set) var stored: Int
+    /// Before it may lie records that were handed out already, by this follower or by one before it.
+    private var horizon: Int
     /// Bytes that were skipped because they hold no sound record.
     private(set) var skippedBytes = 0
     private(set) var isExhausted = false
 
-    init(name: String, directory: String, offset: Int) {
+    init(name: String, directory: String, offset: Int, horizon: Int) {
         self.name = name
         path = "\(directory)/\(name)"
         position = offset
         stored = offset
+        self.horizon = horizon
     }
 
     /// Whether anything was handed out that is not stored yet.
     var isAhead: Bool { position > stored }
 
+    /// Whether what is read next may have been handed out before.
+    var isBehindHorizon: Bool { position < horizon }
+
     mutating func commit() { stored = position }
     mutating func rewind() {
+        horizon = max(horizon, position)
         position = stored
         isExhausted = false
     }

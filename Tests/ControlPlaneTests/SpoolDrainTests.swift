@@ -120,7 +120,80 @@ struct SpoolDrainTests {
         try await Self.write(101...101, to: folder.path, unlogged: true)
         #expect(await drain.finish(within: .seconds(30)) == .shipped)
         #expect(try await requests() == 101)
-        #expect(try await pool.query("SELECT 1 FROM log_refusals").count == 1)
+        #expect(try await pool.query("SELECT 1 FROM log_refusals").isEmpty)
+    }
+
+    @Test("what a log did not take in its second is counted once over a death, and gets no row by it")
+    func excessOnce() async throws {
+        let folder = Folder()
+        let pool = PostgresPool(url: try await Self.database())
+        try await Self.write(1...40, to: folder.path)
+        // The first control dropped what exceeded ten in the second, and died before it could note the second batch.
+        let follower = try SpoolFollower(directory: folder.path)
+        #expect(try follower.acquire() == .owned)
+        let writer = RecordWriter(pool.makeSession())
+        var batch = RecordBatch(rate: LogRate(limit: 10))
+        for turn in 0..<2 {
+            for payload in follower.read(maxRecords: 20, maxBytes: 1 << 20).payloads { batch.add(payload) }
+            #expect(try await writer.write(batch, .first).stored == (turn == 0 ? 10 : 0))
+            if turn == 0 { try follower.commit() }
+            batch.removeAll()
+        }
+        follower.close()
+        let drain = try SpoolDrain(directory: folder.path, session: pool.makeSession(), rate: LogRate(limit: 10)) { _ in
+        }
+        #expect(await drain.finish(within: .seconds(30)) == .shipped)
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.by_day")[0].int("n") == 40)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 10)
+        #expect(await drain.statistics.stored == 0)
+        #expect(await drain.statistics.dropped == 0)
+        // Those of the first batch are nobody's: they go after a week.
+        #expect(try await pool.query("SELECT 1 FROM log_refusals").count == 10)
+    }
+
+    @Test("no id of what logs did not take stays once the checkpoint is on the disk")
+    func excessIsForgotten() async throws {
+        let folder = Folder()
+        let pool = PostgresPool(url: try await Self.database())
+        try await Self.write(1...900, to: folder.path)
+        let drain = try SpoolDrain(
+            directory: folder.path, session: pool.makeSession(), rate: LogRate(limit: 10), securing: .zero
+        ) { _ in }
+        let work = Task { await drain.run() }
+        try await eventually { await drain.statistics.dropped == 890 }
+        try await eventually { (try? await pool.query("SELECT 1 FROM log_refusals").isEmpty) == true }
+        work.cancel()
+        await work.value
+        #expect(try await pool.query("SELECT sum(requests) AS n FROM usage.by_day")[0].int("n") == 900)
+    }
+
+    @Test("what has no row is counted once over a loss of power, which takes back the checkpoint")
+    func powerLoss() async throws {
+        let (folder, disk) = (Folder(), Folder())
+        let pool = PostgresPool(url: try await Self.database())
+        func requests() async throws -> Int {
+            try await pool.query("SELECT coalesce(sum(requests), 0)::bigint AS n FROM usage.by_day")[0].int("n")
+        }
+        try await Self.write(1...100, to: folder.path, unlogged: true)
+        try await Self.write(101...200, to: folder.path)
+        try FileManager.default.copyItem(atPath: folder.path, toPath: disk.path)
+        let drain = try SpoolDrain(
+            directory: folder.path, session: pool.makeSession(), rate: LogRate(limit: 10), securing: .seconds(600)
+        ) { _ in }
+        let work = Task { await drain.run() }
+        try await eventually { (try? await requests()) == 200 }
+        for number in 201...203 {
+            try await Self.write(number...number, to: folder.path, unlogged: true)
+            try await eventually { (try? await requests()) == number }
+        }
+        work.cancel()
+        await work.value
+        // What the disk knows is what lay in the spool at the beginning.
+        let next = try SpoolDrain(directory: disk.path, session: pool.makeSession(), rate: LogRate(limit: 1000)) { _ in
+        }
+        #expect(await next.finish(within: .seconds(30)) == .shipped)
+        #expect(try await requests() == 203)
+        #expect(try await pool.query("SELECT 1 FROM logs").count == 10)
     }
 
     @Test("while the database is away records wait, and are stored when it is back")

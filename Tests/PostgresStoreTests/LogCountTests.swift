@@ -174,12 +174,12 @@ struct LogCountTests {
         #expect(try await partitions.deleteStrays(before: Instant(microseconds: 1_748_736_000_000_000)) == 0)
     }
 
-    @Test("refusals are forgotten after a day, however many there are")
+    @Test("what nobody forgot of records without rows goes after a week, however much there is")
     func refusals() async throws {
         let pool = try await Self.database()
         _ = try await pool.query(
             """
-            INSERT INTO log_refusals SELECT n::text, now() - CASE WHEN n > 12000 THEN '1 hour' ELSE '25 hours' END::interval
+            INSERT INTO log_refusals SELECT n::text, now() - CASE WHEN n > 12000 THEN '6 days' ELSE '8 days' END::interval
             FROM generate_series(1, 12010) n
             """)
         #expect(try await LogPartitions(pool).forgetRefusals() == 12000)

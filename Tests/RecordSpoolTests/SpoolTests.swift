@@ -67,6 +67,81 @@ struct SpoolTests {
         writer.close()
     }
 
+    @Test("what may have been handed out before is told from what is new")
+    @WorkerLoop
+    func novelty() throws {
+        let spool = SpoolFixture()
+        let writer = try SpoolWriter(directory: spool.directory, limit: 1 << 30, observer: CountingObserver())
+        let first = try spool.follower()
+        for number in 1...6 { writer.append(SpoolFixture.record(number)) }
+        writer.flush()
+        #expect(first.read(maxRecords: 4, maxBytes: 1 << 20).novelty == .new)
+        // What is handed out again is not new; what follows it in the same read is not told apart.
+        first.rewind()
+        #expect(first.read(maxRecords: 3, maxBytes: 1 << 20).novelty == .mayRepeat)
+        try first.commit()
+        #expect(first.read(maxRecords: 2, maxBytes: 1 << 20).novelty == .mayRepeat)
+        try first.commit()
+        #expect(first.read(maxRecords: 1, maxBytes: 1 << 20).novelty == .new)
+        try first.commit()
+        writer.append(SpoolFixture.record(7))
+        writer.flush()
+        first.close()
+        // A follower does not know what the one before did with what it finds.
+        let second = try spool.follower()
+        writer.append(SpoolFixture.record(8))
+        writer.flush()
+        let found = second.read(maxRecords: 1, maxBytes: 1 << 20)
+        #expect(SpoolFixture.numbers(found) == [7] && found.novelty == .mayRepeat)
+        #expect(second.read(maxRecords: 1, maxBytes: 1 << 20).novelty == .new)
+        #expect(second.read(maxRecords: 1, maxBytes: 1 << 20).novelty == .new, "nothing is not old")
+        writer.close()
+    }
+
+    @Test("a secured checkpoint stands when the other one is lost, and removed segments stay known until then")
+    @WorkerLoop
+    func secured() throws {
+        let spool = SpoolFixture()
+        let checkpoint = URL(fileURLWithPath: spool.directory + "/checkpoint")
+        let writer = try SpoolWriter(
+            directory: spool.directory, limit: 1 << 30, rotateAt: 3000, observer: CountingObserver())
+        for number in 1...10 {
+            writer.append(SpoolFixture.record(number))
+            writer.flush()
+        }
+        let first = try spool.follower()
+        let names = spool.segments
+        let contents = try names.map { try Data(contentsOf: URL(fileURLWithPath: spool.directory + "/" + $0)) }
+        #expect(SpoolFixture.numbers(first.read(maxRecords: 100, maxBytes: 1 << 20)).sorted() == Array(1...10))
+        try first.commit()
+        _ = first.read(maxRecords: 100, maxBytes: 1 << 20)
+        #expect(spool.segments.count == 1 && first.hasRemovedSegments)
+        writer.append(SpoolFixture.record(11))
+        writer.flush()
+        #expect(SpoolFixture.numbers(first.read(maxRecords: 100, maxBytes: 1 << 20)) == [11])
+        try first.commit()
+        first.close()
+        // Power fails: the file system forgot that segments were removed, and keeps the checkpoint.
+        for (name, content) in zip(names, contents) where !spool.segments.contains(name) {
+            try content.write(to: URL(fileURLWithPath: spool.directory + "/" + name))
+        }
+        let second = try spool.follower()
+        #expect(second.read(maxRecords: 100, maxBytes: 1 << 20).payloads.isEmpty)
+        #expect(spool.segments.count == 1)
+        try second.secure()
+        #expect(!second.hasRemovedSegments)
+        writer.append(SpoolFixture.record(12))
+        writer.flush()
+        #expect(SpoolFixture.numbers(second.read(maxRecords: 100, maxBytes: 1 << 20)) == [12])
+        try second.commit()
+        second.close()
+        // Power fails: the disk never got what the last checkpoint's file was to hold.
+        try Data().write(to: checkpoint)
+        let third = try spool.follower()
+        #expect(SpoolFixture.numbers(third.read(maxRecords: 100, maxBytes: 1 << 20)) == [12])
+        writer.close()
+    }
+
     @Test("only one follower owns a spool at a time")
     @WorkerLoop
     func ownership() throws {

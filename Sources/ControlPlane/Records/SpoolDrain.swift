@@ -6,7 +6,8 @@ package import RecordSpool
 /// Ships the records of this node's workers from the spool into PostgreSQL.
 ///
 /// Read, store, commit, then move the checkpoint: a death between the last two makes the batch come again, and the
-/// record writer stores no row twice. While PostgreSQL is away the spool is the queue.
+/// record writer stores no row twice. What has no row is known by an id in the database, until the checkpoint is on the
+/// disk. While PostgreSQL is away the spool is the queue.
 package actor SpoolDrain {
     /// What somebody may have to look at.
     package enum Event: Sendable, Equatable {
@@ -55,16 +56,22 @@ package actor SpoolDrain {
     private static let longestBackoff = Duration.seconds(2)
     private static let fullLogPause = Duration.seconds(3600)
     private static let maxFullLogs = 10_000
-    private static let maxCounted = 100_000
+    /// Ids in the database that are as many as should wait for the checkpoint.
+    private static let usualRowless = 20_000
+    /// Ids in memory, when the checkpoint cannot be saved; those beyond go by themselves, after a week.
+    private static let maxRowless = 100_000
 
     private let follower: SpoolFollower
     private let writer: RecordWriter
     private let rejected: RejectedRecords
     /// What is being stored; empty between the steps, when it only keeps its memory.
     private var batch: RecordBatch
-    /// Records that were counted without a row, by id: of batches that can come again, and of those that cannot.
-    private var counted: [String] = []
+    /// Records that were counted without a row, by id: of batches that can come again after a loss of power, and of those
+    /// that cannot.
+    private var rowless: [String] = []
     private var settled: [String] = []
+    private let securing: Duration
+    private var securedAt = ContinuousClock.now
     private let report: @Sendable (Event) -> Void
     package private(set) var statistics = Statistics()
     /// When it was last told that a log is full, by account and gateway.
@@ -82,16 +89,18 @@ package actor SpoolDrain {
     ///   - session: used by nobody else.
     ///   - rate: what logs take in a second.
     ///   - rowLimit: rows that a gateway's log may hold at most.
+    ///   - securing: how often the checkpoint is written to the disk, while there are records without rows.
     ///   - report: for the process log and its counters.
     package init(
         directory: String, session: PostgresSession, rate: LogRate = LogRate(limit: 0),
-        rowLimit: Int = ProductLimits().logRowsPerGateway,
+        rowLimit: Int = ProductLimits().logRowsPerGateway, securing: Duration = .seconds(5),
         report: @escaping @Sendable (Event) -> Void
     ) throws(SpoolError) {
         follower = try SpoolFollower(directory: directory)
         writer = RecordWriter(session, rowLimit: rowLimit)
         batch = RecordBatch(rate: rate)
         rejected = RejectedRecords(spoolDirectory: directory)
+        self.securing = securing
         self.report = report
     }
 
@@ -152,6 +161,12 @@ package actor SpoolDrain {
             }
         }
         if ending != .shipped { ending = .left(bytes: follower.backlogBytes) }
+        while isStepping, ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(2)) }
+        if !isStepping {
+            isStepping = true
+            defer { isStepping = false }
+            await settle(.now)
+        }
         follower.close()
         return ending
     }
@@ -186,6 +201,7 @@ package actor SpoolDrain {
         if found.payloads.isEmpty {
             // Skipped bytes move the checkpoint too.
             if found.skippedBytes > 0 { saveCheckpoint() }
+            if deadline == nil { await settle(.whenDue) }
             return found.problems.isEmpty ? .idle : .failed
         }
         do throws(PostgresError) {
@@ -201,6 +217,8 @@ package actor SpoolDrain {
             isWaiting = false
             report(.resumed)
         }
+        // Whoever waits for fresh rows does not wait for the disk.
+        if deadline == nil { await settle(.whenDue) }
         let isFull = found.payloads.count >= limit || found.bytes >= Self.maxBytes / 2
         return .stored(isMoreLikely: isFull)
     }
@@ -213,11 +231,37 @@ package actor SpoolDrain {
     private func saveCheckpoint() {
         do throws(SpoolError) {
             try follower.commit()
-            settled += counted
-            counted.removeAll()
         } catch {
             // The rows are stored; after a restart they are read again and passed over.
             report(.unreadable(error))
+        }
+    }
+
+    private enum Urgency { case whenDue, now }
+
+    /// Forgets the ids of records without rows, once their batches cannot come again even after a loss of power.
+    ///
+    /// Called between batches: all ids are of committed ones.
+    private func settle(_ urgency: Urgency) async {
+        let isDue =
+            urgency == .now || rowless.count >= Self.usualRowless || securedAt.duration(to: .now) >= securing
+        if isDue, !rowless.isEmpty || follower.hasRemovedSegments {
+            securedAt = .now
+            do throws(SpoolError) {
+                try follower.secure()
+                settled += rowless
+                rowless.removeAll()
+            } catch {
+                report(.unreadable(error))
+            }
+        }
+        guard !settled.isEmpty else { return }
+        do throws(PostgresError) {
+            try await writer.forget(settled)
+            settled.removeAll()
+        } catch {
+            // The next batch finds out whether the database is away.
+            if settled.count >= Self.maxRowless { settled.removeAll() }
         }
     }
 
@@ -231,9 +275,11 @@ package actor SpoolDrain {
         for payload in found.payloads where batch.add(payload) == .unreadable {
             refused.append((payload, "its fields cannot be read"))
         }
+        var ids: [String] = []
         do throws(PostgresError) {
-            note(try await writer.write(batch, forgetting: settled))
-            if !batch.unloggedIDs.isEmpty { settled.removeAll() }
+            let outcome = try await writer.write(batch, found.novelty == .new ? .first : .perhapsAgain)
+            note(outcome)
+            ids = outcome.rowless
             recordsAtOnce = min(recordsAtOnce * 2, Self.maxRecords)
         } catch {
             batch.rate = rate
@@ -245,11 +291,11 @@ package actor SpoolDrain {
             if let trouble { throw trouble }
             batch.rate = divided.rate
             refused += divided.culprits
+            ids = divided.outcomes.flatMap(\.rowless)
         }
         // Not before: what fails in between comes again as a whole.
         for (payload, reason) in refused { putAside(payload, reason) }
-        // What does not fit here goes by itself, after a day.
-        if counted.count < Self.maxCounted { counted += batch.unloggedIDs }
+        if rowless.count < Self.maxRowless { rowless += ids }
     }
 
     private func note(_ outcome: RecordOutcome) {

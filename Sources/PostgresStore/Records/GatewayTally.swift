@@ -31,15 +31,19 @@ package struct RecordOutcome: Sendable, Equatable {
     package var refused: [GatewayTally] = []
     /// Records beyond what logs take in a second, by gateway.
     package var dropped: [GatewayTally] = []
-    /// Records that were counted for the first time and have no row.
+    /// Records whose log is not kept, and that were counted for the first time.
     package var counted = 0
+    /// Ids of the records that have no row, whenever they were counted, and for whatever reason.
+    package var rowless: [String] = []
 
     package init(
-        stored: Int = 0, refused: [GatewayTally] = [], dropped: [GatewayTally] = [], counted: Int = 0
+        stored: Int = 0, refused: [GatewayTally] = [], dropped: [GatewayTally] = [], counted: Int = 0,
+        rowless: [String] = []
     ) {
         self.stored = stored
         self.refused = refused
         self.dropped = dropped
         self.counted = counted
+        self.rowless = rowless
     }
 }

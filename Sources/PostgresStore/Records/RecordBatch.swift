@@ -7,6 +7,8 @@ package import NIOCore
 package struct RecordBatch: Sendable {
     /// Rows of `logs`, in the order of `RecordWriter`'s columns.
     package private(set) var logs = CopyRows()
+    /// The ids of these.
+    package private(set) var logIDs: [String] = []
     /// Rows of `log_bodies`.
     package private(set) var bodies = CopyRows()
     /// Records that are counted and not logged, in the form of `logs`.
@@ -15,7 +17,7 @@ package struct RecordBatch: Sendable {
     package private(set) var unloggedIDs: [String] = []
     /// How many records of the batch go to the log of each gateway.
     package private(set) var tallies: [GatewayTally] = []
-    /// Ids of records that their gateway's log does not take: they are counted in reports only, and have no bodies here.
+    /// Ids of those among them that their gateway's log would have, had it not taken enough in their second.
     package private(set) var excess: [String] = []
     /// Goes on from batch to batch.
     package var rate: LogRate
@@ -49,6 +51,7 @@ package struct RecordBatch: Sendable {
     /// Removes all records.
     package mutating func removeAll() {
         logs.removeAll()
+        logIDs.removeAll(keepingCapacity: true)
         bodies.removeAll()
         unlogged.removeAll()
         unloggedIDs.removeAll(keepingCapacity: true)
@@ -81,20 +84,23 @@ package struct RecordBatch: Sendable {
             Self.writeLog(record, usage, &row)
             Self.writeUsage(usage, &row)
         }
-        if record.bool(.unlogged) {
+        let spelled = String(decoding: id, as: UTF8.self)
+        var isLogged = !record.bool(.unlogged)
+        if isLogged {
+            unsafe tally(
+                UnsafeRawBufferPointer(rebasing: bytes[account]), UnsafeRawBufferPointer(rebasing: bytes[gateway])
+            )
+            let endedAt = createdAt.microseconds.addingReportingOverflow(record.signed(.duration) ?? 0).partialValue
+            isLogged = rate.admit(tallies[latestTally].meter, endedAt: endedAt)
+            if isLogged { tallies[latestTally].records += 1 } else { excess.append(spelled) }
+        }
+        guard isLogged else {
             unsafe unlogged.add(fields: Self.logFields, capacity: capacity, from: bytes) { write(&$0) }
-            unloggedIDs.append(String(decoding: id, as: UTF8.self))
+            unloggedIDs.append(spelled)
             return .added
         }
-        unsafe tally(
-            UnsafeRawBufferPointer(rebasing: bytes[account]), UnsafeRawBufferPointer(rebasing: bytes[gateway])
-        )
         unsafe logs.add(fields: Self.logFields, capacity: capacity, from: bytes) { write(&$0) }
-        let endedAt = createdAt.microseconds.addingReportingOverflow(record.signed(.duration) ?? 0).partialValue
-        guard rate.admit(tallies[latestTally].meter, endedAt: endedAt) else {
-            excess.append(String(decoding: id, as: UTF8.self))
-            return .added
-        }
+        logIDs.append(spelled)
         if record.range(.requestBody) != nil || record.range(.responseBody) != nil {
             unsafe bodies.add(fields: 4, capacity: 4 * Self.maxFixedField + bodyLength, from: bytes) { row in
                 row.text(id)
@@ -106,11 +112,9 @@ package struct RecordBatch: Sendable {
         return .added
     }
 
+    /// Makes the tally of a gateway the latest one.
     private mutating func tally(_ account: UnsafeRawBufferPointer, _ gateway: UnsafeRawBufferPointer) {
-        if latestTally < tallies.count, unsafe tallies[latestTally].matches(account, gateway) {
-            tallies[latestTally].records += 1
-            return
-        }
+        if latestTally < tallies.count, unsafe tallies[latestTally].matches(account, gateway) { return }
         let fresh = unsafe GatewayTally(account: account, gateway: gateway)
         // An account's id holds no slash.
         let key = fresh.account + "/" + fresh.gateway
@@ -122,7 +126,6 @@ package struct RecordBatch: Sendable {
             tallies.append(fresh)
             tallies[latestTally].meter = rate.place(of: key)
         }
-        tallies[latestTally].records += 1
     }
 
     private static let logFields = 64

@@ -184,6 +184,7 @@ package struct LogRepository: Sendable {
 extension PostgresTransaction {
     /// Deletes up to `limit` rows of a selection, in its order, with their bodies; returns how many there were.
     func deleteLogs(_ query: LogQuery, limit: Int) async throws(PostgresError) -> DeletedLogs {
+        _ = try await self.query(LogLock.tables)
         var sql = PostgresQuery("WITH doomed AS MATERIALIZED (SELECT l.id, l.created_at")
         sql.append(query.selection)
         sql.append(query.ordering)
