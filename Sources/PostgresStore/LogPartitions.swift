@@ -4,6 +4,8 @@ package import GatewayCore
 package struct LogPartitions: Sendable {
     /// Rows of one statement: short enough for a pool whose statements may not take long.
     private static let pieceLength = 5000
+    /// Counts, or rows that have to be counted, of one statement: a tenth of a second.
+    private static let countsAtOnce = 20_000
 
     private let pool: PostgresPool
 
@@ -17,7 +19,7 @@ package struct LogPartitions: Sendable {
 
     /// Drops the months that ended before `limit`, with their bodies; returns how many went.
     ///
-    /// They are gone at once; their space is there after `removeDropped`. Fails when readers or writers hold a month for
+    /// They are gone at once; their counts follow with `recount`, their space with `removeDropped`. Fails when readers or writers hold a month for
     /// two seconds; it may be tried again.
     @discardableResult
     package func drop(before limit: Instant) async throws(PostgresError) -> Int {
@@ -63,14 +65,25 @@ package struct LogPartitions: Sendable {
     /// Reads all counts, so it may take long. Does nothing while another node is at it.
     @discardableResult
     package func sweepCounts() async throws(PostgresError) -> Int {
-        var swept = 0
-        for row in try await pool.query("SELECT month::text AS month FROM stale_log_months() AS month") {
+        let stale = try await pool.query(
+            "SELECT recount_log_month(month) FROM (SELECT * FROM stale_log_months() AS month) months")
+        try await recount()
+        return stale.count
+    }
+
+    /// Makes the counts of dropped months anew, piece by piece; returns the number of pieces.
+    ///
+    /// Leaves off when another node is at it.
+    @discardableResult
+    package func recount() async throws(PostgresError) -> Int {
+        var pieces = 0
+        while !Task.isCancelled {
             let done = try await pool.query(
-                "SELECT recount_default_logs($1::date) AS done", [.text(try row.text("month"))]
-            )
-            if try done[0].bool("done") { swept += 1 }
+                "SELECT recount_log_piece($1::integer) AS done", [.int(Self.countsAtOnce)])
+            guard try done[0].bool("done") else { break }
+            pieces += 1
         }
-        return swept
+        return pieces
     }
 
     /// Forgets which records were counted without rows, where nobody did so in a week: their node died; returns how many

@@ -142,6 +142,24 @@ struct LogLimitTests {
         #expect(try await pool.query("SELECT FROM log_refusals").isEmpty)
     }
 
+    @Test("no log is trimmed by the counts of a month that was dropped a moment ago")
+    func droppedMonth() async throws {
+        let pool = try await Self.database(30, "DELETE_OLDEST")
+        _ = try await pool.query(
+            "SELECT make_log_partition(t, '2026-01-01') FROM unnest(ARRAY['log_bodies', 'logs']) AS t")
+        let writer = RecordWriter(pool.makeSession())
+        // January, and the first of February.
+        _ = try await writer.write(Self.batch(1...30))
+        _ = try await writer.write(Self.batch(2_332_800_001...2_332_800_010))
+        let keeper = FullLogRepository(pool, rowLimit: 1_000_000)
+        #expect(try await pool.query("SELECT drop_log_month('2026-01-01') AS d")[0].bool("d"))
+        #expect(try await keeper.trim() == 0)
+        try await LogPartitions(pool).recount()
+        #expect(try await keeper.trim() == 0)
+        #expect(try await Self.count(pool, "SELECT count(*) AS n FROM logs") == 10)
+        #expect(try await Self.count(pool, "SELECT rows AS n FROM log_totals") == 10)
+    }
+
     @Test("without a limit every second takes everything")
     func noRate() async throws {
         let pool = try await Self.database(100_000, nil)

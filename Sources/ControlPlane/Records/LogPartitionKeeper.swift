@@ -10,19 +10,23 @@ package struct LogPartitionKeeper: Sendable {
     private static let retry = Duration.seconds(10)
 
     private let partitions: LogPartitions
+    /// For what may take its time.
+    private let patient: LogPartitions
     /// Days after which a month of logs may go; zero: never.
     private let retentionDays: Int
     private let clock: any WallClock
     private let report: @Sendable (PostgresError) -> Void
 
     /// - Parameters:
+    ///   - patience: its statements may take as long as removing the files of a month does.
     ///   - retentionDays: a month is dropped when its last day is this old; zero: logs are kept.
     ///   - report: told of every failed attempt, which is repeated.
     package init(
-        _ pool: PostgresPool, retentionDays: Int, clock: any WallClock,
+        _ pool: PostgresPool, patience: PostgresPool, retentionDays: Int, clock: any WallClock,
         report: @escaping @Sendable (PostgresError) -> Void
     ) {
         partitions = LogPartitions(pool)
+        patient = LogPartitions(patience)
         self.retentionDays = retentionDays
         self.clock = clock
         self.report = report
@@ -41,7 +45,7 @@ package struct LogPartitionKeeper: Sendable {
     package func keep() async -> [PostgresError] {
         var problems: [PostgresError] = []
         let steps: [() async throws(PostgresError) -> Void] = [
-            forgetRefusals, make, drop, removeDropped, deleteStrays,
+            make, drop, recount, deleteStrays, forgetRefusals, removeDropped,
         ]
         for step in steps {
             do throws(PostgresError) { try await step() } catch { problems.append(error) }
@@ -49,18 +53,20 @@ package struct LogPartitionKeeper: Sendable {
         return problems
     }
 
-    private func forgetRefusals() async throws(PostgresError) { try await partitions.forgetRefusals() }
-
     private func make() async throws(PostgresError) { try await partitions.make(ahead: Self.monthsAhead) }
 
     private func drop() async throws(PostgresError) {
         if let expiry { try await partitions.drop(before: expiry) }
     }
 
-    private func removeDropped() async throws(PostgresError) { try await partitions.removeDropped() }
+    private func recount() async throws(PostgresError) { try await patient.recount() }
+
+    private func forgetRefusals() async throws(PostgresError) { try await patient.forgetRefusals() }
+
+    private func removeDropped() async throws(PostgresError) { try await patient.removeDropped() }
 
     private func deleteStrays() async throws(PostgresError) {
-        if let expiry { try await partitions.deleteStrays(before: expiry) }
+        if let expiry { try await patient.deleteStrays(before: expiry) }
     }
 
     /// What was made before is not to be kept; nil: everything is.

@@ -36,9 +36,10 @@ struct CountedLogQuery {
     func page(
         _ page: PageRequest, columns: StaticString, in transaction: PostgresTransaction
     ) async throws(PostgresError) -> Page<LogEntry> {
+        let stale = try await Self.staleHours(in: transaction)
         let offset = page.offset
         let end = offset > Int.max - page.size ? Int.max : offset + page.size
-        let found = try await transaction.query(cells(from: offset, to: end))
+        let found = try await transaction.query(cells(from: offset, to: end, without: stale))
         let total = try found.first?.int("total") ?? 0
         var hours: [Int] = []
         var values: [String] = []
@@ -58,11 +59,21 @@ struct CountedLogQuery {
 
     /// How many rows the selection has.
     func total(in transaction: PostgresTransaction) async throws(PostgresError) -> Int {
-        try await transaction.query(cells(from: 0, to: 0)).first?.int("total") ?? 0
+        let stale = try await Self.staleHours(in: transaction)
+        return try await transaction.query(cells(from: 0, to: 0, without: stale)).first?.int("total") ?? 0
+    }
+
+    /// Hours whose counts are those of a month that was dropped a moment ago.
+    private static func staleHours(in transaction: PostgresTransaction) async throws(PostgresError) -> [Range<Instant>]
+    {
+        try await transaction.query("SELECT hour, ending FROM log_recounts").map { (row) throws(PostgresError) in
+            let hour = try row.instant("hour")
+            return hour..<max(hour, try row.instant("ending"))
+        }
     }
 
     /// The cells of value and hour in which the rows `from..<to` lie, with the number of rows before each.
-    private func cells(from: Int, to: Int) -> PostgresQuery {
+    private func cells(from: Int, to: Int, without stale: [Range<Instant>]) -> PostgresQuery {
         var sql = PostgresQuery("WITH cells AS MATERIALIZED (SELECT ")
         sql.append(value)
         sql.append(" AS value, l.hour, sum(l.rows) AS rows FROM log_counts l WHERE ")
@@ -73,6 +84,10 @@ struct CountedLogQuery {
         }
         if let to = whole.to {
             sql.append(" AND l.hour < ", value: .instant(Instant(microseconds: to)))
+        }
+        for hours in stale {
+            sql.append(" AND NOT (l.hour >= ", value: .instant(hours.lowerBound))
+            sql.append(" AND l.hour < ", value: .instant(hours.upperBound), ")")
         }
         sql.append(" GROUP BY 1, 2 HAVING sum(l.rows) > 0")
         for edge in span.edges {

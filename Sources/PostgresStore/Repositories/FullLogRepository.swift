@@ -41,11 +41,14 @@ package struct FullLogRepository: Sendable {
                 "SELECT pg_try_advisory_xact_lock(log_limit_lock($1, $2)) AS mine", names
             )
             guard try lock.first?.bool("mine") == true else { return 0 }
+            // From here on no month is dropped; of one that was, the total may not know it yet.
+            _ = try await transaction.query(LogLock.tables)
             let excess = try await transaction.query(
                 """
                 SELECT t.rows - least(coalesce(g.log_management, $3), $3) AS excess FROM log_totals t
                 JOIN gateways g ON g.account_id = t.account_id AND g.id = t.gateway_id
                 WHERE t.account_id = $1 AND t.gateway_id = $2 AND g.log_management_strategy = 'DELETE_OLDEST'
+                    AND NOT EXISTS (SELECT FROM log_recounts)
                 """,
                 names + [.int(rowLimit)]
             )

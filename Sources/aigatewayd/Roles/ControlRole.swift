@@ -272,7 +272,7 @@ struct ControlRole: Sendable {
             group.addTask { await declarations?.run() }
             group.addTask {
                 await LogPartitionKeeper(
-                    pool, retentionDays: settings.logRetentionDays, clock: CommandClock()
+                    pool, patience: patientPool, retentionDays: settings.logRetentionDays, clock: CommandClock()
                 ) { error in
                     logger.warning("log partitions could not be made or dropped", reason: error.description)
                 }.run()
