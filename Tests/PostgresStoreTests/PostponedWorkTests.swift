@@ -70,8 +70,10 @@ struct PostponedWorkTests {
         _ = try await session.query(
             "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE gateway_id = 'g' ORDER BY created_at LIMIT 1000)")
         async let step = deletions.step(Self.query)
-        let waits: StaticString =
-            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH doomed%'"
+        let waits: StaticString = """
+            SELECT FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE 'WITH doomed%'
+            """
         while try await pool.query(waits).isEmpty {}
         try await session.commit()
         #expect(try await step == .deleted(rows: 1000))
