@@ -41,7 +41,7 @@ package struct RecordWriter: Sendable {
         var surplus: [String] = []
         if batch.logs.count > 0 { surplus = try await store(batch, coming, &outcome) }
         if batch.unlogged.count > 0 || !surplus.isEmpty {
-            try await count(batch, surplus: surplus, coming, &outcome)
+            try await count(batch, surplus: surplus, coming, .store, &outcome)
             outcome.rowless += batch.unloggedIDs + surplus
         }
         return outcome
@@ -66,7 +66,7 @@ package struct RecordWriter: Sendable {
         if coming == .perhapsAgain { isKnown = try await isCounted(oneOf: batch.logIDs) }
         if limited.isEmpty, !isKnown {
             do throws(PostgresError) {
-                outcome.stored = try await copy(batch)
+                outcome.stored = try await copy(batch, .store)
                 return []
             } catch {
                 guard error.isUniqueViolation else { throw error }
@@ -106,12 +106,22 @@ package struct RecordWriter: Sendable {
         [.texts(tallies.map(\.account)), .texts(tallies.map(\.gateway))]
     }
 
-    private func copy(_ batch: RecordBatch) async throws(PostgresError) -> Int {
+    /// What becomes of a transaction whose statements succeeded.
+    private enum Purpose { case store, rehearsal }
+
+    private func end(_ purpose: Purpose) async throws(PostgresError) {
+        switch purpose {
+        case .store: try await session.commit()
+        case .rehearsal: await session.rollback()
+        }
+    }
+
+    private func copy(_ batch: RecordBatch, _ purpose: Purpose) async throws(PostgresError) -> Int {
         try await session.begin()
         do throws(PostgresError) {
-            if batch.bodies.count > 0 { try await session.copyIn(Self.copyBodies, batch.bodies.message) }
-            let count = try await session.copyIn(Self.copyLogs, batch.logs.message)
-            try await session.commit()
+            try await copyBodies(batch.bodies, into: "log_bodies")
+            let count = try await copyLogs(batch.logs, into: "logs")
+            try await end(purpose)
             return count
         } catch {
             await session.rollback()
@@ -124,19 +134,8 @@ package struct RecordWriter: Sendable {
     /// - Throws: what would keep them from being stored.
     package func rehearse(_ batch: RecordBatch) async throws(PostgresError) {
         var outcome = RecordOutcome()
-        if batch.unlogged.count > 0 {
-            try await count(batch, surplus: [], .first, isRehearsal: true, &outcome)
-        }
-        guard batch.logs.count > 0 else { return }
-        try await session.begin()
-        do throws(PostgresError) {
-            if batch.bodies.count > 0 { try await session.copyIn(Self.copyBodies, batch.bodies.message) }
-            try await session.copyIn(Self.copyLogs, batch.logs.message)
-        } catch {
-            await session.rollback()
-            throw error
-        }
-        await session.rollback()
+        if batch.unlogged.count > 0 { try await count(batch, surplus: [], .first, .rehearsal, &outcome) }
+        if batch.logs.count > 0 { _ = try await copy(batch, .rehearsal) }
     }
 
     /// Stores the rows that are new and have room; returns the ids of those that have none.
@@ -147,7 +146,7 @@ package struct RecordWriter: Sendable {
         try await makeBodyStage()
         try await session.begin()
         do throws(PostgresError) {
-            try await session.copyIn(Self.copyStagedLogs, batch.logs.message)
+            _ = try await copyLogs(batch.logs, into: "staged_logs")
             // What was counted without a row stays without one.
             let known = try await session.query(
                 "DELETE FROM staged_logs s USING log_refusals r WHERE r.id = s.id RETURNING s.id"
@@ -156,7 +155,7 @@ package struct RecordWriter: Sendable {
             _ = try await session.query(LogLock.tables)
             let surplus = limited.isEmpty ? [] : try await removeSurplus(limited)
             if batch.bodies.count > 0 {
-                try await session.copyIn(Self.copyStagedBodies, batch.bodies.message)
+                try await copyBodies(batch.bodies, into: "staged_log_bodies")
                 _ = try await session.query(
                     """
                     INSERT INTO log_bodies SELECT b.* FROM staged_log_bodies b
@@ -219,7 +218,7 @@ package struct RecordWriter: Sendable {
 
     /// Adds records that have no rows to the reports, unless they are there already, and keeps their ids.
     private func count(
-        _ batch: RecordBatch, surplus: [String], _ coming: Coming, isRehearsal: Bool = false,
+        _ batch: RecordBatch, surplus: [String], _ coming: Coming, _ purpose: Purpose,
         _ outcome: inout RecordOutcome
     ) async throws(PostgresError) {
         try await makeStage()
@@ -227,13 +226,13 @@ package struct RecordWriter: Sendable {
         try await session.begin()
         do throws(PostgresError) {
             if !surplus.isEmpty {
-                try await session.copyIn(Self.copyStagedLogs, batch.logs.message)
+                _ = try await copyLogs(batch.logs, into: "staged_logs")
                 _ = try await session.query(
                     "DELETE FROM staged_logs s WHERE s.id NOT IN (SELECT id FROM unnest($1::text[]) AS u(id))",
                     [.texts(surplus)]
                 )
             }
-            if batch.unlogged.count > 0 { try await session.copyIn(Self.copyStagedLogs, batch.unlogged.message) }
+            if batch.unlogged.count > 0 { _ = try await copyLogs(batch.unlogged, into: "staged_logs") }
             if coming == .perhapsAgain, !batch.excess.isEmpty {
                 // What has a row is counted with it. Looked up one by one, since a join might read the log.
                 _ = try await session.query(
@@ -262,7 +261,7 @@ package struct RecordWriter: Sendable {
                 """,
                 [.texts(surplus), .texts(batch.excess)]
             )
-            if isRehearsal { await session.rollback() } else { try await session.commit() }
+            try await end(purpose)
             for row in rows { try outcome.add(row) }
         } catch {
             await session.rollback()
@@ -307,8 +306,9 @@ package struct RecordWriter: Sendable {
         )
     }
 
-    private static let copyLogs: StaticString = """
-        COPY logs (
+    /// What a batch's rows and bodies have, in their order.
+    private static let logColumns: StaticString = """
+        (
             id, created_at, event_id, account_id, gateway_id, provider, model, model_type, path, method, request_type,
             request_content_type, response_content_type, status_code, success, cached, step, retried, duration_us, first_byte_us,
             cost, upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
@@ -319,22 +319,24 @@ package struct RecordWriter: Sendable {
             pages, requests, search_units, service_tier, inference_geo, speed
         ) FROM STDIN (FORMAT binary)
         """
-    private static let copyStagedLogs: StaticString = """
-        COPY staged_logs (
-            id, created_at, event_id, account_id, gateway_id, provider, model, model_type, path, method, request_type,
-            request_content_type, response_content_type, status_code, success, cached, step, retried, duration_us, first_byte_us,
-            cost, upstream_cost, custom_cost, metadata, request_size, response_size, request_complete, response_complete, streamed,
-            authenticated, token_id, key_alias, user_agent, error_code, feedback, dropped_parameters, trace_id, parent_span_id,
-            tokens_in, tokens_out, tokens_cached, tokens_cache_write_5m, tokens_cache_write_1h, tokens_cache_write_12h, tokens_reasoning, tokens_input_audio,
-            tokens_output_audio, tokens_cached_audio, tokens_input_image, tokens_output_image, tokens_cached_image,
-            tokens_input_video, tokens_output_video, tokens_citation, web_searches, characters, media_milliseconds, images,
-            pages, requests, search_units, service_tier, inference_geo, speed
-        ) FROM STDIN (FORMAT binary)
-        """
-    private static let copyBodies: StaticString =
-        "COPY log_bodies (id, created_at, request, response) FROM STDIN (FORMAT binary)"
-    private static let copyStagedBodies: StaticString =
-        "COPY staged_log_bodies (id, created_at, request, response) FROM STDIN (FORMAT binary)"
+    private static let bodyColumns: StaticString = "(id, created_at, request, response) FROM STDIN (FORMAT binary)"
+
+    private func copyLogs(_ rows: CopyRows, into table: StaticString) async throws(PostgresError) -> Int {
+        try await copy(rows, "COPY ", table, Self.logColumns)
+    }
+
+    private func copyBodies(_ rows: CopyRows, into table: StaticString) async throws(PostgresError) {
+        if rows.count > 0 { _ = try await copy(rows, "COPY ", table, Self.bodyColumns) }
+    }
+
+    private func copy(_ rows: CopyRows, _ words: StaticString...) async throws(PostgresError) -> Int {
+        var statement = PostgresQuery("")
+        for word in words {
+            statement.append(word)
+            statement.append(" ")
+        }
+        return try await session.copyIn(statement, rows.message)
+    }
 }
 
 extension RecordOutcome {

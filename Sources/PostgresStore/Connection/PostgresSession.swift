@@ -50,10 +50,10 @@ package actor PostgresSession {
 
     /// Runs `COPY … FROM STDIN` with the given data; returns the number of rows.
     @discardableResult
-    package func copyIn(_ sql: StaticString, _ data: [ByteBuffer]) throws(PostgresError) -> Int {
+    package func copyIn(_ statement: PostgresQuery, _ data: [ByteBuffer]) throws(PostgresError) -> Int {
         let connection = try open()
         return try checked { () throws(PostgresError) in
-            try connection.copyIn(PostgresQuery(sql), data, within: options.statementTimeout)
+            try connection.copyIn(statement, data, within: options.statementTimeout)
         }
     }
 

@@ -52,14 +52,16 @@ struct ControlRole: Sendable {
     private static let statementLimit: Duration = .seconds(8)
     /// The same of work that nobody waits for: deletions and evaluations may have to search whole logs.
     private static let patientStatementLimit: Duration = .seconds(600)
+    /// Evaluations, deletions, logs that make room, counting anew, old roll-ups, and months: none waits for another.
+    private static let patientUsers = 6
     private static let retry: Duration = .milliseconds(250)
 
     private enum Outcome: Sendable { case order(SupervisorOrder?), ended }
 
-    private let settings: ControlSettings
-    private let logger: Logger
+    let settings: ControlSettings
+    let logger: Logger
     private let pool: PostgresPool
-    private let patientPool: PostgresPool
+    let patientPool: PostgresPool
     private let readingPool: PostgresPool
     private let gateways: GatewayAdministration
     private let tokens: TokenAdministration
@@ -85,8 +87,7 @@ struct ControlRole: Sendable {
         self.readingPool = readingPool
         let reading = ReadingPool(readingPool)
         options.statementTimeout = Self.patientStatementLimit
-        // One each for evaluations, deletions, logs that make room, counting anew, and old roll-ups.
-        patientPool = PostgresPool(options, size: 5)
+        patientPool = PostgresPool(options, size: Self.patientUsers)
         let egress: EgressRule = settings.egressAllowsPrivateAddresses ? .anyAddress : .publicAddressesOnly
         let limits = settings.limits
         let gateways = GatewayAdministration(pool, limits: limits, egress: egress)
@@ -106,6 +107,7 @@ struct ControlRole: Sendable {
         self.workers = workers
         let vault = Vault(masterKey: masterKey)
         let rules = ReferenceRules(settings.secretReferences)
+        let sealer = SecretSealer(vault: vault, rules: rules)
         let external = ExternalSecrets(
             rules: rules, environment: settings.secretEnvironment.mapValues { $0.reveal() },
             vault: try Self.vaultClient(settings),
@@ -117,7 +119,7 @@ struct ControlRole: Sendable {
             logpushRowLimit: limits.logpushEntry
         ) { event in Self.report(event, logger) }
         declarations = Self.declarations(
-            settings, pool, SecretSealer(vault: vault, rules: rules), rules, egress, clock, logger
+            settings, pool, sealer, rules, egress, clock, logger
         )
         let compiler = SnapshotCompiler(
             pool,
@@ -165,15 +167,12 @@ struct ControlRole: Sendable {
             },
             tokens: tokens,
             providerConfigs: ProviderConfigAdministration(
-                pool, sealer: SecretSealer(vault: vault, rules: rules),
+                pool, sealer: sealer,
                 canonicalProvider: DeclarationAccess.canonicalProvider
             ),
-            customProviders: CustomProviderAdministration(
-                pool, vault: Vault(masterKey: masterKey),
-                egress: egress
-            ),
+            customProviders: CustomProviderAdministration(pool, vault: vault, egress: egress),
             secretsStore: SecretsStoreAdministration(
-                pool, sealer: SecretSealer(vault: vault, rules: rules),
+                pool, sealer: sealer,
                 limits: .init(
                     stores: limits.secretStoresPerAccount, secrets: limits.secretsPerAccount)
             ),
@@ -278,41 +277,6 @@ struct ControlRole: Sendable {
                 }.run()
             }
         }
-    }
-
-    /// Starts the work whose statements may take minutes.
-    ///
-    /// No child tasks, because nobody waits for their end: the server undoes a statement whose client is gone, and what
-    /// was to be done is still in the database.
-    private func startChores() -> [Task<Void, Never>] {
-        let logger = logger
-        let housekeeping = LogHousekeeping(patientPool, rowLimit: settings.limits.logRowsPerGateway) { event in
-            switch event {
-            case .waiting(let problem): logger.warning("logs wait for their deletion", reason: problem)
-            case .unreadableDeletion(let id):
-                logger.error("a deletion of logs cannot be read and was given up", reason: "number \(id)")
-            case .postponedDeletion(let id, let reason):
-                logger.warning("a deletion of logs failed and is tried again later", reason: "number \(id): \(reason)")
-            }
-        }
-        let evaluations = EvaluationRunner(patientPool) { event in
-            switch event {
-            case .waiting(let problem): logger.warning("evaluations wait for the database", reason: problem)
-            case .failed(let id, let reason): logger.error("an evaluation failed", reason: "\(id): \(reason)")
-            case .postponed(let id, let reason):
-                logger.warning("an evaluation failed and is tried again later", reason: "\(id): \(reason)")
-            }
-        }
-        let usage = UsageKeeper(patientPool) { problem in
-            logger.warning("old roll-ups could not be removed", reason: problem)
-        }
-        let counts = LogCountKeeper(patientPool) { problem in
-            logger.warning("logs could not be counted anew", reason: problem)
-        }
-        return [
-            Task { await housekeeping.run() }, Task { await evaluations.run() }, Task { await usage.run() },
-            Task { await counts.run() },
-        ]
     }
 
     /// Repeats `body` while what keeps it from succeeding may pass.
