@@ -113,8 +113,10 @@ package struct MigrationSource: Sendable {
 /// Brings the schema up to date; several nodes may do so at once.
 package struct Migrator: Sendable {
     /// How often a migration is tried that meets other nodes' transactions.
-    private static let attempts = 5
-    private static let pause = Duration.milliseconds(200)
+    private static let attempts = 10
+    private static let pause = Duration.milliseconds(500)
+    /// Everybody else waits behind a migration that waits for a table.
+    private static let lockLimit: StaticString = "SET LOCAL lock_timeout = '2s'"
 
     private let options: PostgresOptions
 
@@ -128,7 +130,7 @@ package struct Migrator: Sendable {
     /// Applies what is missing and returns it.
     ///
     /// Each migration is one transaction together with its record. One that ran into a deadlock with a node that stores
-    /// records, or waited too long for it, is tried again.
+    /// records, or waited for a table for two seconds, is tried again.
     package func migrate(_ migrations: [Migration]) async throws(MigrationError) -> [Migration] {
         let session = PostgresSession(options)
         do throws(PostgresError) {
@@ -172,6 +174,7 @@ package struct Migrator: Sendable {
         for attempt in 1... {
             do throws(PostgresError) {
                 try await session.begin()
+                _ = try await session.query(Self.lockLimit)
                 try await session.run(script: migration.sql, within: options.statementTimeout)
                 _ = try await session.query(
                     "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
