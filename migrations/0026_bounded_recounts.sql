@@ -19,7 +19,7 @@ CREATE FUNCTION recount_log_month(stale date) RETURNS void LANGUAGE sql AS $$
     INSERT INTO log_recounts
     VALUES (
         date_trunc('month', stale)::date, date_trunc('month', stale)::timestamp AT TIME ZONE 'UTC',
-        (date_trunc('month', stale) + interval '1 month') AT TIME ZONE 'UTC'
+        (date_trunc('month', stale)::timestamp + interval '1 month') AT TIME ZONE 'UTC'
     )
     ON CONFLICT (month) DO UPDATE SET hour = excluded.hour
 $$;
@@ -136,7 +136,9 @@ BEGIN
     IF doomed = '{}' THEN
         RETURN false;
     END IF;
-    -- Vacuum gives way after a second, in which nobody else has to wait for it.
+    -- Vacuum gives way after a second, in which nobody else has to wait for it. To take a partition away locks the default
+    -- one as well.
+    LOCK TABLE ONLY log_bodies_default, ONLY logs_default IN SHARE UPDATE EXCLUSIVE MODE;
     FOREACH parent IN ARRAY doomed LOOP
         EXECUTE format('LOCK TABLE %I IN SHARE UPDATE EXCLUSIVE MODE', parent || suffix);
     END LOOP;
@@ -165,6 +167,27 @@ BEGIN
     END LOOP;
     PERFORM recount_log_month(month);
     RETURN true;
+END
+$$;
+
+-- Deletes up to `piece` rows of each default partition that were made before `before`; returns how many went. Rows go before
+-- bodies, as wherever something is deleted. None while a month is made or dropped, which would hold everybody up to wait.
+CREATE OR REPLACE FUNCTION delete_default_logs(before timestamptz, piece integer) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    bodies bigint;
+    entries bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtext('aigatewayd log partitions')) THEN
+        RETURN 0;
+    END IF;
+    DELETE FROM logs_default
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM logs_default WHERE created_at < before ORDER BY created_at LIMIT piece));
+    GET DIAGNOSTICS entries = ROW_COUNT;
+    DELETE FROM log_bodies_default
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM log_bodies_default WHERE created_at < before ORDER BY created_at LIMIT piece));
+    GET DIAGNOSTICS bodies = ROW_COUNT;
+    RETURN bodies + entries;
 END
 $$;
 

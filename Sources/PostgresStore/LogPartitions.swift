@@ -86,8 +86,8 @@ package struct LogPartitions: Sendable {
         return pieces
     }
 
-    /// Forgets which records were counted without rows, where nobody did so in a week: their node died; returns how many
-    /// were forgotten.
+    /// Forgets which records were counted without rows, where nobody did so in a week: control died before it
+    /// could; returns how many were forgotten.
     @discardableResult
     package func forgetRefusals() async throws(PostgresError) -> Int {
         var forgotten = 0

@@ -58,6 +58,8 @@ package actor SpoolDrain {
     private static let maxFullLogs = 10_000
     /// Ids in the database that are as many as should wait for the checkpoint.
     private static let usualRowless = 20_000
+    /// Between two writes of the checkpoint to the disk, however many ids wait, and though it may have failed.
+    private static let leastPause = Duration.seconds(1)
     /// Ids in memory, when the checkpoint cannot be saved; those beyond go by themselves, after a week.
     private static let maxRowless = 100_000
 
@@ -243,8 +245,9 @@ package actor SpoolDrain {
     ///
     /// Called between batches: all ids are of committed ones.
     private func settle(_ urgency: Urgency) async {
+        let since = securedAt.duration(to: .now)
         let isDue =
-            urgency == .now || rowless.count >= Self.usualRowless || securedAt.duration(to: .now) >= securing
+            urgency == .now || since >= securing || (rowless.count >= Self.usualRowless && since >= Self.leastPause)
         if isDue, !rowless.isEmpty || follower.hasRemovedSegments {
             securedAt = .now
             do throws(SpoolError) {

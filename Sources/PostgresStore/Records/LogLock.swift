@@ -2,7 +2,7 @@
 ///
 /// 1. The advisory lock of a gateway's limit; of several in the order of their keys.
 /// 2. The tables: `log_bodies`, then `logs`, then the partitions of each.
-/// 3. Rows of `log_bodies`, then of `logs`.
+/// 3. Rows that are new: those of `log_bodies`, then of `logs`. Rows that are there: those of `logs`, then their bodies.
 /// 4. `log_counts`, then `log_totals`, each in the order of its keys. Triggers do this for each statement.
 /// 5. The roll-ups, in the order that `roll_up_usage` gives them. One statement adds to them in a transaction: a second
 ///    one would start at the beginning while it holds what the first has left behind. So what is counted without rows is
