@@ -151,9 +151,11 @@ struct PresentState {
     private func reference(
         _ place: String, named name: String, store: StoreID?, stored: ProviderConfig?, others: Set<String>
     ) -> Result<DeclarationStep.Key, Refusal> {
-        if let stored, let secret = secrets[stored.secret], secret.isOwned, users[secret.id] == 1 {
+        if let stored, let secret = secrets[stored.secret], secret.isOwned {
             if reference(secret) == place { return .success(.same) }
-            if !others.contains(secret.name) { return .success(.changedReference(place, secret.id, secret.store)) }
+            if users[secret.id] == 1, !others.contains(secret.name) {
+                return .success(.changedReference(place, secret.id, secret.store))
+            }
         }
         if configuration.secrets.contains(where: { $0.store == store && $0.name == name }) {
             let message =

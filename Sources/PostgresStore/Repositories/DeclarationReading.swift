@@ -39,9 +39,10 @@ package struct DeclarationReading: Sendable {
 
 /// The readings that were applied or refused, one account at a time.
 package struct DeclarationReadingRepository: Sendable {
-    /// Readings of an account that are remembered: more than all nodes of a fleet make in a year.
+    /// Readings of an account that are remembered, besides the one in force: more than all nodes of a fleet make in a
+    /// year.
     ///
-    /// One that is forgotten is older than all these, and not applied again for that reason.
+    /// One that is forgotten is older than the one in force, and not applied again for that reason.
     private static let remembered = 1000
 
     private let pool: PostgresPool
@@ -96,8 +97,9 @@ package struct DeclarationReadingRepository: Sendable {
         )
         _ = try await pool.query(
             """
-            DELETE FROM declaration_readings WHERE account_id = $1 AND read_at < (
-                SELECT read_at FROM declaration_readings WHERE account_id = $1 ORDER BY read_at DESC OFFSET $2 LIMIT 1
+            DELETE FROM declaration_readings WHERE account_id = $1 AND read_at < least(
+                (SELECT read_at FROM declaration_readings WHERE account_id = $1 ORDER BY read_at DESC OFFSET $2 LIMIT 1),
+                (SELECT max(read_at) FROM declaration_readings WHERE account_id = $1 AND outcome = 'applied')
             )
             """,
             [.text(account.rawValue), .int(Self.remembered)]

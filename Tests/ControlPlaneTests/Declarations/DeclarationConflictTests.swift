@@ -143,7 +143,13 @@ struct DeclarationConflictTests {
             }
             try await group.waitForAll()
         }
-        #expect(try await fixture.changes(of: file(10)).count <= names.count)
+        let rows = try await fixture.pool.query(
+            "SELECT cache_ttl, rate_limiting_limit FROM gateways WHERE id LIKE 'g%'")
+        #expect(rows.count == names.count)
+        for row in rows {
+            #expect(try row.int("cache_ttl") == 10)
+            #expect((0..<4).contains(try row.int("rate_limiting_limit")))
+        }
     }
 
     @Test("a name that was taken at the same moment is looked at anew")

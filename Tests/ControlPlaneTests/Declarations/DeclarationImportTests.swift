@@ -360,6 +360,14 @@ struct DeclarationImportTests {
             + "\n      - {provider_slug: openai, alias: second, default_config: false, secret: prod_openai_default}"
         try await fixture.apply(two, .deleteOthers)
         #expect(try await fixture.changes(of: two, .deleteOthers) == [])
+        // Two that share a secret which points outside: the file, and its export, change nothing any more.
+        let shared =
+            file("both", "default", "reference: \"env:AIG_TEST_A\"")
+            + "\n      - {provider_slug: openai, alias: second, default_config: false, secret: both_openai_default}"
+        try await fixture.apply(file("both", "default", "reference: \"env:AIG_TEST_A\""), .deleteOthers)
+        for _ in 0..<2 { #expect(try await fixture.problems(of: shared, .deleteOthers) == []) }
+        #expect(try await fixture.changes(of: shared, .deleteOthers) == [])
+        #expect(try await fixture.changes(of: try await fixture.export(), .deleteOthers) == [])
         // What nobody uses any more is gone at the end.
         try await fixture.apply("version: 1\ngateways: []", .deleteOthers)
         #expect(try await secrets() == [])

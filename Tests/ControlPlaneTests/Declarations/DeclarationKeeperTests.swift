@@ -142,6 +142,29 @@ struct DeclarationKeeperTests {
         #expect(try await gateways(fixture) == ["last"])
     }
 
+    @Test("a thousand refusals since do not let an old file come back")
+    func forgottenRefusals() async throws {
+        let fixture = try await DeclarationFixture()
+        #expect(await start(file("first"), read: 90_000, fixture) == .applied)
+        #expect(await start(file("second"), read: 80_000, fixture) == .applied)
+        _ = try await fixture.pool.query(
+            """
+            INSERT INTO declaration_readings (account_id, reading, digest, read_at, outcome, file)
+            SELECT $1, n, sha256(n::text::bytea), now() - interval '1 hour' + n * interval '1 second', 'refused', 'x'
+            FROM generate_series(1, 1001) AS n
+            """,
+            [.text(DeclarationFixture.account.rawValue)]
+        )
+        // Noting anything forgets what is too old.
+        let reading = DeclarationReading(
+            readAt: Instant(microseconds: 1), now: Instant(microseconds: 1), digest: [UInt8](repeating: 7, count: 32),
+            file: "x"
+        )
+        try await DeclarationReadingRepository(fixture.pool).note(.refused, of: reading, in: DeclarationFixture.account)
+        #expect(await start(file("first"), read: 90_000, fixture) == .superseded)
+        #expect(try await gateways(fixture) == ["second"])
+    }
+
     @Test("a file that prunes has to say where it ends")
     func endMark() async throws {
         let fixture = try await DeclarationFixture()
