@@ -58,7 +58,7 @@ package struct DeclarationAdministration: Sendable {
             } catch let reason as DeclarationFailure {
                 failure = reason
             } catch let error as PostgresError {
-                failure = error.isUniqueViolation ? .contended([]) : DeclarationFailure(ControlError(error), at: [])
+                failure = DeclarationFailure(ControlError(error), at: [])
             } catch {
                 throw .internalFailure("\(error)")
             }

@@ -90,11 +90,11 @@ struct DeclarationComparison {
     /// Costs have no name: those that are equal belong together, then those of the same models, in their order.
     private mutating func compareCosts(of provider: DeclaredCustomProvider, stored: [CustomCost]) {
         let slug = provider.settings.slug
-        var left = stored
+        var left = stored.map { (cost: $0, form: DeclarationForm.customCost($0.settings)) }
         var open: [DeclaredCustomCost] = []
         for cost in provider.costs {
             let form = DeclarationForm.customCost(cost.settings)
-            if let same = left.firstIndex(where: { DeclarationForm.customCost($0.settings).says(form) }) {
+            if let same = left.firstIndex(where: { $0.form.says(form) }) {
                 left.remove(at: same)
             } else {
                 open.append(cost)
@@ -105,21 +105,22 @@ struct DeclarationComparison {
             let object = "custom cost " + Self.name(slug, settings.modelRule.rawValue, settings.model)
             let form = DeclarationForm.customCost(settings)
             let match = left.firstIndex {
-                $0.settings.model == settings.model && $0.settings.modelRule == settings.modelRule
-                    && $0.settings.costType == settings.costType
+                let known = $0.cost.settings
+                return known.model == settings.model && known.modelRule == settings.modelRule
+                    && known.costType == settings.costType
             }
             if let match {
                 let old = left.remove(at: match)
-                let differences = DeclarationDifferences(from: DeclarationForm.customCost(old.settings), to: form)
+                let differences = DeclarationDifferences(from: old.form, to: form)
                 note(.update, object, differences.lines)
-                changes.append(.init(action: .changeCustomCost(old.id, settings, slug), path: cost.path))
+                changes.append(.init(action: .changeCustomCost(old.cost.id, settings, slug), path: cost.path))
             } else {
                 note(.create, object, DeclarationDifferences.members(of: form, without: ["model", "model_rule"]))
                 changes.append(.init(action: .createCustomCost(settings, slug), path: cost.path))
             }
         }
         guard pruning == .deleteOthers else { return }
-        for cost in left {
+        for cost in left.map(\.cost) {
             note(.delete, "custom cost " + Self.name(slug, cost.settings.modelRule.rawValue, cost.settings.model), [])
             deletions.append(.init(action: .deleteCustomCost(cost.id), path: []))
         }
@@ -248,10 +249,9 @@ struct DeclarationComparison {
                 changes.append(.init(action: .createRoute(route.name, route.elements, gateway.id), path: route.path))
                 continue
             }
-            let oldForm = present.form(of: old)
-            let differences = DeclarationDifferences(from: oldForm, to: form).lines
-            guard !oldForm.says(form) else { continue }
-            note(.update, object, (differences.isEmpty ? ["the order of its elements"] : differences) + warning)
+            let differences = DeclarationDifferences(from: present.form(of: old), to: form).lines
+            guard !differences.isEmpty else { continue }
+            note(.update, object, differences + warning)
             changes.append(.init(action: .changeRoute(old.id, route.elements, gateway.id), path: route.path))
         }
         guard pruning == .deleteOthers else { return }

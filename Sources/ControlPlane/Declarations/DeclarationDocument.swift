@@ -88,6 +88,7 @@ struct DeclarationDocument {
         case .mapping(let mapping):
             var members: [JSONValue.Member] = []
             var inherited: [JSONValue.Member] = []
+            var names: Set<String> = []
             for (key, element) in mapping {
                 guard let name = key.scalar else {
                     throw .refused([DeclarationProblem(path, line: key.mark?.line, "A key has to be a word")])
@@ -96,13 +97,15 @@ struct DeclarationDocument {
                 if name.string == "<<", name.style == .plain {
                     inherited += try merged(content, path, key.mark?.line)
                 } else {
+                    // The parser tells `true` and "true" apart; as names they are one.
+                    guard names.insert(name.string).inserted else {
+                        throw .refused([Self.repetition(of: name.string, path, key.mark?.line)])
+                    }
                     members.append(JSONValue.Member(name.string, content))
                 }
             }
             // What stands in the map itself goes before what it inherits, and the first inheritance before the next.
-            for member in inherited where !members.contains(where: { $0.name == member.name }) {
-                members.append(member)
-            }
+            for member in inherited where names.insert(member.name).inserted { members.append(member) }
             return .object(members)
         case .alias(let alias):
             throw .refused([DeclarationProblem(path, line: alias.mark?.line, "An alias leads nowhere")])
@@ -138,12 +141,16 @@ struct DeclarationDocument {
         }
     }
 
+    private static func repetition(of name: String, _ path: [String], _ line: Int?) -> DeclarationProblem {
+        DeclarationProblem(
+            path, line: line, "The same key stands twice: \(DeclarationText.shown(String(name.prefix(128))))")
+    }
+
     /// What the YAML parser found, without the text around it.
     private static func problem(_ error: any Error) -> DeclarationProblem {
         switch error as? YamlError {
         case .duplicatedKeysInMapping(let names, let context):
-            let names = names.map { DeclarationText.shown(String($0.prefix(128))) }.joined(separator: ", ")
-            return DeclarationProblem([], line: context.mark.line, "The same key stands twice: \(names)")
+            return repetition(of: names.joined(separator: ", "), [], context.mark.line)
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
             return DeclarationProblem([], line: mark.line, "Not readable as YAML: \(problem)")

@@ -85,10 +85,13 @@ package actor DeclarationKeeper {
         let reading = DeclarationReading(
             readAt: file.readAt, now: clock.now, digest: Digest.sha256(file.content), file: file.name
         )
-        await attempt(reading)
+        if let problem = file.problem { return refuse([problem]) }
+        let declarations: Declarations
+        do throws(DeclarationFailure) { declarations = try await read() } catch { return fail(error) }
+        await attempt(declarations, reading)
         while status.state == .pending, !Task.isCancelled {
             do { try await Task.sleep(for: Self.retry) } catch { return }
-            await attempt(reading)
+            await attempt(declarations, reading)
         }
     }
 
@@ -101,10 +104,14 @@ package actor DeclarationKeeper {
         return version
     }
 
-    private func attempt(_ reading: DeclarationReading) async {
-        if let problem = file.problem { return refuse([problem]) }
+    /// Beside this actor, which tells meanwhile how things stand: a file may be long.
+    @concurrent
+    private nonisolated func read() async throws(DeclarationFailure) -> Declarations {
+        try reader.read(file.content, pruning == .deleteOthers ? .marked : .optional)
+    }
+
+    private func attempt(_ declarations: Declarations, _ reading: DeclarationReading) async {
         do throws(DeclarationFailure) {
-            let declarations = try reader.read(file.content, pruning == .deleteOthers ? .marked : .optional)
             let outcome = try await apply(declarations, reading)
             version = outcome.version
             switch outcome.standing {
@@ -114,21 +121,27 @@ package actor DeclarationKeeper {
             case .refused: refuse(["It did not fit when it was read; it is read again at SIGHUP"])
             }
         } catch {
-            switch error {
-            case .refused(let problems): refuse(problems.map(\.description))
-            case .noSuchAccount: refuse(["There is no account \(account)"])
-            case .internalFailure(let detail): refuse([detail])
-            case .storeUnavailable: wait("PostgreSQL cannot be reached")
-            case .contended(let problems):
-                conflicts += 1
-                let reasons = problems.map(\.description)
-                if conflicts >= Self.mostConflicts, !reasons.isEmpty { return refuse(reasons) }
-                wait(reasons.first ?? "the configuration is being changed by others, or locked")
-            }
+            fail(error)
         }
     }
 
-    private func apply(
+    private func fail(_ failure: DeclarationFailure) {
+        switch failure {
+        case .refused(let problems): refuse(problems.map(\.description))
+        case .noSuchAccount: refuse(["There is no account \(account)"])
+        case .internalFailure(let detail): refuse([detail])
+        case .storeUnavailable: wait("PostgreSQL cannot be reached")
+        case .contended(let problems):
+            conflicts += 1
+            let reasons = problems.map(\.description)
+            if conflicts >= Self.mostConflicts, !reasons.isEmpty { return refuse(reasons) }
+            wait(reasons.first ?? "the configuration is being changed by others, or locked")
+        }
+    }
+
+    /// Beside this actor, as `read`.
+    @concurrent
+    private nonisolated func apply(
         _ declarations: Declarations, _ reading: DeclarationReading
     ) async throws(DeclarationFailure) -> DeclarationAdministration.Outcome {
         do {

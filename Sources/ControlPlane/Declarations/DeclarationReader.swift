@@ -304,7 +304,7 @@ private enum SpendRuleNames {
             var name = ""
             repeat {
                 let digest = Digest.sha256(counted.bytes + Array("\(number)".utf8))
-                name = digest.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                name = Hexadecimal.text(of: digest.prefix(4))
                 number += 1
             } while !taken.insert(name).inserted
             return rule.replacing("id", with: .string(name))

@@ -30,7 +30,11 @@ package struct DeclarationReport: Sendable, Equatable {
 struct DeclarationDifferences {
     private(set) var lines: [String] = []
 
-    init(from old: JSONValue, to new: JSONValue) { compare(old, new, []) }
+    init(from old: JSONValue, to new: JSONValue) {
+        compare(old, new, [])
+        // Elements with ids are compared by these.
+        if lines.isEmpty, !old.says(new) { lines = ["the order of its elements"] }
+    }
 
     /// The members of a new object.
     static func members(of form: JSONValue, without names: Set<String>) -> [String] {

@@ -17,6 +17,7 @@ struct PresentState {
     let gateways: [GatewayID: Gateway]
     let customProviders: [String: AccountProvider]
     private let secrets: [SecretID: AccountConfiguration.KnownSecret]
+    private let secretsByName: [StoreID: [String: AccountConfiguration.KnownSecret]]
     private let configsByGateway: [GatewayID: [ProviderConfig]]
     private let routesByGateway: [GatewayID: [DynamicRoute]]
     private let costsByProvider: [String: [CustomCost]]
@@ -31,6 +32,7 @@ struct PresentState {
         customProviders = Dictionary(
             configuration.customProviders.map { ($0.settings.slug, $0) }, uniquingKeysWith: { $1 })
         secrets = Dictionary(configuration.secrets.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        secretsByName = configuration.secrets.reduce(into: [:]) { $0[$1.store, default: [:]][$1.name] = $1 }
         configsByGateway = Dictionary(grouping: configuration.providerConfigs, by: \.gateway)
         routesByGateway = Dictionary(grouping: configuration.routes, by: \.gateway)
         costsByProvider = Dictionary(grouping: configuration.customCosts, by: \.settings.provider)
@@ -123,7 +125,7 @@ struct PresentState {
                 place = other.id
             }
             let wanted = name ?? usualName
-            guard let secret = configuration.secrets.first(where: { $0.store == place && $0.name == wanted }) else {
+            guard let secret = secret(named: wanted, in: place) else {
                 // A config whose secret was deleted is still what a file without a name for it says.
                 if name == nil, let stored, secrets[stored.secret] == nil { return .success((.same, [])) }
                 return .failure(Refusal(name: "secret", message: missing(name == nil ? usualName : nil, in: place)))
@@ -135,6 +137,10 @@ struct PresentState {
             }
             return .success((.existing(secret.id), members(naming: secret, store: store)))
         }
+    }
+
+    private func secret(named name: String, in store: StoreID?) -> AccountConfiguration.KnownSecret? {
+        store.flatMap { secretsByName[$0]?[name] }
     }
 
     /// - Parameter name: nil: as the file gave it, which is not repeated, because it may be a key that stands there by
@@ -157,7 +163,7 @@ struct PresentState {
                 return .success(.changedReference(place, secret.id, secret.store))
             }
         }
-        if configuration.secrets.contains(where: { $0.store == store && $0.name == name }) {
+        if secret(named: name, in: store) != nil {
             let message =
                 "A secret of the usual name \(DeclarationText.shown(name)) exists already: name it with secret, "
                 + "or delete it"

@@ -152,7 +152,7 @@ struct DeclarationConflictTests {
         }
     }
 
-    @Test("a name that was taken at the same moment is looked at anew")
+    @Test("a name that was taken at the same moment is told as what the whole can try again")
     func uniqueness() async throws {
         let fixture = try await DeclarationFixture()
         let error = await #expect(throws: PostgresError.self) {

@@ -328,6 +328,25 @@ struct DeclarationImportTests {
         #expect(try await keys() == ["K1", "K2"])
     }
 
+    @Test("another order of rules is a change, and none any more when it is made")
+    func order() async throws {
+        let fixture = try await DeclarationFixture()
+        func file(_ ids: [String]) -> String {
+            let rules = ids.map { "{id: \($0), limit: 1, limitType: cost, window: 60}" }.joined(separator: ", ")
+            return """
+                version: 1
+                gateways:
+                  - {id: a, authentication: true, spend_limits: {enabled: true, rules: [\(rules)]}}
+                """
+        }
+        try await fixture.apply(file(["one", "two"]))
+        #expect(try await fixture.changes(of: file(["one", "two"])) == [])
+        #expect(
+            try await fixture.changes(of: file(["two", "one"])) == ["~ gateway a"])
+        try await fixture.apply(file(["two", "one"]))
+        #expect(try await fixture.changes(of: file(["two", "one"])) == [])
+    }
+
     @Test("a secret that a file still names outlives the provider config that it was made for")
     func ownedSecrets() async throws {
         let fixture = try await DeclarationFixture()

@@ -142,6 +142,22 @@ struct DeclarationKeeperTests {
         #expect(try await gateways(fixture) == ["last"])
     }
 
+    @Test("how things stand is told while a long file is read")
+    func longFile() async throws {
+        let fixture = try await DeclarationFixture()
+        let entries = (0..<20_000).map { "- {id: g\($0), authentication: 3}" }.joined(separator: "\n")
+        let keeper = keeper("version: 1\ngateways:\n" + entries, fixture)
+        async let end: Void = keeper.run()
+        var answers = 0
+        while await keeper.status.state == .pending {
+            answers += 1
+            await Task.yield()
+        }
+        await end
+        #expect(await keeper.status.state == .refused)
+        #expect(answers > 20)
+    }
+
     @Test("a thousand refusals since do not let an old file come back")
     func forgottenRefusals() async throws {
         let fixture = try await DeclarationFixture()

@@ -133,6 +133,15 @@ struct DeclarationReaderTests {
         #expect(problems("version: 1\n" + names).allSatisfy { !$0.contains("\u{1B}") })
     }
 
+    @Test("a key that stands twice is refused, also when it is written as another kind of word")
+    func repetition() {
+        for text in [
+            "version: 1\nversion: 1", "version: 1\nx: {true: 1, \"true\": 2}", "version: 1\nx: {1: a, '1': b}",
+        ] {
+            #expect(problems(text).count == 1 && problems(text)[0].contains("The same key stands twice"), "\(text)")
+        }
+    }
+
     @Test("anchors, merge keys, comments and a byte order mark are understood")
     func plainYAML() throws {
         let text = """
