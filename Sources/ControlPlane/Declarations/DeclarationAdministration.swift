@@ -177,7 +177,7 @@ extension PresentState {
         .array(
             (exporters.elements ?? []).map { exporter in
                 guard let headers = exporter["headers"]?.members else { return exporter }
-                let names = headers.map { JSONValue.Member($0.name, .string(DeclarationForm.mask)) }
+                let names = headers.map { JSONValue.Member($0.name, .string(Secret.mask)) }
                 return exporter.replacing("headers", with: .object(names))
             }
         )

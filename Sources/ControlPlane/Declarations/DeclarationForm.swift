@@ -6,9 +6,6 @@ import PostgresStore
 ///
 /// One form for both sides of a comparison and for what is written.
 enum DeclarationForm {
-    /// What stands for a value that is not shown.
-    static let mask = "****"
-
     /// What a gateway's settings are when a file leaves them out.
     static let standardGateway = GatewaySettings(
         cacheInvalidateOnUpdate: true, cacheTTL: 0, collectLogs: true, rateLimitingInterval: 0, rateLimitingLimit: 0

@@ -1,3 +1,5 @@
+import GatewayCore
+
 /// What applying declarations changes, or would change; never a secret.
 package struct DeclarationReport: Sendable, Equatable {
     /// One object that differs from what a file says.
@@ -82,7 +84,7 @@ struct DeclarationDifferences {
 
     /// The value with a mask in place of header values.
     private static func concealed(_ value: JSONValue, _ path: [String]) -> JSONValue {
-        if isHidden(path, value) { return .string(DeclarationForm.mask) }
+        if isHidden(path, value) { return .string(Secret.mask) }
         switch value {
         case .array(let elements):
             return .array(elements.enumerated().map { concealed($1, path + [String($0)]) })

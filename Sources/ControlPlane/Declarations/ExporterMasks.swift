@@ -63,7 +63,7 @@ struct ExporterMasks {
         guard let headers = exporter["headers"]?.members else { return completed.append(exporter) }
         var fields: [JSONValue.Member] = []
         for header in headers {
-            guard header.value.text == DeclarationForm.mask else {
+            guard header.value.text == Secret.mask else {
                 fields.append(header)
                 continue
             }

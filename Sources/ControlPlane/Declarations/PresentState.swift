@@ -183,7 +183,7 @@ struct PresentState {
         guard declared != sealed?.preview else { return .success(.unchanged) }
         let nothing = "**** keeps the value that is stored, and none is"
         guard let fields = try? JSONValue(parsing: declared), let members = fields.members else {
-            guard declared != DeclarationForm.mask else { return .failure(Refusal(message: nothing)) }
+            guard declared != Secret.mask else { return .failure(Refusal(message: nothing)) }
             return .success(opened(stored) == declared ? .unchanged : .text(Secret(declared)))
         }
         if let preview = sealed?.preview, let shown = try? JSONValue(parsing: preview), shown.says(fields) {
@@ -192,7 +192,7 @@ struct PresentState {
         let known = opened(stored).flatMap { try? JSONValue(parsing: $0) }
         var complete: [JSONValue.Member] = []
         for member in members {
-            guard member.value.text == DeclarationForm.mask else {
+            guard member.value.text == Secret.mask else {
                 complete.append(member)
                 continue
             }

@@ -64,7 +64,7 @@ package struct SecretSealer: Sendable {
         do {
             return SealedText(
                 envelope: try vault.seal(Secret(Array(checked.text.utf8)), account: account, secretID: id),
-                kind: checked.kind, preview: checked.kind == .value ? Self.preview(of: checked.text) : Self.mask
+                kind: checked.kind, preview: checked.kind == .value ? Self.preview(of: checked.text) : Secret.mask
             )
         } catch {
             throw .internalFailure("a secret could not be sealed")
@@ -90,10 +90,8 @@ package struct SecretSealer: Sendable {
         do { return try RandomBytes.hexadecimal(bytes: 16) } catch { throw .internalFailure("no random bytes") }
     }
 
-    private static let mask = "****"
-
     /// The last four characters behind a mask; of short values only the mask.
     static func preview(of value: String) -> String {
-        value.unicodeScalars.count >= 16 ? mask + String(value.suffix(4)) : mask
+        value.unicodeScalars.count >= 16 ? Secret.mask + value.suffix(4) : Secret.mask
     }
 }

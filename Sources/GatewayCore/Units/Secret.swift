@@ -11,3 +11,8 @@ package struct Secret<Value: Sendable>: Sendable, CustomStringConvertible, Custo
     package var debugDescription: String { "<redacted>" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
+
+extension Secret where Value == String {
+    /// Stands for a text that is not shown, in answers of the management API and in files of declarations.
+    package static var mask: String { "****" }
+}

@@ -49,11 +49,9 @@ package enum CustomHeaders {
 
     /// What may be shown of `text`: the names, never a value.
     package static func masked(_ text: [UInt8]) -> String {
-        guard let members = members(text) else { return mask }
-        return "{" + members.map { JSONPatch.quoted($0.name) + ":\"\(mask)\"" }.joined(separator: ",") + "}"
+        guard let members = members(text) else { return Secret.mask }
+        return "{" + members.map { JSONPatch.quoted($0.name) + ":\"\(Secret.mask)\"" }.joined(separator: ",") + "}"
     }
-
-    private static let mask = "****"
 
     /// Names with their values; a value that is no string is nil.
     private static func members(_ text: [UInt8]) -> [(name: String, value: String?)]? {
