@@ -1,5 +1,6 @@
 @testable import AdminAPI
 import ControlPlane
+import Foundation
 import GatewayCore
 import Glibc
 import Logging
@@ -27,7 +28,14 @@ struct ControlListenerTests {
     }
 
     /// Everything the peer sends in answer to `text` until it closes or `limit` bytes came.
-    private func exchange(_ port: UInt16, _ text: String, until marker: String) -> String {
+    private func exchange(_ port: UInt16, _ text: String, until marker: String) async -> String {
+        // On a thread of its own: who answers needs those of the tests.
+        await withCheckedContinuation { done in
+            Thread { done.resume(returning: Self.blockingExchange(port, text, until: marker)) }.start()
+        }
+    }
+
+    private static func blockingExchange(_ port: UInt16, _ text: String, until marker: String) -> String {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { _ = close(descriptor) }
         var address = sockaddr_in()
@@ -40,7 +48,7 @@ struct ControlListenerTests {
             }
         }
         guard isConnected else { return "not connected" }
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         let bytes = Array(text.utf8)
         _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
@@ -73,26 +81,26 @@ struct ControlListenerTests {
             surface: surface, tls: nil, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test")
         )
         let work = Task { try await listener.run([descriptor]) }
-        func get(_ path: String, headers: String = "", until marker: String) -> String {
-            exchange(port, "GET \(path) HTTP/1.1\r\nHost: x\r\n\(headers)\r\n", until: marker)
+        func get(_ path: String, headers: String = "", until marker: String) async -> String {
+            await exchange(port, "GET \(path) HTTP/1.1\r\nHost: x\r\n\(headers)\r\n", until: marker)
         }
-        #expect(get("/healthz", until: "ok").hasPrefix("HTTP/1.1 200 OK"))
-        let ready = get("/readyz", until: "connections")
+        #expect(await get("/healthz", until: "ok").hasPrefix("HTTP/1.1 200 OK"))
+        let ready = await get("/readyz", until: "connections")
         #expect(ready.hasPrefix("HTTP/1.1 503"))
         #expect(ready.contains(#""postgres":{"state":"available","since":"1970-01-01T00:00:00.000Z","problem":null}"#))
-        #expect(get("/metrics", until: "aig_test 1").contains("text/plain; version=0.0.4"))
-        let list = get(
+        #expect(await get("/metrics", until: "aig_test 1").contains("text/plain; version=0.0.4"))
+        let list = await get(
             "/client/v4" + ManagementAPI.gateways + "?per_page=1",
             headers: "Authorization: Bearer \(api.read)\r\n", until: "total_pages"
         )
         #expect(list.hasPrefix("HTTP/1.1 200 OK"))
         #expect(list.contains(#""per_page":1"#))
-        #expect(get(ManagementAPI.gateways, until: "10000").hasPrefix("HTTP/1.1 401"))
+        #expect(await get(ManagementAPI.gateways, until: "10000").hasPrefix("HTTP/1.1 401"))
         let large =
             "POST \(ManagementAPI.gateways) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(api.edit)\r\n"
             + "Content-Length: 1048577\r\n\r\n" + String(repeating: " ", count: 1_048_577)
-        #expect(exchange(port, large, until: "7001").hasPrefix("HTTP/1.1 413"))
-        #expect(exchange(port, "not http\r\n\r\n", until: "\r\n\r\n").hasPrefix("HTTP/1.1 400"))
+        #expect(await exchange(port, large, until: "7001").hasPrefix("HTTP/1.1 413"))
+        #expect(await exchange(port, "not http\r\n\r\n", until: "\r\n\r\n").hasPrefix("HTTP/1.1 400"))
         work.cancel()
         _ = await work.result
     }

@@ -269,7 +269,7 @@ struct LogRoutesTests {
     @Test("a row that is still on its way is waited for")
     func late() async throws {
         let now = Instant(milliseconds: 1_767_323_045_000)
-        let api = try await ManagementAPI(now: now)
+        let api = try await ManagementAPI(now: now, settlingLimit: .seconds(60))
         await api.makeGateway("g")
         var generator = SystemRandomNumberGenerator()
         let id = LogID(milliseconds: UInt64(now.milliseconds), random: &generator)

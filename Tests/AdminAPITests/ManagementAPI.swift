@@ -38,7 +38,7 @@ struct ManagementAPI {
     let revoked: String
 
     init(
-        now: Instant? = nil, egress: EgressRule = .publicAddressesOnly,
+        now: Instant? = nil, egress: EgressRule = .publicAddressesOnly, settlingLimit: Duration = .seconds(2),
         limits change: (inout ProductLimits) -> Void = { _ in }
     ) async throws {
         let url = try await PostgresServer.shared.database(template: "migrated") { url in
@@ -77,7 +77,7 @@ struct ManagementAPI {
         change(&limits)
         let routes = AdminRoutes(
             gateways: GatewayAdministration(pool, limits: limits),
-            logs: LogAdministration(pool, reading: ReadingPool(pool), clock: clock),
+            logs: LogAdministration(pool, reading: ReadingPool(pool), clock: clock, settlingLimit: settlingLimit),
             datasets: DatasetAdministration(pool),
             evaluations: EvaluationAdministration(pool, mostDatasets: limits.datasetsPerEvaluation),
             tokens: tokens,

@@ -128,7 +128,7 @@ struct ExportRunnerTests {
         }
         // A delivery to the others takes five seconds, and there are twenty of them: one after the other is longer.
         #expect(ContinuousClock.now - started < .seconds(60))
-        #expect(record.deliveries == 15, "a receiver is served batch after batch")
+        #expect((15...20).contains(record.deliveries), "a receiver is served batch after batch")
         #expect(await runner.statistics.delivered == 1500)
         #expect(try await Self.rows(pool, of: Self.tenant) == 20)
         work.cancel()

@@ -177,7 +177,7 @@ struct ReferenceResolverTests {
             report: { if case .failed(let reason) = $0 { Issue.record("\(reason)") } }
         )
         let work = Task { await compiler.run() }
-        #expect(await compiler.wait(for: written.version, atMost: .seconds(5)))
+        #expect(await compiler.wait(for: written.version, atMost: .seconds(60)))
         #expect(try scene.texts(published.withLock { $0.last }?.secrets ?? []) == ["one"])
         let count = published.withLock { $0.count }
         try scene.write("two")

@@ -16,7 +16,7 @@ struct WorkerLinkServerTests {
             var address = sockaddr_un()
             address.sun_family = sa_family_t(AF_UNIX)
             withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8) + [0]) }
-            for _ in 0..<200 {
+            for _ in 0..<6000 {
                 let descriptor = descriptor
                 let result = withUnsafePointer(to: &address) {
                     $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -34,9 +34,9 @@ struct WorkerLinkServerTests {
         func send(_ message: ControlLink.FromWorker) { send(Array(buffer: ControlLink.encode(message))) }
         func send(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } }
 
-        /// The next message; nil when the server closed the link or nothing came for five seconds.
+        /// The next message; nil when the server closed the link or nothing came for a minute.
         func next() async throws -> ControlLink.FromControl? {
-            for _ in 0..<500 {
+            for _ in 0..<6000 {
                 if let message = try ControlLink.decodeFromControl(&pending) { return message }
                 var isClosed = false
                 let count = pending.writeWithUnsafeMutableBytes(minimumWritableBytes: 65_536) {
@@ -112,7 +112,8 @@ struct WorkerLinkServerTests {
             func make(_ account: AccountID) async -> String? {
                 calls += 1
                 if account == "bad" { return "no such account" }
-                try? await Task.sleep(for: .milliseconds(200))
+                // A link is read in order: both have asked by then.
+                while let server, await server.workers < 2 { try? await Task.sleep(for: .milliseconds(5)) }
                 await server?.publish(WorkerLinkServerTests.snapshot(8))
                 return nil
             }
@@ -125,8 +126,8 @@ struct WorkerLinkServerTests {
             let first = try await Worker(path)
             let second = try await Worker(path)
             for worker in [first, second] {
-                worker.send(.hello(slot: 0, processID: 1, snapshotVersion: 7))
                 worker.send(.provisionDefaultGateway(request: 42, account: "good"))
+                worker.send(.hello(slot: 0, processID: 1, snapshotVersion: 7))
             }
             for worker in [first, second] {
                 #expect(try await Self.version(worker.next()) == 8)

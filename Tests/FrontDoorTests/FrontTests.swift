@@ -43,7 +43,7 @@ private final class RunningFront {
     func report() -> ChildReport? {
         var poll = PollSet()
         poll.add(supervisor.descriptor)
-        guard !poll.wait(.seconds(5)).isEmpty, case .report(let report) = supervisor.poll() else { return nil }
+        guard !poll.wait(.seconds(60)).isEmpty, case .report(let report) = supervisor.poll() else { return nil }
         return report
     }
 
@@ -79,7 +79,7 @@ private final class RunningFront {
 private func receive(_ worker: OwnedDescriptor) -> OwnedDescriptor? {
     var poll = PollSet()
     poll.add(worker.number)
-    guard !poll.wait(.seconds(5)).isEmpty,
+    guard !poll.wait(.seconds(60)).isEmpty,
         case .connection(let connection) = HandoverSocket(descriptor: worker.number).poll()
     else { return nil }
     return OwnedDescriptor(connection)
@@ -102,7 +102,7 @@ private func isQuiet(_ worker: OwnedDescriptor) -> Bool {
             let connection = try #require(receive(idle))
             var poll = PollSet()
             poll.add(connection.number)
-            #expect(!poll.wait(.seconds(5)).isEmpty)
+            #expect(!poll.wait(.seconds(60)).isEmpty)
             var bytes = [UInt8](repeating: 0, count: 4)
             #expect(recv(connection.number, &bytes, 4, 0) == 2)
         }

@@ -4,13 +4,17 @@ import PostgresStore
 import TestKit
 import Testing
 
-@Suite("The order of locks on logs")
+@Suite("The order of locks on logs", .timeLimit(.minutes(5)))
 struct LogLockTests {
     private static let account = String(repeating: "a", count: 32)
 
     /// A database with a gateway `g`, whose log is full with one row, and the partitions of January 2026.
+    ///
+    /// What waits for a lock waits longer than any of these tests is kept from going on.
     private static func database() async throws -> PostgresPool {
-        let pool = PostgresPool(url: try await TestDatabase.migrated(), size: 6)
+        var options = PostgresOptions(url: try await TestDatabase.migrated())
+        options.statementTimeout = .seconds(120)
+        let pool = PostgresPool(options, size: 6)
         _ = try await pool.query("INSERT INTO accounts (id) VALUES ($1)", [.text(account)])
         _ = try await pool.query(
             """
@@ -44,15 +48,21 @@ struct LogLockTests {
 
     /// Returns when a session of the database waits for a lock.
     private static func someoneWaits(_ pool: PostgresPool) async throws {
-        for _ in 0..<500 {
-            let waiting = try await pool.query(
-                """
-                SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-                """)
-            if !waiting.isEmpty { return }
-            try await Task.sleep(for: .milliseconds(10))
+        let waiting: StaticString = """
+            SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+            """
+        while try await pool.query(waiting).isEmpty { try await Task.sleep(for: .milliseconds(10)) }
+    }
+
+    /// Drops January, as often as it gives up waiting.
+    private static func dropJanuary(_ pool: PostgresPool) async throws(PostgresError) -> Int {
+        while true {
+            do throws(PostgresError) {
+                return try await LogPartitions(pool).drop(before: Instant(milliseconds: 1_772_000_000_000))
+            } catch {
+                guard error.isTransient else { throw error }
+            }
         }
-        Issue.record("nobody waits")
     }
 
     private static func count(_ pool: PostgresPool, _ sql: StaticString) async throws -> Int {
@@ -66,9 +76,8 @@ struct LogLockTests {
         try await other.begin()
         _ = try await other.query("SELECT FROM log_counts FOR UPDATE")
         _ = try await other.query("SELECT FROM log_totals FOR UPDATE")
-        let began = ContinuousClock.now
+        // Whoever drops a month waits two seconds for a lock and then fails.
         #expect(try await LogPartitions(pool).drop(before: Instant(milliseconds: 1_772_000_000_000)) == 1)
-        #expect(began.duration(to: .now) < .seconds(1))
         #expect(try await pool.query("SELECT FROM logs").isEmpty)
         await other.rollback()
         #expect(try await LogPartitions(pool).recount() > 0)
@@ -82,7 +91,7 @@ struct LogLockTests {
         let writer = pool.makeSession()
         try await writer.begin()
         _ = try await writer.query("LOCK TABLE log_bodies IN ROW EXCLUSIVE MODE")
-        async let dropped = LogPartitions(pool).drop(before: Instant(milliseconds: 1_772_000_000_000))
+        async let dropped = Self.dropJanuary(pool)
         try await Self.someoneWaits(pool)
         _ = try await writer.query("SET LOCAL lock_timeout = '500ms'")
         _ = try await writer.query("LOCK TABLE logs IN ROW EXCLUSIVE MODE")
@@ -96,11 +105,11 @@ struct LogLockTests {
         let reader = pool.makeSession()
         try await reader.begin()
         #expect(try await reader.query("SELECT FROM logs").count == 5)
-        async let dropped = LogPartitions(pool).drop(before: Instant(milliseconds: 1_772_000_000_000))
+        async let dropped = Self.dropJanuary(pool)
         try await Self.someoneWaits(pool)
-        let began = ContinuousClock.now
+        // Less than a second, after which the server would find a deadlock and end one of the two.
+        _ = try await reader.query("SET LOCAL lock_timeout = '900ms'")
         #expect(try await reader.query("SELECT FROM log_bodies").count == 5)
-        #expect(began.duration(to: .now) < .milliseconds(800), "it waited for the detection of a deadlock")
         try await reader.commit()
         #expect(try await dropped == 1)
     }

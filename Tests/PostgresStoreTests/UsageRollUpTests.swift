@@ -272,7 +272,7 @@ struct UsageRollUpTests {
     func manyKeys() async throws {
         var options = PostgresOptions(url: try await TestDatabase.migrated())
         // What is counted anew for each key takes a minute for the last batch.
-        options.statementTimeout = .seconds(12)
+        options.statementTimeout = .seconds(30)
         let pool = PostgresPool(options)
         let writer = RecordWriter(pool.makeSession())
         for batch in 0..<3 {

@@ -108,9 +108,9 @@ struct RedisConnectionTests {
     func frozenServer() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let (connection, watch) = try await Self.connected(
-                to: server, options: RedisConnection.Options()
-            )
+            var options = RedisConnection.Options()
+            options.connectDeadline = .seconds(20)
+            let (connection, watch) = try await Self.connected(to: server, options: options)
             server.freeze()
             let clock = ContinuousClock()
             let start = clock.now
@@ -259,7 +259,7 @@ struct RedisConnectionTests {
     func probe() async throws {
         let server = try RedisServer(password: "right")
         let good = RedisEndpoint(address: .unix(path: server.socketPath), password: Secret("right"))
-        try await RedisProbe.ping(good)
+        try await RedisProbe.ping(good, within: .seconds(20))
         let bad = RedisEndpoint(address: .unix(path: server.socketPath), password: Secret("wrong"))
         await #expect(throws: RedisStoreError.self) { try await RedisProbe.ping(bad) }
         server.freeze()

@@ -14,7 +14,7 @@ struct Worker {
     let gate: SharingGate
 
     init(
-        _ server: RedisServer, leaseLife: Duration = .seconds(5),
+        _ server: RedisServer, leaseLife: Duration = .seconds(60),
         options: RedisConnection.Options = StoreFixture.patient, coalescing: Coalescing = .on,
         whenUnavailable: RedisUnavailablePolicy = .allow, _ change: (inout SharingBounds) -> Void = { _ in }
     ) async throws {
@@ -70,7 +70,7 @@ struct Worker {
 
 /// Runs `body` with a worker whose Redis is its own.
 func withWorker(
-    leaseLife: Duration = .seconds(5), coalescing: Coalescing = .on,
+    leaseLife: Duration = .seconds(60), coalescing: Coalescing = .on,
     bounds change: @WorkerLoop @Sendable (inout SharingBounds) -> Void = { _ in },
     _ body: @WorkerLoop @Sendable (Worker) async throws -> Void
 ) async throws {

@@ -484,8 +484,8 @@ struct SharingGateTests {
     func leaderDies() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let leader = try await Worker(server)
-            let follower = try await Worker(server)
+            let leader = try await Worker(server, leaseLife: .seconds(5))
+            let follower = try await Worker(server, leaseLife: .seconds(5))
             let lead = try await Asking(leader.gate, leader.question(1)).lead()
             let waiting = [
                 Asking(follower.gate, follower.question(1)), Asking(follower.gate, follower.question(1)),
@@ -509,8 +509,8 @@ struct SharingGateTests {
     func leaderDiesInStream() async throws {
         let server = try RedisServer()
         try await TestLoop.run {
-            let leader = try await Worker(server)
-            let follower = try await Worker(server)
+            let leader = try await Worker(server, leaseLife: .seconds(5))
+            let follower = try await Worker(server, leaseLife: .seconds(5))
             let question = leader.question(1, keepsStreams: true)
             let lead = try await Asking(leader.gate, question).lead()
             #expect(lead.begin(Head.stream))

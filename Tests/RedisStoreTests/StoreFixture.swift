@@ -23,7 +23,7 @@ struct StoreFixture {
     }
 
     static func connected(
-        to server: RedisServer, leaseLife: Duration = .seconds(5), options: RedisConnection.Options = patient
+        to server: RedisServer, leaseLife: Duration = .seconds(60), options: RedisConnection.Options = patient
     ) async throws -> StoreFixture {
         let watch = StoreWatch()
         let scripts = GateScripts()
@@ -35,6 +35,7 @@ struct StoreFixture {
         while await watch.next() != .available {}
         var storeOptions = RedisAnswerStore.Options()
         storeOptions.leaseLife = leaseLife
+        storeOptions.failureLife = .seconds(60)
         let store = RedisAnswerStore(
             connection, scripts: scripts, observer: watch, clock: SystemClock(), options: storeOptions
         )

@@ -71,9 +71,9 @@ import Testing
         #expect(ExitStatus.collect(process) == .exited(0))
     }
 
-    /// Whether the store accepts connections within 20 seconds.
+    /// Whether the store accepts connections within a minute.
     private func isUp(_ store: some EmbeddedStore) -> Bool {
-        let deadline = MonotonicTime.now() + .seconds(20)
+        let deadline = MonotonicTime.now() + .seconds(60)
         while MonotonicTime.now() < deadline {
             if store.acceptsConnections() { return true }
             var nothing = PollSet()

@@ -142,7 +142,7 @@ final class ScriptedDaemon {
         return path
     }
 
-    /// Lines that contain the parts, in whatever order they come, skipping others; fails the test after 20 seconds.
+    /// Lines that contain the parts, in whatever order they come, skipping others; fails the test after a minute.
     func expect(all parts: [String], _ location: SourceLocation = #_sourceLocation) throws {
         var missing = parts
         while !missing.isEmpty {
@@ -151,14 +151,14 @@ final class ScriptedDaemon {
         }
     }
 
-    /// The next line that contains `part`, skipping others; fails the test after 20 seconds.
+    /// The next line that contains `part`, skipping others; fails the test after a minute.
     @discardableResult
     func expect(_ part: String, _ location: SourceLocation = #_sourceLocation) throws -> String {
         try expect(anyOf: [part], location)
     }
 
     private func expect(anyOf parts: [String], _ location: SourceLocation) throws -> String {
-        let deadline = MonotonicTime.now() + .seconds(20)
+        let deadline = MonotonicTime.now() + .seconds(60)
         var skipped: [String] = []
         while true {
             while let end = text.firstIndex(of: "\n") {

@@ -12,7 +12,6 @@ package actor SnapshotCompiler {
         case failed(String)
     }
 
-    private static let checkInterval: Duration = .seconds(2)
     /// Changes that arrive within this time share one snapshot.
     private static let debounce: Duration = .milliseconds(5)
 
@@ -21,6 +20,7 @@ package actor SnapshotCompiler {
     private let publish: @Sendable (ConfigSnapshot) async -> Void
     private let report: @Sendable (Event) -> Void
     private let references: ReferenceResolver?
+    private let checkInterval: Duration
     private let wakeUps: AsyncStream<Void>
     private nonisolated let waker: AsyncStream<Void>.Continuation
     private var published: UInt64?
@@ -30,16 +30,18 @@ package actor SnapshotCompiler {
 
     /// - Parameters:
     ///   - references: finds the values of secrets that point outside; nil leaves these secrets out.
+    ///   - checkInterval: how often it looks without having been notified.
     ///   - publish: writes the snapshot to disk and sends it to the workers; called for one at a time.
     ///   - report: for the process log.
     package init(
-        _ pool: PostgresPool, references: ReferenceResolver? = nil,
+        _ pool: PostgresPool, references: ReferenceResolver? = nil, checkInterval: Duration = .seconds(2),
         publish: @escaping @Sendable (ConfigSnapshot) async -> Void,
         report: @escaping @Sendable (Event) -> Void
     ) {
         self.pool = pool
         configuration = ConfigurationRepository(pool)
         self.references = references
+        self.checkInterval = checkInterval
         self.publish = publish
         self.report = report
         (wakeUps, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -67,7 +69,7 @@ package actor SnapshotCompiler {
             group.addTask {
                 while !Task.isCancelled {
                     waker.yield()
-                    try? await Task.sleep(for: Self.checkInterval)
+                    try? await Task.sleep(for: self.checkInterval)
                 }
             }
             if let references {

@@ -16,6 +16,10 @@ struct DeclarationConflictTests {
             otel: [{url: "https://otel.example/v1", headers: {x-key: "****"}}]
         """
 
+    private static let waits: StaticString = """
+        SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+        """
+
     private func fixture() async throws -> DeclarationFixture {
         let fixture = try await DeclarationFixture()
         try await fixture.apply(
@@ -69,18 +73,30 @@ struct DeclarationConflictTests {
     func deadlock() async throws {
         let fixture = try await fixture()
         let others = PostgresPool(fixture.options, size: 1)
-        let outcome = try await withThrowingTaskGroup(of: DeclarationAdministration.Outcome.self) { group in
-            try await others.transaction { transaction in
-                // By hand, in the other order: first the row, then what its trigger locks. The import waits first, so
-                // that the server ends that.
-                _ = try await transaction.query("SELECT FROM gateways WHERE id = 'g' FOR UPDATE")
-                group.addTask { try await fixture.apply(Self.file) }
-                try await Task.sleep(for: .milliseconds(300))
-                _ = try await transaction.query("UPDATE gateways SET rate_limiting_limit = 7 WHERE id = 'g'")
+        var isLate: Bool
+        repeat {
+            isLate = false
+            do {
+                let outcome = try await withThrowingTaskGroup(of: DeclarationAdministration.Outcome.self) { group in
+                    try await others.transaction { transaction in
+                        // By hand, in the other order: first the row, then what its trigger locks. The import waits
+                        // first, so that the server ends that.
+                        _ = try await transaction.query("SELECT FROM gateways WHERE id = 'g' FOR UPDATE")
+                        group.addTask { try await fixture.apply(Self.file) }
+                        while try await fixture.pool.query(Self.waits).isEmpty {
+                            try await Task.sleep(for: .milliseconds(10))
+                        }
+                        _ = try await transaction.query("UPDATE gateways SET rate_limiting_limit = 7 WHERE id = 'g'")
+                    }
+                    return try #require(try await group.next())
+                }
+                #expect(outcome.report.lines.contains("    rate_limiting_limit: 7 -> 0"))
+            } catch let error as PostgresError where error.isTransient {
+                // The import had looked for a deadlock before there was one, so the server ended the other.
+                isLate = true
+                _ = try await fixture.pool.query("UPDATE gateways SET cache_ttl = 0 WHERE id = 'g'")
             }
-            return try #require(try await group.next())
-        }
-        #expect(outcome.report.lines.contains("    rate_limiting_limit: 7 -> 0"))
+        } while isLate
         #expect(try await fixture.changes(of: Self.file) == [])
     }
 
@@ -88,14 +104,14 @@ struct DeclarationConflictTests {
     func longLock() async throws {
         let fixture = try await fixture()
         var options = fixture.options
-        options.statementTimeout = .milliseconds(700)
+        options.statementTimeout = .seconds(2)
         let hasty = DeclarationFixture(fixture, PostgresPool(options, size: 1))
         let others = PostgresPool(fixture.options, size: 1)
         try await withThrowingTaskGroup(of: Void.self) { group in
             try await others.transaction { transaction in
                 _ = try await transaction.query("SELECT FROM config_version FOR UPDATE")
                 group.addTask { try await hasty.apply(Self.file) }
-                try await Task.sleep(for: .seconds(3))
+                try await Task.sleep(for: .seconds(5))
             }
             try await group.waitForAll()
         }

@@ -130,7 +130,7 @@ package actor PostgresServer {
         )
         self.program = program
         let isReady = [try Self.path(of: "pg_isready"), "-q", "-h", folder.path, "-U", Self.user]
-        for _ in 0..<300 {
+        for _ in 0..<3000 {
             if (try? TestProgram.run(isReady)) != nil { return }
             guard program.isRunning else { break }
             usleep(20_000)

@@ -47,7 +47,7 @@ package final class RedisServer {
             log: log
         )
         self.program = program
-        for _ in 0..<500 {
+        for _ in 0..<3000 {
             if (try? command("PING")) == "PONG" { return }
             guard program.isRunning else { break }
             usleep(10_000)
