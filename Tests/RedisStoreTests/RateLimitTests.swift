@@ -13,7 +13,17 @@ struct RateLimitTests {
 
     /// Microseconds since 1970 on the server's clock.
     private static func now(_ server: RedisServer) throws -> Int {
-        let time = try server.command("TIME").split(whereSeparator: \.isNewline).compactMap { Int($0) }
+        try microseconds(server.command("TIME").split(whereSeparator: \.isNewline).map(String.init))
+    }
+
+    /// What `TIME` was answered with.
+    private static func microseconds(_ reply: RedisReply??) throws -> Int {
+        guard case .array(let parts)?? = reply else { throw RedisStoreError("no time") }
+        return try microseconds(parts.map { $0.text ?? "" })
+    }
+
+    private static func microseconds(_ parts: [String]) throws -> Int {
+        let time = parts.compactMap { Int($0) }
         try #require(time.count == 2)
         return time[0] * 1_000_000 + time[1]
     }
@@ -87,18 +97,18 @@ struct RateLimitTests {
                 let key = StoreFixture.prefix + "limit:gateway:window:short\(trial)"
                 let ask = RedisCommand(
                     "EVAL", GateScripts().ask.source, "1", key, "0", "", "", "fixed", "2", "\(interval)")
-                let first = try Self.now(server)
-                let admitted = await withCheckedContinuation { (done: CheckedContinuation<Int, Never>) in
+                let commands = [RedisCommand("TIME")] + Array(repeating: ask, count: 20) + [RedisCommand("TIME")]
+                let replies = await withCheckedContinuation { (done: CheckedContinuation<[RedisReply?], Never>) in
                     var replies: [RedisReply?] = []
-                    for _ in 0..<20 {
-                        worker.connection.send(ask) { reply in
+                    for command in commands {
+                        worker.connection.send(command) { reply in
                             replies.append(reply)
-                            guard replies.count == 20 else { return }
-                            done.resume(returning: replies.filter { $0 == .integer(0) }.count)
+                            if replies.count == commands.count { done.resume(returning: replies) }
                         }
                     }
                 }
-                let last = try Self.now(server)
+                let (first, last) = (try Self.microseconds(replies.first), try Self.microseconds(replies.last))
+                let admitted = replies.filter { $0 == .integer(0) }.count
                 #expect((2...2 * (last / interval - first / interval + 1)).contains(admitted))
             }
             worker.close()
