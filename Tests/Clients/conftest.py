@@ -5,11 +5,17 @@ import tempfile
 from pathlib import Path
 
 import certifi
+import httpx
 import pytest
 
 from harness.daemon import Daemon
 from harness.fleet import node_beside
 from harness.provider import Provider
+
+# How long httpx waits where a test says nothing of it: the five seconds of its own are little on a busy machine. It has
+# this one object everywhere.
+for part in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, part, 60)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """The real daemon in a directory of its own, on random ports, with embedded PostgreSQL and Redis."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -33,10 +34,32 @@ PROVIDERS = [
 ]
 
 
+# Below the ports that the kernel gives away by itself, a part for each process of tests.
+PORTS, PORTS_OF_A_PROCESS = range(10_000, 32_768), 8_000
+
+
+def _ports():
+    """Every port of this process' part again and again, from anywhere in it."""
+    process = re.search(r"\d*$", os.environ.get("PYTEST_XDIST_WORKER", ""))[0]
+    first = PORTS.start + int(process or 0) * PORTS_OF_A_PROCESS % len(PORTS)
+    own = range(first, min(first + PORTS_OF_A_PROCESS, PORTS.stop))
+    start = secrets.randbelow(len(own))
+    return itertools.cycle([*own[start:], *own[:start]])
+
+
+_next_ports = _ports()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, and that nobody is given before it is bound."""
+    for port in itertools.islice(_next_ports, PORTS_OF_A_PROCESS):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 def environment_of(daemon_settings):
@@ -76,8 +99,8 @@ class Daemon:
             "control": {"listen": f"127.0.0.1:{self.control_port}"},
             "state_directory": str(self.state),
             "workers": {"count": workers},
-            # What is tested is seldom how fast this machine is; tests of a lost Redis choose the product's own value.
-            "redis": {"timeout": "2s"},
+            # What is tested is seldom how fast this machine is; tests of a lost Redis choose a shorter one.
+            "redis": {"timeout": "10s"},
             # One daemon serves many tests, and each makes its gateways.
             "limits": {"gateways_per_account": 1_000_000, "logs_per_second_per_gateway": 0},
             # As talkative as it gets, because what it says is searched for secrets.
@@ -161,8 +184,8 @@ class Daemon:
             if self.process.poll() is not None:
                 raise AssertionError(f"aigatewayd ended with {self.process.returncode}:\n{self.tail()}")
             try:
-                data = httpx.get(f"{self.data_url}/readyz", timeout=5, verify=self.trust).status_code
-                control = httpx.get(f"{self.control_url}/readyz", timeout=5, verify=self.trust).status_code
+                data = httpx.get(f"{self.data_url}/readyz", timeout=30, verify=self.trust).status_code
+                control = httpx.get(f"{self.control_url}/readyz", timeout=30, verify=self.trust).status_code
                 return data == 200 and control == 200
             except httpx.TransportError:
                 return False
@@ -183,7 +206,7 @@ class Daemon:
                 raise AssertionError(message) from error
             assert code == 0, f"exit code {code}:\n{self.tail()}"
             left = [pid for pid in family if alive(pid)]
-            until(lambda: not any(alive(pid) for pid in left), 10, lambda: f"the end of processes {left}")
+            until(lambda: not any(alive(pid) for pid in left), 30, lambda: f"the end of processes {left}")
         self.check_output()
 
     def destroy(self):
@@ -251,7 +274,7 @@ class Daemon:
         """Pids whose title matches, lowest first."""
         return sorted(pid for pid, title in self.processes().items() if re.search(pattern, title))
 
-    def one(self, pattern, within=20.0):
+    def one(self, pattern, within=60.0):
         pids = until(lambda: self.find(pattern), within, lambda: f"{pattern} among {self.processes()}")
         assert len(pids) == 1, f"{pattern}: {self.processes()}"
         return pids[0]
@@ -295,10 +318,10 @@ class Daemon:
 
     def snapshot_versions(self):
         """The snapshot version of each worker that takes requests, as the data port tells it."""
-        workers = httpx.get(f"{self.data_url}/readyz", timeout=5, verify=self.trust).json()["workers"]
+        workers = httpx.get(f"{self.data_url}/readyz", timeout=30, verify=self.trust).json()["workers"]
         return [worker["snapshot"] for worker in workers if worker["state"] != "draining"]
 
-    def await_snapshot(self, version, within=5.0):
+    def await_snapshot(self, version, within=30.0):
         """Waits until no worker serves an older configuration."""
         def current():
             try:
@@ -359,7 +382,7 @@ class Management:
         self.daemon = daemon
         self.http = httpx.Client(
             base_url=f"{daemon.control_url}/client/v4",
-            headers={"Authorization": f"Bearer {token or daemon.token}"}, timeout=30, verify=daemon.trust,
+            headers={"Authorization": f"Bearer {token or daemon.token}"}, timeout=60, verify=daemon.trust,
         )
 
     def path(self, rest=""):
@@ -396,7 +419,7 @@ class Management:
         answer = self.call("GET", self.path(f"/{gateway}/logs"), params=query).json()
         return answer["result"], answer["result_info"]
 
-    def log(self, gateway, log_id, within=15.0):
+    def log(self, gateway, log_id, within=60.0):
         """The detail of one log entry, as soon as it exists."""
         def entry():
             answer = self.http.get(self.path(f"/{gateway}/logs/{log_id}"))
@@ -405,7 +428,7 @@ class Management:
 
         return until(entry, within, f"log {log_id} of {gateway}", every=0.05)
 
-    def newest_log(self, gateway, within=15.0):
+    def newest_log(self, gateway, within=60.0):
         """The only entry of a gateway; for calls whose answer never arrived, so that their id is unknown."""
         def entries():
             return self.logs(gateway)[0]
@@ -414,7 +437,7 @@ class Management:
         assert len(found) == 1, found
         return self.log(gateway, found[0]["id"])
 
-    def entries(self, gateway, count, within=20.0):
+    def entries(self, gateway, count, within=60.0):
         """The details of all entries of a gateway, oldest first and by step, as soon as there are so many, no more."""
         def rows():
             found = self.logs(gateway, per_page=50)[0]

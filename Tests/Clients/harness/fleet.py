@@ -29,7 +29,7 @@ def gateway_of(nodes, **settings):
     name = nodes[0].api.create_gateway(**settings)
     version = max(nodes[0].snapshot_versions())
     for node in nodes[1:]:
-        node.await_snapshot(version, within=10)
+        node.await_snapshot(version)
     return name
 
 
@@ -45,7 +45,7 @@ class AnotherAccount:
             path = f"{daemon.control_url}/client/v4/accounts/{self.account}/ai-gateway/gateways"
             return httpx.get(path, headers={"Authorization": f"Bearer {self.token}"}).status_code == 200
 
-        until(accepted, 10, "the new account's token at the control port")
+        until(accepted, 30, "the new account's token at the control port")
         self.api = Management(self, token=self.token)
 
     def __getattr__(self, name):
@@ -116,13 +116,13 @@ def _worker_with(daemon, local, remote):
                     continue
         return None
 
-    return until(owner, 10, lambda: f"a worker with the connection {local}-{remote} among {daemon.processes()}")
+    return until(owner, 30, lambda: f"a worker with the connection {local}-{remote} among {daemon.processes()}")
 
 
 def metric(daemon, name, **labels):
     """All values of a metric by their labels; only those that carry the given ones."""
     found = {}
-    for line in httpx.get(f"{daemon.control_url}/metrics", timeout=10).text.splitlines():
+    for line in httpx.get(f"{daemon.control_url}/metrics", timeout=30).text.splitlines():
         match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
         if match:
             carried = dict(re.findall(r'(\w+)="([^"]*)"', match[1] or ""))

@@ -176,7 +176,7 @@ class Exchange:
     def close(self):
         self.link.close()
 
-    def await_peer_close(self, within=10.0):
+    def await_peer_close(self, within=30.0):
         """Waits until the gateway closes this connection; keeps and returns the moment."""
         moment = self.link.await_peer_close(within)
         self.request.closed_by_peer_at = moment
@@ -334,13 +334,13 @@ class Provider:
             except OSError:
                 pass
 
-    def only(self, within=5.0):
+    def only(self, within=30.0):
         """The single request that arrived."""
         until(lambda: self.requests, within, "a request at the provider")
         assert len(self.requests) == 1, f"expected one request, got {self.requests}"
         return self.requests[0]
 
-    def nth(self, index, within=5.0):
+    def nth(self, index, within=30.0):
         return until(lambda: len(self.requests) > index and self.requests[index], within, f"request {index}")
 
     @property

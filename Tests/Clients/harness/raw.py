@@ -35,7 +35,7 @@ class Answer:
 class RawConnection:
     """One TCP connection. Every read has a deadline."""
 
-    def __init__(self, port, within=20.0, receive_buffer=None):
+    def __init__(self, port, within=60.0, receive_buffer=None):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -157,7 +157,7 @@ class RawConnection:
         self.send(request_bytes(method, target, headers, body, host))
         return self.answer(method)
 
-    def expect_end(self, within=5.0):
+    def expect_end(self, within=20.0):
         """The peer must close now, without another byte."""
         self.sock.settimeout(within)
         try:

@@ -3,12 +3,12 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
 import redis
 
+from .daemon import free_port
 from .waiting import until
 
 
@@ -44,9 +44,7 @@ class RedisServer:
 
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="aigw-redis-", dir="/tmp")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.process = None
         self.client = redis.Redis(port=self.port)
@@ -56,7 +54,7 @@ class RedisServer:
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
              "--dir", self.directory],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers, 20, "an answer of Redis")
+        until(self._answers, 60, "an answer of Redis")
         return self
 
     def _answers(self):
