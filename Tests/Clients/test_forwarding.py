@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from harness.daemon import peak_resident_bytes, resident_bytes
+from harness.load import Load
 from harness.provider import bytes_reply, chat_completion, gzip_reply, json_reply, reads_body_itself
 from harness.raw import request_bytes
 from harness.waiting import Gate, until
@@ -447,7 +448,7 @@ def test_an_early_answer_to_a_running_upload_reaches_the_client(daemon, gateway,
                        [("Content-Type", "application/json"), ("Connection", "close")])
         # Keeps reading, as servers do, so that the refusal is not lost in a reset.
         try:
-            exchange.await_peer_close(10)
+            exchange.await_peer_close()
         except AssertionError:
             pass
 
@@ -482,11 +483,16 @@ def test_many_clients_at_once_get_their_own_answers(daemon, gateway, provider):
         thread.join()
     assert not failures, failures[:3]
     assert len(provider.requests) == 400
-    rows = until(lambda: daemon.api.logs(gateway, per_page=1)[1]["total_count"] == 400, 20, "400 log rows")
+    rows = until(lambda: daemon.api.logs(gateway, per_page=1)[1]["total_count"] == 400, 60, "400 log rows")
     assert rows
 
 
-def test_idle_memory_after_load_is_bounded(daemon):
-    for pid in daemon.workers():
-        # A debug build with its generous symbols; the release build's limit is the bench's business.
-        assert resident_bytes(pid) < 160 << 20
+def test_idle_memory_after_load_is_bounded(new_daemon):
+    daemon = new_daemon(workers=1).start()
+    with Load(daemon, daemon.api.create_gateway()) as load:
+        load.more(2000, within=300)
+        assert load.stop()["failed"] == []
+    [worker] = daemon.workers()
+    # A debug build with its generous symbols; the release build's limit is the bench's business.
+    assert resident_bytes(worker) < 160 << 20
+    daemon.stop()
