@@ -30,21 +30,20 @@ def after(seconds, script):
 
 
 def given_up(provider, *requests):
-    until(lambda: all(request.closed_by_peer_at for request in requests), 10, "the end of calls that were given up")
+    until(lambda: all(request.closed_by_peer_at for request in requests), 30, "the end of calls that were given up")
 
 
 def test_row_31_a_late_answer_is_408(daemon, gateway, provider):
     provider.always(silent)
-    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "100"})
-    assert refusal(answer) == (408, 2014)
+    began = time.monotonic()
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "1000"})
+    assert refusal(answer) == (408, 2014) and time.monotonic() - began >= 1
     assert answer.json()["message"] == "Request timed out"
     assert header(answer, "cf-aig-step") == "0" and header(answer, "cf-aig-event-id")
-    seen = provider.only()
-    given_up(provider, seen)
-    assert seen.closed_by_peer_at - seen.arrived_at >= 0.05
+    given_up(provider, provider.only())
     entry = daemon.api.log(gateway, header(answer, "cf-aig-log-id"))
     assert (entry["status_code"], entry["success"], entry["provider"]) == (408, False, "openai")
-    assert entry["duration"] >= 100 and entry["tokens_in"] is None and not entry["cost"]
+    assert entry["duration"] >= 1000 and entry["tokens_in"] is None and not entry["cost"]
     daemon.api.entries(gateway, 1)
 
 
@@ -62,13 +61,13 @@ def test_row_32_a_stream_that_began_in_time_has_all_the_time_it_needs(daemon, ga
     over = Gate()
     provider.reply(script)
     began = time.monotonic()
-    threading.Timer(2.5, over.open).start()
+    threading.Timer(6, over.open).start()
     with daemon.connect() as connection:
         connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [
-            JSON, ("cf-aig-request-timeout", "1500")], json.dumps(STREAM).encode()))
+            JSON, ("cf-aig-request-timeout", "5000")], json.dumps(STREAM).encode()))
         answer = connection.answer()
     assert answer.status == 200 and answer.body == b"".join(map(sse_event, events))
-    assert time.monotonic() - began >= 2.5
+    assert time.monotonic() - began >= 6
     entry = daemon.api.log(gateway, answer.header("cf-aig-log-id"))
     assert entry["success"] is True and (entry["tokens_in"], entry["tokens_out"]) == (11, 7)
 
@@ -84,8 +83,8 @@ def test_the_body_of_a_whole_answer_may_come_later(daemon, gateway, provider):
 
     over = Gate()
     provider.reply(script)
-    threading.Timer(2.5, over.open).start()
-    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "1500"})
+    threading.Timer(6, over.open).start()
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "5000"})
     assert answer.status_code == 200 and answer.json() == chat_completion()
 
 
@@ -94,7 +93,7 @@ def test_the_body_of_a_whole_answer_may_come_later(daemon, gateway, provider):
                                          ("compat/chat/completions", "anthropic/claude-sonnet-4-5")])
 def test_a_timeout_applies_to_every_endpoint(daemon, gateway, provider, path, model):
     provider.always(silent)
-    answer = post(daemon, gateway, path, {"cf-aig-request-timeout": "100"}, json={**CHAT, "model": model})
+    answer = post(daemon, gateway, path, {"cf-aig-request-timeout": "1000"}, json={**CHAT, "model": model})
     assert refusal(answer) == (408, 2014)
     given_up(provider, provider.only())
 
@@ -104,10 +103,10 @@ def test_a_stream_without_content_has_not_begun(daemon, gateway, provider):
     def script(exchange):
         exchange.head(200, SSE_HEAD)
         exchange.chunk(b": still thinking\n\n")
-        exchange.await_peer_close(5)
+        exchange.await_peer_close()
 
     provider.always(script)
-    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "300"}, json=STREAM)
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "1000"}, json=STREAM)
     assert refusal(answer) == (408, 2014)
     given_up(provider, provider.only())
 
@@ -138,22 +137,21 @@ def test_a_timeout_that_is_none_is_ignored(daemon, gateway, provider, value):
 
 def test_a_timeout_counts_as_a_failed_attempt(daemon, gateway, provider):
     provider.reply(silent, silent)
+    began = time.monotonic()
     answer = post(daemon, gateway, headers={
-        "cf-aig-request-timeout": "200", "cf-aig-max-attempts": "3", "cf-aig-retry-delay": "100"})
-    assert answer.status_code == 200
-    first, second, third = provider.requests
+        "cf-aig-request-timeout": "1000", "cf-aig-max-attempts": "3", "cf-aig-retry-delay": "100"})
+    assert answer.status_code == 200 and time.monotonic() - began >= 2.2
+    first, second, _ = provider.requests
     given_up(provider, first, second)
-    # The clock of a timeout starts before the provider has the request; only the wait is all between two arrivals.
-    assert min(second.arrived_at - first.closed_by_peer_at, third.arrived_at - second.closed_by_peer_at) >= 0.05
     tries, entry = daemon.api.tries(gateway, answer, 3)
-    assert entry["success"] is True and entry["duration"] >= 600
-    assert [row["status_code"] for row in tries] == [408] * 2 and min(row["duration"] for row in tries) >= 200
+    assert entry["success"] is True and entry["duration"] >= 2200
+    assert [row["status_code"] for row in tries] == [408] * 2 and min(row["duration"] for row in tries) >= 1000
 
 
 def test_the_last_of_several_attempts_waits_for_its_answer(daemon, gateway, provider):
-    provider.reply(silent, after(1.5, json_reply(chat_completion())))
+    provider.reply(silent, after(2.5, json_reply(chat_completion())))
     answer = post(daemon, gateway, headers={
-        "cf-aig-request-timeout": "300", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"})
+        "cf-aig-request-timeout": "1000", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"})
     assert answer.status_code == 200 and len(provider.requests) == 2
 
 
@@ -162,7 +160,7 @@ def test_the_last_of_several_attempts_waits_for_the_first_words_of_a_translated_
     def slow_to_speak(exchange):
         exchange.head(200, SSE_HEAD)
         exchange.chunk(b": OPENROUTER PROCESSING\n\n")
-        after(1.2, say)(exchange)
+        after(2.5, say)(exchange)
 
     def say(exchange):
         for event in chat_chunks(["late"], usage=(11, 7)):
@@ -171,7 +169,7 @@ def test_the_last_of_several_attempts_waits_for_the_first_words_of_a_translated_
 
     provider.reply(error_reply(503), slow_to_speak)
     answer = post(daemon, gateway, "compat/chat/completions", {
-        "cf-aig-request-timeout": "300", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"},
+        "cf-aig-request-timeout": "1000", "cf-aig-max-attempts": "2", "cf-aig-retry-delay": "0"},
         json={**STREAM, "model": "openrouter/some-model"})
     assert answer.status_code == 200 and "late" in answer.text and answer.text.rstrip().endswith("[DONE]")
     assert len(provider.requests) == 2
@@ -180,7 +178,7 @@ def test_the_last_of_several_attempts_waits_for_the_first_words_of_a_translated_
 def test_a_single_attempt_never_waits_longer(daemon, provider):
     gateway = daemon.api.create_gateway(retry_max_attempts=3, retry_delay=0, retry_backoff="constant")
     provider.always(silent)
-    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "200", "cf-aig-max-attempts": "1"})
+    answer = post(daemon, gateway, headers={"cf-aig-request-timeout": "1000", "cf-aig-max-attempts": "1"})
     assert refusal(answer) == (408, 2014)
     given_up(provider, provider.only())
 
@@ -188,7 +186,7 @@ def test_a_single_attempt_never_waits_longer(daemon, provider):
 def test_the_retries_of_the_gateway_follow_a_timeout_too(daemon, provider):
     gateway = daemon.api.create_gateway(retry_max_attempts=2, retry_delay=0, retry_backoff="constant")
     provider.reply(silent)
-    assert post(daemon, gateway, headers={"cf-aig-request-timeout": "200"}).status_code == 200
+    assert post(daemon, gateway, headers={"cf-aig-request-timeout": "1000"}).status_code == 200
     assert len(provider.requests) == 2
 
 
@@ -197,7 +195,7 @@ def test_the_retries_of_the_gateway_follow_a_timeout_too(daemon, provider):
 def test_a_step_with_a_successor_never_waits_longer_than_its_timeout(daemon, gateway, provider):
     provider.at("groq", silent)
     answer = run_steps(daemon, gateway, [
-        step("groq", config={"requestTimeout": 200, "maxAttempts": 2, "retryDelay": 0}), step()])
+        step("groq", config={"requestTimeout": 1000, "maxAttempts": 2, "retryDelay": 0}), step()])
     assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
     assert [seen.slug for seen in provider.requests] == ["groq", "groq", "openai"]
     given_up(provider, *provider.seen("groq"))
@@ -207,9 +205,9 @@ def test_a_step_with_a_successor_never_waits_longer_than_its_timeout(daemon, gat
 
 def test_the_last_attempt_of_the_last_step_waits(daemon, gateway, provider):
     provider.at("groq", silent)
-    provider.at("openai", silent, after(1.5, json_reply(chat_completion())))
+    provider.at("openai", silent, after(2.5, json_reply(chat_completion())))
     answer = run_steps(daemon, gateway, [
-        step("groq"), step(config={"maxAttempts": 2, "retryDelay": 0})], {"cf-aig-request-timeout": "300"})
+        step("groq"), step(config={"maxAttempts": 2, "retryDelay": 0})], {"cf-aig-request-timeout": "1000"})
     assert answer.status_code == 200 and header(answer, "cf-aig-step") == "1"
     assert [seen.slug for seen in provider.requests] == ["groq", "openai", "openai"]
 
@@ -217,20 +215,18 @@ def test_the_last_attempt_of_the_last_step_waits(daemon, gateway, provider):
 def test_the_last_step_with_one_attempt_times_out(daemon, gateway, provider):
     provider.at("groq", error_reply(500))
     provider.at("openai", silent)
-    answer = run_steps(daemon, gateway, [step("groq"), step()], {"cf-aig-request-timeout": "200"})
+    answer = run_steps(daemon, gateway, [step("groq"), step()], {"cf-aig-request-timeout": "1000"})
     assert refusal(answer) == (408, 2014) and header(answer, "cf-aig-step") == "1"
     given_up(provider, provider.seen("openai")[0])
 
 
 def test_every_step_has_its_timeout_anew(daemon, gateway, provider):
-    """Each of three steps takes two thirds of the timeout; together they take twice of it."""
-    slow = after(1, error_reply(500))
-    provider.at("groq", slow)
-    provider.at("mistral", slow)
-    provider.at("openai", after(1, json_reply(chat_completion())))
-    answer = run_steps(daemon, gateway, [step("groq"), step("mistral"), step()], {"cf-aig-request-timeout": "2000"})
-    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "2"
-    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 3)] == [500, 500, 200]
+    """Each of twelve steps takes a tenth of the timeout; together they take longer than it."""
+    provider.at("groq", after(0.6, error_reply(500)))
+    provider.at("openai", after(0.6, json_reply(chat_completion())))
+    answer = run_steps(daemon, gateway, [*[step("groq")] * 11, step()], {"cf-aig-request-timeout": "6000"})
+    assert answer.status_code == 200 and header(answer, "cf-aig-step") == "11"
+    assert [entry["status_code"] for entry in daemon.api.entries(gateway, 12)] == [500] * 11 + [200]
 
 
 def test_a_client_that_leaves_before_the_timeout_is_logged_as_gone(daemon, gateway, provider):
@@ -258,7 +254,7 @@ def test_a_connection_that_was_given_up_serves_nobody_else(daemon, gateway, prov
             exchange.close()
 
     provider.reply(script)
-    assert refusal(post(daemon, gateway, headers={"cf-aig-request-timeout": "100"})) == (408, 2014)
+    assert refusal(post(daemon, gateway, headers={"cf-aig-request-timeout": "1000"})) == (408, 2014)
     late.open()
     for number in range(10):
         provider.reply(json_reply({"id": number}))
