@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 
-from harness.calls import post
+from harness.calls import header, post
 from harness.daemon import GATEWAY
 from harness.description import address, body_schema, operations, places, sample, with_value
 from harness.fleet import AnotherAccount
@@ -83,7 +83,7 @@ class Inhabited:
         }
         # It changes once more by itself, when it has been worked off.
         evaluation = f"{routes}/evaluations/{self.ids['evaluations/id']}"
-        until(lambda: self.http.get(evaluation).json()["result"]["processed"], 20, "the evaluation")
+        until(lambda: self.http.get(evaluation).json()["result"]["processed"], 60, "the evaluation")
         with daemon.database() as database:
             database.execute(
                 "INSERT INTO logs (id, created_at, event_id, account_id, gateway_id, provider, model, path, method,"
@@ -165,7 +165,11 @@ GROUPS = """query($tag: string!, $value: string!) {{ viewer {{ accounts(filter: 
 @pytest.mark.parametrize("value", [value for value in FOUND_NOWHERE if len(value) < 1000], ids=repr)
 def test_no_value_of_a_query_reaches_the_database_as_anything_else(attacked, bystander, provider, value):
     for side in (attacked, bystander):
-        assert post(side.account, side.ids["gateway_id"]).status_code == 200
+        gateway = side.ids["gateway_id"]
+        answer = post(side.account, gateway)
+        assert answer.status_code == 200
+        # What is counted below changes no more.
+        side.account.api.log(gateway, header(answer, "cf-aig-log-id"))
 
     def ask(filter, tag="$tag", **variables):
         answer = attacked.http.post("/graphql", json={
@@ -221,7 +225,7 @@ def test_without_postgresql_the_api_says_so_and_the_data_plane_goes_on(new_daemo
     try:
         os.kill(postmaster, signal.SIGQUIT)
         until(lambda: not os.path.exists(f"/proc/{postmaster}") or
-              open(f"/proc/{postmaster}/stat").read().split()[2] == "Z", 20, "the end of PostgreSQL")
+              open(f"/proc/{postmaster}/stat").read().split()[2] == "Z", 60, "the end of PostgreSQL")
         for method, path, operation in operations(description):
             begun = time.monotonic()
             answer = daemon.api.http.request(method, address(path, ids),
@@ -243,35 +247,46 @@ def test_without_postgresql_the_api_says_so_and_the_data_plane_goes_on(new_daemo
     daemon.stop()
 
 
-def test_searches_that_never_end_keep_tokens_gateways_and_snapshots_going(daemon, gateway):
+# How long a list of logs may be kept from the table before it ends with an error; half a second less.
+LOCKED_AT_MOST = 3.5
+
+
+def search_a_locked_table(daemon, gateway):
+    """25 searches while nobody may read logs: how long that was, what was answered meanwhile, and all answers."""
     path = daemon.api.path(f"/{gateway}/logs")
-    answers, lock = [], threading.Lock()
-
-    def search():
-        answer = daemon.api.http.get(path, params={"search": "x"}, timeout=60)
-        with lock:
-            answers.append(answer)
-
-    searches = [threading.Thread(target=search) for _ in range(25)]
+    answers = []
+    searches = [threading.Thread(target=lambda: answers.append(
+        daemon.api.http.get(path, params={"search": "x"}, timeout=60))) for _ in range(25)]
     with daemon.database() as database:
         database.execute("BEGIN")
         database.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
         try:
             for thread in searches:
                 thread.start()
             # Two are at the database, sixteen wait, and the others are told so.
-            until(lambda: len(answers) == 7, 5, lambda: [answer.status_code for answer in answers])
-            for answer in answers:
-                assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
-                assert answer.json()["errors"][0]["code"] == 10429
-            started = time.monotonic()
-            for _ in range(5):
+            until(lambda: len(answers) >= 7, 60, lambda: [answer.status_code for answer in answers])
+            for _ in range(2):
                 assert daemon.api.http.get("/user/tokens/verify").status_code == 200
                 made = daemon.api.create_gateway()
                 assert daemon.api.gateway(made).status_code == 200
-            assert time.monotonic() - started < 5
+            meanwhile = list(answers)
         finally:
             database.execute("ROLLBACK")
+    held = time.monotonic() - began
     for thread in searches:
         thread.join()
+    return held, meanwhile, answers
+
+
+def test_searches_that_never_end_keep_tokens_gateways_and_snapshots_going(daemon, gateway):
+    for _ in range(5):
+        held, meanwhile, answers = search_a_locked_table(daemon, gateway)
+        if held < LOCKED_AT_MOST:
+            break
+    assert held < LOCKED_AT_MOST
+    assert len(meanwhile) == 7
+    for answer in meanwhile:
+        assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
+        assert answer.json()["errors"][0]["code"] == 10429
     assert sorted(answer.status_code for answer in answers) == [200] * 18 + [429] * 7
