@@ -207,12 +207,12 @@ def test_a_stall_ends_at_the_deadline_that_the_client_set(daemon, gateway, provi
     provider.reply(script)
     began = time.monotonic()
     assert refusal(ask({"cf-aig-request-timeout": "300"}, stream=True)) == (408, 2014)
-    assert 0.3 <= time.monotonic() - began < 5
-    gate.wait(10)
+    assert 0.3 <= time.monotonic() - began < 20
+    gate.wait()
 
 
 def test_a_stream_that_stalls_in_its_middle_is_cut_when_the_gateway_says_so(daemon, provider, format, steady):
-    gateway = daemon.api.create_gateway(stream_idle_timeout=1000)
+    gateway = daemon.api.create_gateway(stream_idle_timeout=4000)
 
     def script(exchange):
         exchange.head(200, format.head)
@@ -223,7 +223,7 @@ def test_a_stream_that_stalls_in_its_middle_is_cut_when_the_gateway_says_so(daem
     provider.reply(script)
     began = time.monotonic()
     body, is_whole = read(daemon, gateway, format)
-    assert not is_whole and json.loads(told(body)[-1]) == TRUNCATED and 0.9 <= time.monotonic() - began < 10
+    assert not is_whole and json.loads(told(body)[-1]) == TRUNCATED and 3 <= time.monotonic() - began < 30
     assert daemon.api.newest_log(gateway)["success"] is False
 
 
