@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from harness.daemon import Management
-from harness.tokens import make_token
+from harness.tokens import ending_token, make_token
 from harness.waiting import until
 
 OTHER_ACCOUNT = "c" * 31 + "d"
@@ -19,7 +19,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 @pytest.fixture(scope="module")
 def operations(daemon):
     """Method, path and permission of every described operation."""
-    answer = httpx.get(f"{daemon.control_url}/client/v4/openapi.json")
+    answer = httpx.get(f"{daemon.control_url}/client/v4/openapi.json", timeout=30)
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
     found = [(method.upper(), path, operation["x-permission"])
              for path, operations in answer.json()["paths"].items()
@@ -39,11 +39,10 @@ def address(daemon, path):
 def strangers(daemon):
     """Tokens that open nothing of the first account, by what is wrong with them."""
     everything = ("run", "read", "edit")
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=3)
-    expired, _ = make_token(daemon, *everything, expires=soon.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    expired, end = ending_token(daemon, *everything)
     revoked, revoked_id = make_token(daemon, *everything)
     assert daemon.command("token", "revoke", revoked_id).returncode == 0
-    until(lambda: datetime.datetime.now(datetime.UTC) > soon, 10, "the end of a token")
+    until(lambda: datetime.datetime.now(datetime.UTC) > end, 90, "the end of a token")
     return {
         "another account's": make_token(daemon, *everything, account=OTHER_ACCOUNT)[0],
         "expired": expired, "revoked": revoked, "never issued": "aig_" + "0" * 48,
@@ -76,7 +75,7 @@ def test_a_strangers_token_opens_no_route(daemon, operations, strangers, kind):
 
 
 def test_no_token_opens_only_what_is_open(daemon, operations):
-    with httpx.Client(base_url=f"{daemon.control_url}/client/v4") as client:
+    with httpx.Client(base_url=f"{daemon.control_url}/client/v4", timeout=30) as client:
         for method, path, permission in operations:
             answer = send(client, method, address(daemon, path))
             if permission == "none":
