@@ -54,7 +54,9 @@ def test_row_30_exponential_waits_and_the_providers_last_answer(daemon, gateway,
     assert [wait >= least for wait, least in zip(waits(provider.requests), [0.1, 0.2, 0.4])] == [True] * 3
     tries, entry = daemon.api.tries(gateway, answer, 4)
     assert (entry["status_code"], entry["success"]) == (503, False) and entry["duration"] >= 700
-    assert all(row["status_code"] == 503 and row["duration"] < 700 for row in tries)
+    assert [row["status_code"] for row in tries] == [503] * 3
+    # The waits are in none of them; times are told in whole milliseconds.
+    assert sum(row["duration"] for row in tries) <= entry["duration"] - 699
     assert "answer 4" in entry["response_head"]
 
 
@@ -76,7 +78,7 @@ def test_the_schedules(daemon, gateway, provider, backoff, least, most):
         assert [wait >= bound for wait, bound in zip(measured, least)] == [True] * 4, measured
         return measured[-1] < most
 
-    until(is_kept, 30, lambda: f"waits of the schedule, now {measured}")
+    until(is_kept, 60, lambda: f"waits of the schedule, now {measured}")
 
 
 def test_attempts_alone_wait_half_a_second(daemon, gateway, provider):
@@ -133,7 +135,7 @@ def test_a_call_without_answer_is_tried_again(daemon, gateway, provider, failure
 def test_attempts_of_several_kinds_are_counted_together(daemon, gateway, provider):
     provider.reply(reset_reply, error_reply(429), silent, error_reply(503))
     answer = post(daemon, gateway, headers={
-        "cf-aig-max-attempts": "5", "cf-aig-request-timeout": "1500", **NOW})
+        "cf-aig-max-attempts": "5", "cf-aig-request-timeout": "5000", **NOW})
     assert answer.status_code == 200 and len(provider.requests) == 5
 
 
@@ -151,7 +153,7 @@ def test_a_provider_that_is_down_is_tried_again(daemon, new_daemon):
 
 
 def test_refusals_of_the_gateway_itself_are_not_tried_again(daemon, provider):
-    settings = {"retry_max_attempts": 5, "retry_delay": 5000, "retry_backoff": "constant"}
+    settings = {"retry_max_attempts": 5, "retry_delay": 60_000, "retry_backoff": "constant"}
     gateway = daemon.api.create_gateway(**settings)
     locked = daemon.api.create_gateway(authentication=True, **settings)
     began = time.monotonic()
@@ -161,7 +163,7 @@ def test_refusals_of_the_gateway_itself_are_not_tried_again(daemon, provider):
     assert refusal(post(daemon, gateway, "", content=b"[]")) == (400, 2010)
     daemon.api.store_key(gateway, "openai", daemon.canary("key"))
     assert refusal(post(daemon, gateway, headers={"cf-aig-byok-alias": "nope"})) == (400, 2040)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
     assert not provider.requests
 
 
@@ -205,7 +207,7 @@ def test_a_retry_after_that_is_too_long_or_makes_no_sense_is_ignored(daemon, gat
 def test_a_retry_after_beyond_the_requests_own_timeout_is_ignored(daemon, gateway, provider):
     provider.reply(error_reply(429, headers=[("Retry-After", "50")]))
     answer = post(daemon, gateway, within=30, headers={
-        "cf-aig-max-attempts": "2", "cf-aig-request-timeout": "2000", **NOW})
+        "cf-aig-max-attempts": "2", "cf-aig-request-timeout": "20000", **NOW})
     assert answer.status_code == 200 and len(provider.requests) == 2
 
 
@@ -404,12 +406,12 @@ def test_a_try_without_answer_has_the_gateways_code(daemon, gateway, provider):
 
     provider.reply(reset_reply, silent, stalls)
     answer = post(daemon, gateway, headers={
-        "cf-aig-max-attempts": "4", "cf-aig-request-timeout": "1500", "cf-aig-retry-delay": "20"})
+        "cf-aig-max-attempts": "4", "cf-aig-request-timeout": "5000", "cf-aig-retry-delay": "20"})
     assert answer.status_code == 200
     daemon.api.tries(gateway, answer, 4)
     with daemon.database() as database:
         rows = database.execute(
-            "SELECT status_code, error_code, streamed, first_byte_us IS NOT NULL, response_complete, duration_us > 1400000"
+            "SELECT status_code, error_code, streamed, first_byte_us IS NOT NULL, response_complete, duration_us > 4.9e6"
             " FROM logs WHERE gateway_id = %s AND retried ORDER BY created_at", [gateway]).fetchall()
     # Of the last one's answer the head was there.
     assert rows == [(400, 2005, False, False, True, False), (408, 2014, False, False, True, True),
@@ -532,12 +534,12 @@ def test_a_client_that_leaves_during_a_wait_ends_it(daemon, gateway, provider):
     provider.always(script)
     connection = daemon.connect()
     connection.send(request_bytes("POST", daemon.path(gateway, "/openai/chat/completions"), [
-        JSON, ("cf-aig-max-attempts", "5"), ("cf-aig-retry-delay", "5000")], CHAT_BYTES))
+        JSON, ("cf-aig-max-attempts", "5"), ("cf-aig-retry-delay", "60000")], CHAT_BYTES))
     answered.wait()
     connection.close()
     entry = daemon.api.newest_log(gateway)
-    # Its entry is written at its end, so the wait of five seconds was not waited out.
-    assert (entry["status_code"], entry["success"]) == (499, False) and entry["duration"] < 5000
+    # Its entry is written at its end, so the wait of a minute was not waited out.
+    assert (entry["status_code"], entry["success"]) == (499, False) and entry["duration"] < 50_000
     assert len(provider.requests) == 1
 
 
@@ -563,10 +565,10 @@ def test_other_requests_of_a_worker_go_on_during_waits(daemon, gateway, provider
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(90)
     assert not failures, failures[:3]
     # One after the other they would have taken a hundred seconds.
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - began < 90
     assert len(provider.requests) == 200
 
 
@@ -580,7 +582,7 @@ def test_a_retry_uses_a_connection_that_works(daemon, gateway, provider):
     provider.reply(early)
     answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "2", "cf-aig-retry-delay": "200"})
     assert answer.status_code == 200 and answer.json() == chat_completion()
-    until(lambda: len(provider.requests) == 2, 5, "the second call")
+    until(lambda: len(provider.requests) == 2, 30, "the second call")
     assert len({seen.connection for seen in provider.requests}) == 2
 
 

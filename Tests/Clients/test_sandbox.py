@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from harness.fleet import await_everything_read
 from harness.raw import ConnectionEnded, request_bytes
 from harness.waiting import Deadline
 
@@ -68,7 +69,7 @@ def test_a_status_on_demand(daemon, gateway, log_of, status):
 def test_a_slow_first_byte(daemon, gateway):
     start = time.monotonic()
     assert ask(daemon, gateway, "sandbox/slow-300").status_code == 200
-    assert 0.3 <= time.monotonic() - start < 3
+    assert 0.3 <= time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -99,8 +100,10 @@ def test_a_stream_that_breaks_after_so_many_events(daemon, gateway):
 
 def test_a_provider_that_hangs_until_the_client_leaves(daemon, gateway):
     body = json.dumps({"model": "sandbox/hang", "messages": [{"role": "user", "content": "x"}]}).encode()
-    connection = daemon.connect(within=0.5)
+    connection = daemon.connect()
     connection.send(request_bytes("POST", daemon.path(gateway, "/compat/chat/completions"), [], body))
+    await_everything_read(daemon)
+    connection.sock.settimeout(0.5)
     with pytest.raises(Deadline):
         connection.head()
     connection.close()
