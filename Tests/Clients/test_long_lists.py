@@ -31,6 +31,16 @@ def long_log(daemon):
     daemon.api.write("DELETE", daemon.api.path(f"/{gateway}"))
 
 
+def page_of(daemon, gateway, **query):
+    """A page of the log whose total is exact: it is a lower bound where counting took a busy machine too long."""
+    def exact():
+        answer = daemon.api.call("GET", daemon.api.path(f"/{gateway}/logs"), params=query).json()
+        is_bound = any(message["code"] == 7100 for message in answer["messages"])
+        return None if is_bound else (answer["result"], answer["result_info"])
+
+    return until(exact, 60, lambda: f"an exact total of {query}", every=0.1)
+
+
 def ids(numbers):
     return [f"long-{number:06}" for number in numbers]
 
@@ -56,14 +66,14 @@ def test_every_page_has_its_rows(daemon, long_log, direction, query, chosen):
         expected.reverse()
     last = -(-len(expected) // PER_PAGE)
     for page in some_pages(last) if last > 40 else range(1, last + 1):
-        rows, info = daemon.api.logs(long_log, page=page, per_page=PER_PAGE, order_by="created_at",
-                                     order_by_direction=direction, **query)
+        rows, info = page_of(daemon, long_log, page=page, per_page=PER_PAGE, order_by="created_at",
+                             order_by_direction=direction, **query)
         wanted = expected[(page - 1) * PER_PAGE:page * PER_PAGE]
         assert [row["id"] for row in rows] == wanted, f"page {page}"
         assert (info["count"], info["page"], info["per_page"]) == (len(wanted), page, PER_PAGE)
         assert (info["total_count"], info["total_pages"]) == (len(expected), last)
     for beyond in (last + 1, last + 2, 1_000_000, 1_000_000_000):
-        rows, info = daemon.api.logs(long_log, page=beyond, per_page=PER_PAGE, order_by_direction=direction, **query)
+        rows, info = page_of(daemon, long_log, page=beyond, per_page=PER_PAGE, order_by_direction=direction, **query)
         assert rows == [] and (info["count"], info["total_count"]) == (0, len(expected))
 
 
@@ -75,8 +85,8 @@ def test_pages_in_another_order_leave_nothing_out(daemon, long_log, order, key):
     for direction in ("asc", "desc"):
         before = None
         for page in (1, 2, 1000, 1001, 2000):
-            rows, info = daemon.api.logs(long_log, page=page, per_page=PER_PAGE, order_by=order,
-                                         order_by_direction=direction)
+            rows, info = page_of(daemon, long_log, page=page, per_page=PER_PAGE, order_by=order,
+                                 order_by_direction=direction)
             numbers = [int(row["id"].removeprefix("long-")) for row in rows]
             assert len(set(numbers)) == PER_PAGE and info["total_count"] == ENTRIES
             keys = [key(number) for number in numbers]
@@ -88,7 +98,7 @@ def test_pages_in_another_order_leave_nothing_out(daemon, long_log, order, key):
 
 def test_sizes_of_pages(daemon, long_log):
     for size in (1, 7, 49, 50):
-        rows, info = daemon.api.logs(long_log, per_page=size, page=100, order_by_direction="asc")
+        rows, info = page_of(daemon, long_log, per_page=size, page=100, order_by_direction="asc")
         assert [row["id"] for row in rows] == ids(range(99 * size, 100 * size))
         assert info["total_pages"] == -(-ENTRIES // size)
     for query in ({"per_page": 0}, {"per_page": 51}, {"per_page": 100}, {"per_page": -1}, {"per_page": "x"},
@@ -102,8 +112,8 @@ def test_what_is_deleted_is_gone_from_pages_and_totals(daemon, long_log):
     """The last of this module: it takes the oldest thousand."""
     begun = time.monotonic()
     daemon.api.call("DELETE", daemon.api.path(f"/{long_log}/logs"), params={"limit": 1000})
-    assert time.monotonic() - begun < 5, "a deletion is a promise"
+    assert time.monotonic() - begun < 25, "a deletion is a promise"
     until(lambda: daemon.api.logs(long_log, per_page=1)[1]["total_count"] == ENTRIES - 1000, 60, "the deletion")
-    rows, info = daemon.api.logs(long_log, per_page=PER_PAGE, order_by_direction="asc")
+    rows, info = page_of(daemon, long_log, per_page=PER_PAGE, order_by_direction="asc")
     assert [row["id"] for row in rows] == ids(range(1000, 1000 + PER_PAGE))
     assert info["total_count"] == ENTRIES - 1000

@@ -77,37 +77,42 @@ def test_the_wait_that_is_told_ends_when_the_oldest_request_leaves_the_sliding_w
 def test_a_refusal_is_not_retried(daemon, provider, long):
     gateway = daemon.api.create_gateway(**limits(1, long))
     post(daemon, gateway)
-    answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "5", "cf-aig-retry-delay": "5000"}, within=4)
+    answer = post(daemon, gateway, headers={"cf-aig-max-attempts": "5", "cf-aig-retry-delay": "60000"}, within=30)
     assert refusal(answer) == (429, 2003) and len(provider.requests) == 1
 
 
 # Windows
 
+@pytest.mark.timeout(300)
 def test_rows_26_and_27_two_bursts_around_the_turn_of_a_window(daemon, provider):
     """Ten requests just before the turn and ten just after it: two windows, but one interval."""
     interval = 20
     client = redis_of(daemon)
-    fixed, sliding = (daemon.api.create_gateway(**limits(10, interval, technique)) for technique in TECHNIQUES)
 
-    def just_before_the_turn():
-        return interval - 8 < clock(client) % interval < interval - 5
+    def bursts():
+        """What both gateways answer before the turn and after it, each with one request more.
 
-    def burst():
-        """Both gateways' answers, if all of them came within one window."""
-        window = clock(client) // interval
-        answers = {name: statuses(daemon, name, 10) for name in (fixed, sliding)}
-        assert clock(client) // interval == window, "this machine is too slow for a burst of 20 requests"
-        return window, answers
+        Nothing when this machine was too slow: the first burst has to lie in one window, and both in one interval.
+        """
+        fixed, sliding = (daemon.api.create_gateway(**limits(10, interval, technique)) for technique in TECHNIQUES)
+        until(lambda: 7 < interval - clock(client) % interval < 9, 3 * interval, "the end of a window")
+        began = clock(client)
+        turn = (began // interval + 1) * interval
+        before = [statuses(daemon, fixed, 10), statuses(daemon, sliding, 10), post(daemon, sliding)]
+        if clock(client) >= turn:
+            return None
+        until(lambda: clock(client) >= turn, interval, "the next window")
+        after = [statuses(daemon, fixed, 10), statuses(daemon, sliding, 10), post(daemon, fixed)]
+        return before + after if clock(client) < began + interval else None
 
-    until(just_before_the_turn, interval + 5, "the end of a window")
-    first, answers = burst()
-    assert answers == {fixed: [200] * 10, sliding: [200] * 10}
-    assert refusal(post(daemon, sliding)) == (429, 2003)
-    until(lambda: clock(client) // interval > first, interval, "the next window")
-    second, answers = burst()
-    assert second == first + 1
-    assert answers == {fixed: [200] * 10, sliding: [429] * 10}
-    assert refusal(post(daemon, fixed)) == (429, 2003)
+    for _ in range(5):
+        if seen := bursts():
+            break
+    else:
+        pytest.fail("this machine is too slow for two bursts of 20 requests")
+    fixed_before, sliding_before, beyond_before, fixed_after, sliding_after, beyond_after = seen
+    assert (fixed_before, sliding_before, refusal(beyond_before)) == ([200] * 10, [200] * 10, (429, 2003))
+    assert (fixed_after, sliding_after, refusal(beyond_after)) == ([200] * 10, [429] * 10, (429, 2003))
 
 
 def test_a_sliding_window_admits_one_as_soon_as_one_has_left_and_refusals_do_not_count(daemon, provider):
@@ -126,7 +131,7 @@ def test_a_sliding_window_admits_one_as_soon_as_one_has_left_and_refusals_do_not
             refused += 1
         return len(admitted) == 6
 
-    until(ask, 40, "six requests through a window that admits two", every=0.02)
+    until(ask, 60, "six requests through a window that admits two", every=0.02)
     assert refused > 10
     for earlier, later in zip(admitted, admitted[2:]):
         assert later[1] - earlier[0] >= interval, "three requests within one interval"
@@ -143,14 +148,14 @@ def test_a_fixed_window_admits_its_number_again_after_the_turn(daemon, provider)
         status = post(daemon, gateway).status_code
         if clock(client) // interval == before:
             by_window.setdefault(before, []).append(status)
-        return len(by_window) == 4
+        return len([answers for answers in by_window.values() if len(answers) > 7]) == 3
 
-    until(ask, 30, "requests in four windows", every=0.02)
-    # The first and the last were seen in part only.
-    for answers in list(by_window.values())[1:-1]:
-        # One may have been counted whose answer came after the turn.
-        assert answers.count(200) in (1, 2) and answers.count(429) > 5
+    until(ask, 60, "many requests in each of three windows", every=0.02)
+    for answers in by_window.values():
         assert answers == [200] * answers.count(200) + [429] * answers.count(429)
+        # One may have been counted whose answer came after the turn. Of a window in which this machine was slow, that
+        # may be all there is.
+        assert answers.count(200) <= 2 and (answers.count(200) >= 1 or len(answers) <= 7)
 
 
 # What counts
@@ -373,9 +378,13 @@ def served(daemon):
 def test_a_limit_is_exact_over_four_workers(four_workers, provider, technique, run):
     before = served(four_workers)
     exactly_fifty([four_workers], technique, provider)
-    after = served(four_workers)
-    shares = [after[worker] - before.get(worker, 0) for worker in after]
-    assert len(shares) == 4 and min(shares) >= 10, f"the crowd met only some workers: {shares}"
+
+    def shares():
+        return [total - before.get(worker, 0) for worker, total in served(four_workers).items()]
+
+    # A request is counted after its answer.
+    until(lambda: sum(shares()) >= 200, 20, shares)
+    assert len(shares()) == 4 and min(shares()) >= 10, f"the crowd met only some workers: {shares()}"
 
 
 @pytest.mark.parametrize("run", range(10))
@@ -383,8 +392,14 @@ def test_a_limit_is_exact_over_four_workers(four_workers, provider, technique, r
 def test_a_limit_is_exact_over_two_nodes(four_workers, second_node, provider, technique, run):
     before = [sum(served(node).values()) for node in (four_workers, second_node)]
     exactly_fifty([four_workers, second_node], technique, provider)
-    after = [sum(served(node).values()) for node in (four_workers, second_node)]
-    assert [now - then for now, then in zip(after, before)] == [100, 100]
+
+    def shares():
+        after = [sum(served(node).values()) for node in (four_workers, second_node)]
+        return [now - then for now, then in zip(after, before)]
+
+    # A request is counted after its answer.
+    until(lambda: sum(shares()) >= 200, 20, shares)
+    assert shares() == [100, 100]
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)
