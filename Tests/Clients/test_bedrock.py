@@ -124,7 +124,7 @@ def test_a_client_that_leaves_a_stream_after_its_end_was_said_has_had_it_all(dae
         exchange.head(200, FRAMES_HEAD)
         for data in frames:
             exchange.chunk(data)
-        exchange.await_peer_close(10)
+        exchange.await_peer_close(30)
 
     provider.reply(script)
     length = sum(map(len, frames))
@@ -149,13 +149,13 @@ def test_a_stream_has_begun_with_the_first_event_that_says_something(daemon, gat
     def announces(exchange):
         exchange.head(200, FRAMES_HEAD)
         exchange.chunk(frames[0])
-        exchange.await_peer_close(10)
+        exchange.await_peer_close(30)
 
     provider.reply(announces)
     answer = post(daemon, gateway, STREAM, {"cf-aig-request-timeout": "500"}, json={"messages": MESSAGES})
     assert refusal(answer) == (408, 2014)
     provider.reply(frames_reply(frames))
-    answer = post(daemon, gateway, STREAM, {"cf-aig-request-timeout": "5000"}, json={"messages": MESSAGES})
+    answer = post(daemon, gateway, STREAM, {"cf-aig-request-timeout": "20000"}, json={"messages": MESSAGES})
     assert answer.status_code == 200 and answer.content == b"".join(frames)
 
 

@@ -90,7 +90,7 @@ def test_logs_of_a_call(client, daemon, gateway, provider):
 
 def test_feedback_on_a_log_and_its_deletion(client, daemon, gateway, provider):
     answers = [httpx.post(f"{daemon.base(gateway)}/openai/chat/completions",
-                          json={"model": model, "messages": []}) for model in ("gpt-4o-mini", "gpt-4o")]
+                          json={"model": model, "messages": []}, timeout=30) for model in ("gpt-4o-mini", "gpt-4o")]
     first, second = [daemon.api.log(gateway, answer.headers["cf-aig-log-id"])["id"] for answer in answers]
     where = {"account_id": daemon.account, "gateway_id": gateway}
     client.ai_gateway.logs.edit(first, **where, feedback=1, score=88, metadata={"seen": True})
@@ -100,7 +100,7 @@ def test_feedback_on_a_log_and_its_deletion(client, daemon, gateway, provider):
     client.ai_gateway.logs.delete(gateway, account_id=daemon.account, filters=[
         {"key": "model", "operator": "eq", "value": ["gpt-4o"]}])
     # Deleting is done in the background.
-    until(lambda: [entry.id for entry in client.ai_gateway.logs.list(gateway, account_id=daemon.account)] == [first], 10)
+    until(lambda: [entry.id for entry in client.ai_gateway.logs.list(gateway, account_id=daemon.account)] == [first], 30)
     assert second != first
 
 
@@ -112,7 +112,8 @@ def test_feedback_on_a_log_and_its_deletion(client, daemon, gateway, provider):
 ])
 def test_filters_of_the_log_list(client, daemon, gateway, provider, filters, expected):
     for model in ("gpt-4o", "gpt-4o-mini", "o3"):
-        answer = httpx.post(f"{daemon.base(gateway)}/openai/chat/completions", json={"model": model, "messages": []})
+        answer = httpx.post(f"{daemon.base(gateway)}/openai/chat/completions", timeout=30,
+                            json={"model": model, "messages": []})
         daemon.api.log(gateway, answer.headers["cf-aig-log-id"])
     if expected is None:
         with pytest.raises(cloudflare.BadRequestError):

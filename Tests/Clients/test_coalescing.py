@@ -174,7 +174,7 @@ def test_those_who_wait_are_not_counted_by_the_limit(four_workers, provider, gat
 def kill_worker_of(daemon, provider, request):
     victim = worker_that_called(daemon, provider, request)
     os.kill(victim, signal.SIGKILL)
-    until(lambda: not alive(victim), 10, "the victim's end")
+    until(lambda: not alive(victim), 30, "the victim's end")
 
 
 def await_four_workers(daemon):
@@ -305,7 +305,7 @@ def test_a_leader_that_nobody_waits_for_ends_with_its_client(four_workers, provi
     provider.reply(held_until_the_gateway_goes)
     leader = leading_client(four_workers, provider, gateway, CHAT_BYTES)
     leave(four_workers, leader)
-    until(lambda: provider.requests[0].closed_by_peer_at, 10, "the end of the call that nobody waits for")
+    until(lambda: provider.requests[0].closed_by_peer_at, 30, "the end of the call that nobody waits for")
     provider.always(numbered())
     assert said(post(four_workers, gateway, headers={"content-type": "application/json"}, content=CHAT_BYTES)) == \
         "answer 1"

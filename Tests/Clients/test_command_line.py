@@ -77,9 +77,9 @@ def test_the_environment_overrides_the_file(new_daemon):
     daemon = new_daemon(environment={"AIGATEWAYD_DATA_LISTEN": f"127.0.0.1:{port}"}, workers=1)
     from_file, daemon.data_port = daemon.data_port, port
     daemon.start()
-    assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).status_code == 200
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{from_file}/healthz")
+        httpx.get(f"http://127.0.0.1:{from_file}/healthz", timeout=30)
     daemon.stop()
 
 

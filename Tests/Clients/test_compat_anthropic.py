@@ -234,13 +234,13 @@ def test_a_client_that_leaves_takes_the_provider_s_connection_with_it(daemon, ga
         exchange.head(200, SSE_HEAD)
         for name, value in anthropic_events(["One "], model=MODEL)[:4]:
             exchange.event(value, name)
-        exchange.await_peer_close(10)
+        exchange.await_peer_close(30)
 
     provider.reply(script)
     with httpx.stream("POST", f"{daemon.base(gateway)}/compat/chat/completions", json={**ASK, "stream": True},
                       timeout=30) as answer:
         next(answer.iter_bytes())
-    until(lambda: provider.only().closed_by_peer_at, 10, "the end of the provider's connection")
+    until(lambda: provider.only().closed_by_peer_at, 30, "the end of the provider's connection")
     entry = daemon.api.entries(gateway, 1)[0]
     assert (entry["status_code"], entry["success"], entry["tokens_in"]) == (499, False, 25)
 

@@ -20,24 +20,24 @@ def test_the_sdk_lists_them(daemon, gateway, provider):
 
 
 def test_it_answers_heads_too(daemon, gateway):
-    answer = httpx.get(f"{daemon.base(gateway)}/compat/models")
+    answer = httpx.get(f"{daemon.base(gateway)}/compat/models", timeout=30)
     assert answer.headers["content-type"].startswith("application/json") and "cf-aig-log-id" not in answer.headers
-    head = httpx.head(f"{daemon.base(gateway)}/compat/models")
+    head = httpx.head(f"{daemon.base(gateway)}/compat/models", timeout=30)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == answer.headers["content-length"]
 
 
 def test_a_locked_gateway_does_not_tell(daemon, locked_gateway):
     gateway = locked_gateway
-    assert refusal(httpx.get(f"{daemon.base(gateway)}/compat/models")) == (401, 2009)
+    assert refusal(httpx.get(f"{daemon.base(gateway)}/compat/models", timeout=30)) == (401, 2009)
     granted = httpx.get(f"{daemon.base(gateway)}/compat/models",
-                        headers={"cf-aig-authorization": f"Bearer {daemon.token}"})
+                        headers={"cf-aig-authorization": f"Bearer {daemon.token}"}, timeout=30)
     assert granted.status_code == 200 and granted.json()["object"] == "list"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_other_methods(daemon, gateway, method):
-    assert refusal(httpx.request(method, f"{daemon.base(gateway)}/compat/models")) == (405, 2010)
+    assert refusal(httpx.request(method, f"{daemon.base(gateway)}/compat/models", timeout=30)) == (405, 2010)
 
 
 @pytest.mark.parametrize("path", ["compat/model", "compat/models/", "compat/chat", "compat/", "compat/embeddings/x"])

@@ -238,5 +238,5 @@ def test_a_cached_chat_is_not_a_cached_response(daemon, gateway, provider):
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
 def test_other_methods(daemon, gateway, method):
-    answer = httpx.request(method, f"{daemon.base(gateway)}/compat/responses")
+    answer = httpx.request(method, f"{daemon.base(gateway)}/compat/responses", timeout=30)
     assert refusal(answer) == (405, 2010)

@@ -309,4 +309,4 @@ def test_a_change_is_live_on_every_worker(four_workers, provider):
         change(daemon, made, enable=False)
         statuses = [post(daemon, gateway, f"custom-{made['slug']}/x").status_code for _ in range(12)]
         assert statuses == [400] * 12
-    until(lambda: len(provider.requests) == 12, 5, "twelve requests")
+    until(lambda: len(provider.requests) == 12, 30, "twelve requests")

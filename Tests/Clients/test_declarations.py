@@ -136,7 +136,7 @@ def test_a_file_is_live_and_its_changes_are_told_before_and_after(account, daemo
     assert account.apply(text)[-1] == "1 created, 0 changed, 0 deleted"
     url = f"{daemon.data_url}/v1/{account.id}/shop/openai/chat/completions"
     headers = {"authorization": "Bearer sk-x"}
-    until(lambda: httpx.post(url, json=CHAT, headers=headers, timeout=30).status_code == 200, 10, "the new gateway",
+    until(lambda: httpx.post(url, json=CHAT, headers=headers, timeout=30).status_code == 200, 30, "the new gateway",
           every=0.05)
     changed = account.apply(GATEWAY.format(id="shop", ttl=60))
     assert changed == ["~ gateway shop", "    cache_ttl: 0 -> 60", "0 created, 1 changed, 0 deleted"]
@@ -186,7 +186,7 @@ def test_a_missing_secret_is_told_and_a_stored_one_is_used(account, daemon, prov
     assert account.apply(text)[-1] == "2 created, 0 changed, 0 deleted"
     provider.always(json_reply(chat_completion()))
     url = f"{daemon.data_url}/v1/{account.id}/g/openai/chat/completions"
-    until(lambda: httpx.post(url, json=CHAT, timeout=30).status_code == 200, 10, "a call with the key", every=0.05)
+    until(lambda: httpx.post(url, json=CHAT, timeout=30).status_code == 200, 30, "a call with the key", every=0.05)
     assert key in provider.requests[-1].header("authorization")
     assert account.apply(account.export(), "--prune") == ["no changes"]
     # A key in the file is neither a name nor a reference, and is not repeated.
@@ -247,7 +247,7 @@ def test_the_example_and_its_exported_form_agree(new_daemon):
 def mounted(daemon):
     """State of a daemon's file, and since when; None for each while control does not answer or has no file."""
     try:
-        report = httpx.get(f"{daemon.control_url}/readyz", timeout=5).json()["dependencies"]["declarations"]
+        report = httpx.get(f"{daemon.control_url}/readyz", timeout=30).json()["dependencies"]["declarations"]
     except (httpx.TransportError, KeyError):
         return None, None
     assert not report.get("problem"), "who has no token learns nothing of the file"
@@ -280,7 +280,7 @@ def test_a_mounted_file_is_applied_at_the_start_and_again_at_sighup(new_daemon):
         return settled(daemon, lambda: daemon.process.send_signal(signal.SIGHUP))
 
     def in_force():
-        metrics = httpx.get(f"{daemon.control_url}/metrics", timeout=5).text
+        metrics = httpx.get(f"{daemon.control_url}/metrics", timeout=30).text
         return [line for line in metrics.splitlines() if line.startswith("aig_declarations_in_force")]
 
     until(lambda: mounted(daemon)[0] == "applied", 30, lambda: mounted(daemon))
@@ -336,12 +336,12 @@ def test_a_node_without_a_snapshot_starts_while_others_keep_the_configuration_lo
         file.write_text(GATEWAY.format(id="second", ttl=0))
         before = ready()
         daemon.process.send_signal(signal.SIGHUP)
-        until(lambda: ready() > before, 12, lambda: daemon.tail())
-        assert until(lambda: mounted(daemon)[0], 5, "the new control") == "pending"
+        until(lambda: ready() > before, 25, lambda: daemon.tail())
+        assert until(lambda: mounted(daemon)[0], 20, "the new control") == "pending"
         answer = httpx.post(f"{daemon.base('first')}/sandbox/v1/chat/completions", timeout=30,
                             json={"model": "echo", "messages": [{"role": "user", "content": "hi"}]})
         assert answer.status_code == 200, answer.text
-        until(lambda: "others, or locked" in daemon.output(), 60, lambda: daemon.tail())
+        until(lambda: "others, or locked" in daemon.output(), 90, lambda: daemon.tail())
     until(lambda: mounted(daemon)[0] == "applied", 30, lambda: mounted(daemon))
     assert gateways_of(daemon) == ["first", "second"]
     daemon.stop()

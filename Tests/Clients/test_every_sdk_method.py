@@ -176,13 +176,13 @@ def test_logs(client, account, provider, where):
     assert json.loads(edited.metadata) == {"seen": True}
     assert [row.id for row in logs.list(gateway, **place, feedback=1)] == [ids[0]]
     assert logs.delete(gateway, **place, limit=1, order_by="created_at", order_by_direction="desc").success
-    until(lambda: [row.id for row in logs.list(gateway, **place)] == ids[3::-1], 15, "the newest entry to be deleted")
+    until(lambda: [row.id for row in logs.list(gateway, **place)] == ids[3::-1], 30, "the newest entry to be deleted")
     # An entry of late is waited for, in case another node has it; one of old is not.
     missing(logs.get, ids[4], **where)
     for call in (logs.get, logs.request, logs.response, logs.edit):
         missing(call, "01JADMCQQQBWH3NXZ5GCRN98DP", **where)
     logs.delete(gateway, **place, filters=[{"key": "model", "operator": "eq", "value": ["gpt-4o-mini"]}])
-    until(lambda: [row.id for row in logs.list(gateway, **place)] == [ids[3], ids[1]], 15, "a selection to be deleted")
+    until(lambda: [row.id for row in logs.list(gateway, **place)] == [ids[3], ids[1]], 30, "a selection to be deleted")
     refused(logs.list, gateway, **place, per_page=51)
 
 
@@ -367,7 +367,7 @@ def test_billing(client, account, provider, where):
     def spent():
         return [entry.aggregated_value for entry in billing.usage_history(**place, value_grouping_window="day").history]
 
-    until(lambda: spent() == [125], 15, lambda: f"125 cents of usage, now {spent()}")
+    until(lambda: spent() == [125], 30, lambda: f"125 cents of usage, now {spent()}")
     preview = billing.invoice_preview(**place)
     assert (preview.status, [line.amount for line in preview.invoice_lines]) == ("draft", [125])
     assert "NO_MANUAL_TOPUP" in refused(billing.topup.create, **place, amount=1000, code=1000)

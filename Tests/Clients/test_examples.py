@@ -111,7 +111,7 @@ def test_the_readme(readme, daemon, tmp_path):
 
     assert shell([sys.executable, "-c", readme["python"][0]]) == "Hello, gateway"
     query = next(block for block in readme["sh"] if block.startswith("psql "))
-    until(lambda: re.search(r"sandbox +\| echo ", shell(["sh", "-c", query])), 15, "the row of the README's request")
+    until(lambda: re.search(r"sandbox +\| echo ", shell(["sh", "-c", query])), 30, "the row of the README's request")
     store = next(block for block in readme["sh"] if block.startswith("curl -X POST"))
     stored = json.loads(shell(["sh", "-c", store], CONTROL=daemon.control_url, ACCOUNT=daemon.account,
                               TOKEN=daemon.token))

@@ -94,7 +94,7 @@ USAGES = [
 @pytest.mark.parametrize("slug", ["openai", "openrouter", "groq"])
 def test_no_usage_is_too_odd(daemon, gateway, provider, log_of, slug, usage):
     def pids():
-        return sorted(worker["pid"] for worker in httpx.get(f"{daemon.data_url}/readyz").json()["workers"])
+        return sorted(worker["pid"] for worker in httpx.get(f"{daemon.data_url}/readyz", timeout=30).json()["workers"])
 
     before = pids()
     body = ('{"model":"a\\u0000b","choices":[],"usage":%s}' % usage).encode()

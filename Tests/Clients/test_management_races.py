@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from harness.calls import CHAT
+from harness.calls import post
 from harness.daemon import GATEWAY
 from harness.waiting import until
 
@@ -162,8 +162,7 @@ def test_a_gateway_that_is_deleted_while_others_write_stays_deleted(daemon, clie
             left = database.execute(f"SELECT count(*) FROM {table} WHERE account_id = %s AND gateway_id = %s",
                                     [daemon.account, name]).fetchone()[0]
             assert left == 0, table
-    until(lambda: httpx.post(f"{daemon.base(name)}/openai/chat/completions", json=CHAT).status_code == 400, 10,
-          "the end of the gateway on the data plane")
+    until(lambda: post(daemon, name).status_code == 400, 30, "the end of the gateway on the data plane")
 
 
 def test_many_who_delete_the_same_are_told_once(daemon, clients):

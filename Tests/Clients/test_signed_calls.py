@@ -128,7 +128,7 @@ def test_a_query_and_a_get_are_signed(daemon, provider, keyed, key):
     provider.at("aws-bedrock", json_reply({}))
     rest = "async-invoke?statusEquals=Completed&maxResults=5"
     path = f"{daemon.base(keyed)}/aws-bedrock/bedrock-runtime/eu-west-1/{rest}"
-    assert httpx.get(path, headers=JSON).status_code == 200
+    assert httpx.get(path, headers=JSON, timeout=30).status_code == 200
     key.check(provider.only())
     assert provider.only().query == "statusEquals=Completed&maxResults=5"
 

@@ -192,7 +192,7 @@ def test_17_5_keys_in_queries_are_in_no_log(daemon, gateway, provider, log_of, p
     # The end of the daemon searches its output for all canaries.
     key = daemon.canary("query-key")
     provider.reply(json_reply({"error": "no"}, 500))
-    answer = httpx.get(f"{daemon.base(gateway)}/{path}?{name}={key}&alt=sse")
+    answer = httpx.get(f"{daemon.base(gateway)}/{path}?{name}={key}&alt=sse", timeout=30)
     assert provider.only().query == f"{name}={key}&alt=sse"
     entry = log_of(gateway, answer)
     assert key not in json.dumps(entry) and entry["status_code"] == 500
@@ -241,7 +241,7 @@ def test_no_other_target_is_reached(daemon, gateway, provider, target):
 
 def test_targets_of_one_connection_are_not_mixed_up(daemon, gateway, provider):
     provider.always(json_reply({}))
-    with httpx.Client(base_url=daemon.base(gateway) + "/") as client:
+    with httpx.Client(base_url=daemon.base(gateway) + "/", timeout=30) as client:
         for target in ("a/one", None, "a/two", None):
             headers = {"x-fal-target-url": f"https://queue.fal.run/{target}"} if target else {}
             client.post("fal/own/path", headers=headers, json={})

@@ -195,7 +195,7 @@ def test_thoughts_that_must_not_be_stored_stay_in_the_worker(daemon, provider):
                             "tools": WEATHER, "reasoning_effort": "high"})
         assert answer.status_code == 200 and header(answer, "cf-aig-log-id")
     notes = until(lambda: [key.decode() for key in keys_of(redis_of(daemon), daemon, gateway) if b":reasoning:" in key],
-                  10, "notes in Redis")
+                  30, "notes in Redis")
     assert [key.rpartition(":")[2] for key in notes] == ["toolu_2_a"]
 
 

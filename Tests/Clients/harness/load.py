@@ -56,7 +56,7 @@ class Load:
         """Ends the load and returns what became of it."""
         self._process.stdin.close()
         until(lambda: self._result is not None, within, "the end of the load")
-        self._process.wait(10)
+        self._process.wait(30)
         return self._result
 
 
