@@ -180,6 +180,25 @@ def test_limits_are_exact_again_after_a_pause(allowing, server, provider, techni
     exactly(allowing, server, technique)
 
 
+def test_limits_hold_again_within_a_second_of_redis_return(allowing, server, provider):
+    gateway = limited(allowing, server, 1)
+
+    def is_prompt():
+        await_redis(allowing)
+        until(lambda: every_worker_refuses(allowing, gateway), BACK_WITHIN, "the limit")
+        server.pause()
+        try:
+            await_loss(allowing, gateway)
+        finally:
+            server.resume()
+        returned = time.monotonic()
+        until(lambda: every_worker_refuses(allowing, gateway), BACK_WITHIN, "the limit again", every=0.05)
+        return time.monotonic() - returned < 1
+
+    # One return of several: a busy machine may be late.
+    until(is_prompt, 120, "a limit that holds a second after Redis' return")
+
+
 def test_a_paused_redis_means_no_cache_and_nothing_else(allowing, server, provider):
     gateway = allowing.api.create_gateway(cache_ttl=300)
     provider.always(numbered())
