@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -290,3 +291,20 @@ def test_searches_that_never_end_keep_tokens_gateways_and_snapshots_going(daemon
         assert answer.status_code == 429 and answer.headers["retry-after"] == "1"
         assert answer.json()["errors"][0]["code"] == 10429
     assert sorted(answer.status_code for answer in answers) == [200] * 18 + [429] * 7
+
+
+def test_connections_that_postgresql_closed_are_not_used_for_calls(daemon):
+    gateway = daemon.api.create_gateway()
+
+    def calls():
+        with ThreadPoolExecutor(12) as pool:
+            return list(pool.map(lambda _: daemon.api.gateway(gateway).status_code, range(24)))
+
+    assert calls() == [200] * 24
+    with daemon.database() as database:
+        # As at a restart: each is told why, then closed.
+        ended = database.execute(
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'aigatewayd%' AND state = 'idle'").fetchall()
+    assert len(ended) >= 4 and all(gone for (gone,) in ended)
+    assert calls() == [200] * 24
