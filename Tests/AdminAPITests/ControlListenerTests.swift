@@ -6,6 +6,7 @@ import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @Suite("Control port")
@@ -19,7 +20,7 @@ struct ControlListenerTests {
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                bind(descriptor, address, length) == 0 && listen(descriptor, 16) == 0
+                bind(descriptor, address, length) == 0 && listen(descriptor, 1024) == 0
                     && getsockname(descriptor, address, &length) == 0
             }
         }
@@ -103,5 +104,66 @@ struct ControlListenerTests {
         #expect(await exchange(port, "not http\r\n\r\n", until: "\r\n\r\n").hasPrefix("HTTP/1.1 400"))
         work.cancel()
         _ = await work.result
+    }
+
+    @Test("a stop while connections come in ends them all, and not the process")
+    func stopping() async throws {
+        let api = try await ManagementAPI()
+        let surface = ControlSurface(
+            api: api.responder,
+            health: { HealthReport(status: .noSnapshot, snapshot: nil, dependencies: [], workers: []) },
+            metrics: { "" }
+        )
+        for _ in 0..<40 {
+            let (descriptor, port) = try boundSocket()
+            let listener = ControlListener(
+                surface: surface, tls: nil, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test")
+            )
+            let work = Task { try await listener.run([descriptor]) }
+            #expect(await exchange(port, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", until: "ok").contains("200"))
+            let clients = Clients(port: port)
+            clients.start()
+            while clients.count < 50 { try await Task.sleep(for: .milliseconds(1)) }
+            work.cancel()
+            try await work.value
+            clients.stop()
+        }
+    }
+
+    /// Connects as often as it can, from a few threads of its own.
+    private final class Clients: Sendable {
+        private let port: UInt16
+        private let connected = Atomic(0)
+        private let isOver = Atomic(false)
+
+        init(port: UInt16) { self.port = port }
+
+        var count: Int { connected.load(ordering: .relaxed) }
+
+        func start() {
+            for _ in 0..<4 {
+                Thread { [self] in
+                    while !isOver.load(ordering: .relaxed), connect() { connected.add(1, ordering: .relaxed) }
+                }.start()
+            }
+        }
+
+        /// Nobody waits for them: a connect that meets the end of the listener may take a second.
+        func stop() { isOver.store(true, ordering: .relaxed) }
+
+        /// Whether somebody listened.
+        private func connect() -> Bool {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { _ = close(descriptor) }
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+            address.sin_port = port.bigEndian
+            return withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                }
+            }
+        }
     }
 }

@@ -33,6 +33,9 @@ package struct ControlListener: Sendable {
 
     /// Accepts connections until the task is cancelled; takes the sockets over and closes them.
     ///
+    /// The listeners close first then, and every connection that was accepted before is taken over all the same and
+    /// ended: one that is let go unfinished ends the process.
+    ///
     /// - Parameter listeners: descriptors of sockets that already listen.
     package func run(_ listeners: [Int32]) async throws {
         let logger = logger
@@ -45,52 +48,53 @@ package struct ControlListener: Sendable {
             },
             configuration: .init(idleTimeout: Self.idleTimeout)
         )
-        try await withThrowingDiscardingTaskGroup { tasks in
-            for listener in listeners {
-                let server = try await ServerBootstrap(group: group)
-                    .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
-                    .childChannelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
-                    .bind(listener) { (channel) -> EventLoopFuture<HTTP1Channel.Value> in
-                        if let tls {
-                            do {
-                                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
-                            } catch {
-                                return channel.eventLoop.makeFailedFuture(error)
-                            }
-                        }
-                        return http.setup(channel: channel, logger: logger)
-                    }
-                tasks.addTask { try await Self.serve(server, http, logger) }
-            }
-        }
-    }
-
-    /// Answers the connections of one listener until the caller's task is cancelled.
-    ///
-    /// The listener closes first then, and what it accepted before is still taken over and ended: a connection that
-    /// lies in the sequence of a cancelled task would be let go unfinished, which ends the process.
-    private static func serve(
-        _ server: NIOAsyncChannel<HTTP1Channel.Value, Never>, _ http: HTTP1Channel, _ logger: Logger
-    ) async throws {
-        let accepting = Task {
-            try await server.executeThenClose { connections in
-                await withDiscardingTaskGroup { handlers in
+        let (connections, arrivals) = AsyncStream.makeStream(of: HTTP1Channel.Value.self)
+        let bootstrap = ServerBootstrap(group: group)
+            .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
+            .childChannelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                if let tls {
                     do {
-                        for try await connection in connections {
-                            handlers.addTask { await http.handle(value: connection, logger: logger) }
-                        }
+                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
                     } catch {
-                        logger.error("control port stopped accepting", metadata: ["error": "\(error)"])
+                        return channel.eventLoop.makeFailedFuture(error)
                     }
-                    handlers.cancelAll()
+                }
+                return http.setup(channel: channel, logger: logger).flatMapThrowing { connection in
+                    let arrival = Arrival {
+                        guard case .terminated = arrivals.yield(connection) else { return }
+                        Task { await http.handle(value: connection, logger: logger) }.cancel()
+                    }
+                    try channel.pipeline.syncOperations.addHandler(arrival, position: .first)
                 }
             }
+        var servers: [any Channel] = []
+        do {
+            for listener in listeners { servers.append(try await bootstrap.withBoundSocket(listener).get()) }
+        } catch {
+            for server in servers { server.close(promise: nil) }
+            arrivals.finish()
+            throw error
         }
-        try await withTaskCancellationHandler {
-            try await accepting.value
+        let listening = servers
+        EventLoopFuture.andAllComplete(listening.map(\.closeFuture), on: group.any()).whenComplete { _ in
+            arrivals.finish()
+        }
+        // Not cancelled with the caller: what has arrived is taken over before it ends.
+        let serving = Task {
+            await withDiscardingTaskGroup { handlers in
+                for await connection in connections {
+                    handlers.addTask { await http.handle(value: connection, logger: logger) }
+                }
+                handlers.cancelAll()
+            }
+        }
+        await withTaskCancellationHandler {
+            await serving.value
         } onCancel: {
-            server.channel.close(promise: nil)
+            for server in listening { server.close(promise: nil) }
         }
+        if !Task.isCancelled { logger.error("control port stopped accepting") }
     }
 
     private static func answer(_ request: Request, _ surface: ControlSurface) async -> Response {
@@ -133,5 +137,26 @@ package struct ControlListener: Sendable {
             status: HTTPResponse.Status(code: answer.status), headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body))
         )
+    }
+}
+
+/// Hands a connection over once it is open, because it cannot be ended before, or when it never will be.
+private final class Arrival: ChannelInboundHandler {
+    typealias InboundIn = Never
+
+    private var handOver: (() -> Void)?
+
+    init(_ handOver: @escaping () -> Void) { self.handOver = handOver }
+
+    func channelActive(context: ChannelHandlerContext) {
+        arrive()
+        context.fireChannelActive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { arrive() }
+
+    private func arrive() {
+        handOver?()
+        handOver = nil
     }
 }

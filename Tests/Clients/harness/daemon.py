@@ -243,7 +243,8 @@ class Daemon:
             output += name.read_text(errors="replace")
         found = [secret for secret in self.canaries if secret in output]
         assert not found, f"secrets in the processes' output: {found}"
-        assert "Fatal error" not in output and "SIGSEGV" not in output, self.tail()
+        crash = re.search(r"(?:.*\n){0,5}.*(?:Fatal error|SIGSEGV)(?:.*\n){0,80}", output)
+        assert not crash, f"a process crashed:\n{crash[0]}"
 
     # Processes
 
