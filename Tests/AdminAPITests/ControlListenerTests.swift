@@ -28,17 +28,9 @@ struct ControlListenerTests {
         return (descriptor, UInt16(bigEndian: address.sin_port))
     }
 
-    /// Everything the peer sends in answer to `text` until it closes or `limit` bytes came.
-    private func exchange(_ port: UInt16, _ text: String, until marker: String) async -> String {
-        // On a thread of its own: who answers needs those of the tests.
-        await withCheckedContinuation { done in
-            Thread { done.resume(returning: Self.blockingExchange(port, text, until: marker)) }.start()
-        }
-    }
-
-    private static func blockingExchange(_ port: UInt16, _ text: String, until marker: String) -> String {
+    /// A connection to that port of this machine, unless nobody listens there.
+    private static func connected(to port: UInt16) -> Int32? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { _ = close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
@@ -48,7 +40,21 @@ struct ControlListenerTests {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
-        guard isConnected else { return "not connected" }
+        if !isConnected { _ = close(descriptor) }
+        return isConnected ? descriptor : nil
+    }
+
+    /// Everything the peer sends in answer to `text` until it closes or `limit` bytes came.
+    private func exchange(_ port: UInt16, _ text: String, until marker: String) async -> String {
+        // On a thread of its own: who answers needs those of the tests.
+        await withCheckedContinuation { done in
+            Thread { done.resume(returning: Self.blockingExchange(port, text, until: marker)) }.start()
+        }
+    }
+
+    private static func blockingExchange(_ port: UInt16, _ text: String, until marker: String) -> String {
+        guard let descriptor = connected(to: port) else { return "not connected" }
+        defer { _ = close(descriptor) }
         var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         let bytes = Array(text.utf8)
@@ -143,27 +149,15 @@ struct ControlListenerTests {
         func start() {
             for _ in 0..<4 {
                 Thread { [self] in
-                    while !isOver.load(ordering: .relaxed), connect() { connected.add(1, ordering: .relaxed) }
+                    while !isOver.load(ordering: .relaxed), let descriptor = ControlListenerTests.connected(to: port) {
+                        connected.add(1, ordering: .relaxed)
+                        _ = close(descriptor)
+                    }
                 }.start()
             }
         }
 
         /// Nobody waits for them: a connect that meets the end of the listener may take a second.
         func stop() { isOver.store(true, ordering: .relaxed) }
-
-        /// Whether somebody listened.
-        private func connect() -> Bool {
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            defer { _ = close(descriptor) }
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-            address.sin_port = port.bigEndian
-            return withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-                }
-            }
-        }
     }
 }

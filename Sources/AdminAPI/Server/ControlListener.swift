@@ -77,9 +77,6 @@ package struct ControlListener: Sendable {
             throw error
         }
         let listening = servers
-        EventLoopFuture.andAllComplete(listening.map(\.closeFuture), on: group.any()).whenComplete { _ in
-            arrivals.finish()
-        }
         // Not cancelled with the caller: what has arrived is taken over before it ends.
         let serving = Task {
             await withDiscardingTaskGroup { handlers in
@@ -90,11 +87,19 @@ package struct ControlListener: Sendable {
             }
         }
         await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { open in
+                for server in listening {
+                    open.addTask {
+                        try? await server.closeFuture.get()
+                        if !Task.isCancelled { logger.error("control port stopped accepting") }
+                    }
+                }
+            }
+            arrivals.finish()
             await serving.value
         } onCancel: {
             for server in listening { server.close(promise: nil) }
         }
-        if !Task.isCancelled { logger.error("control port stopped accepting") }
     }
 
     private static func answer(_ request: Request, _ surface: ControlSurface) async -> Response {
